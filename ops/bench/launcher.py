@@ -1,0 +1,22 @@
+"""What the launcher adds before Python runs."""
+
+import sys
+from collections.abc import Iterator
+
+from ops.bench.measurement import Measurement, paired_medians
+from ops.paths import ROOT
+
+
+def measure() -> Iterator[Measurement]:
+    """Compare `./gantry --help` with the same command given to Python directly."""
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ops.cli import main; main()"
+    through, direct = paired_medians(
+        [str(ROOT / "gantry"), "--help"], [sys.executable, "-c", code, str(ROOT), "--help"], pairs=15
+    )
+    yield Measurement(
+        name="launcher overhead, warm",
+        value=(through - direct) * 1000,
+        unit="ms",
+        target="< 150 ms",
+        method="median of 15 pairs: ./gantry --help minus the same by Python",
+    )

@@ -1,0 +1,43 @@
+"""What the sandbox holds in memory when nobody uses it."""
+
+import time
+from collections.abc import Iterator
+
+import psutil
+
+from ops.bench.measurement import Measurement
+from ops.bench.throwaway import throwaway_sandbox
+from sandbox.lifecycle import Sandbox
+
+_SETTLE_SECONDS = 20
+_MIB = 2**20
+
+
+def measure() -> Iterator[Measurement]:
+    """Add up the memory of every process of a sandbox that has been left alone for a while."""
+    with throwaway_sandbox() as rig:
+        rig.seconds("up", "--detach")
+        time.sleep(_SETTLE_SECONDS)
+        processes = {
+            pid: process for pid in Sandbox(rig.state_dir).status().pids.values() for process in _family(pid)
+        }
+        total = sum(_memory(process) for process in processes.values())
+    yield Measurement(
+        name="sandbox at rest",
+        value=total / _MIB,
+        unit="MiB",
+        target="≤ 600 MiB",
+        method=f"proportional set size of {len(processes)} processes, {_SETTLE_SECONDS} s after up",
+    )
+
+
+def _family(pid: int) -> Iterator[psutil.Process]:
+    parent = psutil.Process(pid)
+    yield parent
+    yield from parent.children(recursive=True)
+
+
+def _memory(process: psutil.Process) -> int:
+    # Shared pages count once (PSS) where the system can tell, which is Linux.
+    full = process.memory_full_info()
+    return int(getattr(full, "pss", full.rss))

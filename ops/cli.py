@@ -1,0 +1,126 @@
+"""Commands of `./gantry`; each imports what it needs when it runs, so that the others start fast."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ops.console import CliError, err, report
+
+app = typer.Typer(
+    name="gantry",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Deploys and operates a containerised web service on AWS, or on this machine.",
+)
+
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Environment = Annotated[
+    str,
+    typer.Option("--environment", "-e", envvar="ENVIRONMENT", help="Which config/<environment>.toml."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the data as JSON on stdout.")]
+
+
+@app.command()
+def up(
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when the service is healthy.")
+    ] = False,
+    context: Annotated[
+        list[str] | None, typer.Option("--context", "-c", help="Override a setting: ecs.min_capacity=3.")
+    ] = None,
+) -> None:
+    """Deploy the whole platform to an AWS on this machine, and serve it."""
+    from ops import up as sandbox_up
+
+    url = sandbox_up.up(overrides=tuple(context or ()))
+    if not detach:
+        sandbox_up.wait_for_interrupt(url)
+
+
+@app.command()
+def down(
+    *, wipe: Annotated[bool, typer.Option("--wipe", help="Remove the sandbox's data too.")] = False
+) -> None:
+    """Stop the platform on this machine."""
+    from ops import up as sandbox_up
+
+    sandbox_up.down(wipe=wipe)
+
+
+@app.command()
+def status(*, environment: Environment = "sandbox", json: Json = False) -> None:
+    """Show an environment's stacks, service and tasks."""
+    from ops import status as environment_status
+
+    environment_status.show(environment, as_json=json)
+
+
+@app.command()
+def logs(
+    *,
+    environment: Environment = "sandbox",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    minutes: Annotated[int, typer.Option("--since", min=1, help="How many minutes back to start.")] = 10,
+) -> None:
+    """Print what the service's tasks log."""
+    from ops import logs as service_logs
+
+    try:
+        service_logs.show(environment, minutes=minutes, follow_on=follow)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command(context_settings=_PASS_THROUGH)
+def cdk(context: typer.Context) -> None:
+    """Run the pinned CDK CLI: ./gantry cdk diff, ./gantry cdk deploy --all -c environment=prod."""
+    from ops import cdk as pinned_cdk
+
+    raise typer.Exit(pinned_cdk.run(context.args))
+
+
+@app.command(context_settings=_PASS_THROUGH)
+def test(context: typer.Context) -> None:
+    """Check style and types and run all tests; arguments go to pytest, which then runs alone."""
+    from ops import testing
+
+    raise typer.Exit(testing.run(context.args))
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which benchmarks; all by default.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Measure Gantry and print the numbers beside their targets."""
+    from ops import bench as benchmarks
+
+    benchmarks.run(names or [], as_json=json)
+
+
+@app.command()
+def lock(
+    *, upgrade: Annotated[bool, typer.Option(help="Move every pin to its newest version.")] = False
+) -> None:
+    """Pin every requirement with its hashes again."""
+    from ops import locking
+
+    locking.run(upgrade=upgrade)
+
+
+def main() -> None:
+    """Run the CLI; a failure that the operator can act on is one clear message and exit code 1."""
+    try:
+        app(prog_name="./gantry")
+    except CliError as error:
+        report(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        sys.exit(130)

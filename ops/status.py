@@ -1,0 +1,135 @@
+"""`./gantry status`: an environment at a glance."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from ops.aws import Environment, connect
+from ops.console import CliError, err, out
+from stacks.settings import LAYERS
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """A layer's stack; the status is CloudFormation's, or ``NOT_DEPLOYED``."""
+
+    layer: str
+    stack: str
+    status: str
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """A task of the service."""
+
+    task: str
+    status: str
+    health: str
+    revision: str
+    started_at: str
+
+
+def show(environment: str, *, as_json: bool) -> None:
+    """Print stacks, service and tasks of an environment.
+
+    Raises
+    ------
+    CliError
+        When the environment cannot be reached.
+    """
+    connected = connect(environment)
+    stacks = [_stack(connected, layer) for layer in LAYERS]
+    try:
+        outputs = connected.outputs("compute")
+    except CliError:
+        outputs = {}
+    service = _service(connected, outputs) if outputs else {}
+    tasks = _tasks(connected, outputs) if outputs else []
+    if as_json:
+        document = {
+            "stacks": [asdict(s) for s in stacks],
+            "service": service,
+            "tasks": [asdict(t) for t in tasks],
+        }
+        out.print_json(json.dumps(document))
+        return
+    _print(stacks, service, tasks)
+
+
+def _stack(environment: Environment, layer: str) -> StackStatus:
+    name = environment.settings.stack_name(layer)
+    client = environment.cloudformation
+    try:
+        found = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    except client.exceptions.ClientError as error:
+        if "does not exist" not in str(error):
+            raise CliError(f"The stack {name} cannot be read: {error}") from error
+        found = "NOT_DEPLOYED"
+    return StackStatus(layer, name, found)
+
+
+def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str | int]:
+    answer = environment.ecs.describe_services(
+        cluster=outputs["ClusterName"], services=[outputs["ServiceName"]]
+    )
+    service = answer["services"][0]
+    primary = next(deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
+    return {
+        "url": outputs["ServiceUrl"],
+        "health": _health(outputs["ServiceUrl"]),
+        "desired": service["desiredCount"],
+        "running": service["runningCount"],
+        "deployment": primary.get("rolloutState", primary["status"]),
+        "taskDefinition": service["taskDefinition"].rsplit("/", 1)[-1],
+    }
+
+
+def _health(url: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
+            return f"HTTP {response.status}"
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}"
+    except OSError as error:
+        return f"unreachable: {error}"
+
+
+def _tasks(environment: Environment, outputs: dict[str, str]) -> list[TaskStatus]:
+    cluster = outputs["ClusterName"]
+    arns = environment.ecs.list_tasks(cluster=cluster, serviceName=outputs["ServiceName"])["taskArns"]
+    if not arns:
+        return []
+    tasks = environment.ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    return [
+        TaskStatus(
+            task=task["taskArn"].rsplit("/", 1)[-1],
+            status=task["lastStatus"],
+            health=task.get("healthStatus", "UNKNOWN"),
+            revision=task["taskDefinitionArn"].rsplit("/", 1)[-1],
+            started_at=task["startedAt"].isoformat(timespec="seconds") if "startedAt" in task else "",
+        )
+        for task in tasks
+    ]
+
+
+def _print(stacks: list[StackStatus], service: dict[str, str | int], tasks: list[TaskStatus]) -> None:
+    table = Table("Layer", "Stack", "Status")
+    for stack in stacks:
+        good = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
+        table.add_row(stack.layer, stack.stack, f"[{'green' if good else 'red'}]{stack.status}[/]")
+    out.print(table)
+    if not service:
+        err.print("The service is not deployed yet.")
+        return
+    out.print(
+        f"Service {service['url']}  {service['health']}  "
+        f"{service['running']} of {service['desired']} tasks run, deployment {service['deployment']}, "
+        f"{service['taskDefinition']}"
+    )
+    task_table = Table("Task", "Status", "Health", "Task definition", "Started")
+    for task in tasks:
+        task_table.add_row(task.task[:12], task.status, task.health, task.revision, task.started_at)
+    out.print(task_table)

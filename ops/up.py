@@ -1,0 +1,162 @@
+"""`./gantry up` and `./gantry down`: the whole platform on this machine."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+from rich.panel import Panel
+from rich.table import Table
+
+from ops import cdk, logs, service_environment
+from ops.console import CliError, Phase, err, out, phase, tail
+from ops.paths import LOG_DIR, SANDBOX_DIR
+from sandbox.lifecycle import Sandbox, SandboxError
+
+_OUTPUTS = SANDBOX_DIR / "outputs.json"
+_HEALTH_TIMEOUT_SECONDS = 60.0
+
+
+def up(*, overrides: tuple[str, ...] = ()) -> str:
+    """Deploy the platform to the embedded AWS, wait for a healthy service and return its URL.
+
+    Parameters
+    ----------
+    overrides
+        Settings to override, each as ``key=value``.
+
+    Raises
+    ------
+    CliError
+        When a phase fails, with the last lines of its log.
+    """
+    began = time.monotonic()
+    with phase("Service packages") as current:
+        current.result = "" if service_environment.ensure() else "up to date"
+    sandbox = _start()
+    with phase("Deployment") as current:
+        _deploy(current, overrides)
+    url = _service_url()
+    with phase("Service healthy") as current:
+        current.result = _wait_until_healthy(url)
+    _summary(url, sandbox, time.monotonic() - began)
+    return url
+
+
+def down(*, wipe: bool) -> None:
+    """Stop every process of the sandbox; with `wipe`, remove its data too.
+
+    Raises
+    ------
+    CliError
+        When a process cannot be stopped.
+    """
+    sandbox = Sandbox(SANDBOX_DIR)
+    with phase("Stop") as current:
+        try:
+            was_running = sandbox.status().running
+            sandbox.stop()
+            if wipe:
+                sandbox.wipe()
+        except SandboxError as error:
+            raise CliError(str(error)) from error
+        current.result = "stopped" if was_running else "nothing was running"
+        current.result += ", data removed" if wipe else ""
+
+
+def _start() -> Sandbox:
+    sandbox = Sandbox(SANDBOX_DIR)
+    with phase("Embedded AWS") as current:
+        reused = sandbox.status().running
+        try:
+            sandbox.start()
+        except SandboxError as error:
+            raise CliError(str(error), remedy=f"Logs are in {SANDBOX_DIR / 'logs'}.") from error
+        current.result = f"{sandbox.status().endpoint_url}{' (was running)' if reused else ''}"
+    return sandbox
+
+
+def _deploy(current: Phase, overrides: tuple[str, ...]) -> None:
+    done = 0
+
+    def follow(line: str) -> None:
+        nonlocal done
+        words = line.split()
+        if line.lstrip().startswith("✅"):
+            done += 1
+        elif (len(words) > 1 and words[-1] == "deploying...") or "_IN_PROGRESS" in line:
+            current.note(f"{done} stacks done · {' '.join(words)[:100]}")
+
+    context = [word for override in overrides for word in ("--context", override)]
+    cdk.run_logged(
+        ["deploy", "--all", "--require-approval", "never", "--concurrency", "4", "--progress", "events",
+         "--outputs-file", str(_OUTPUTS), "--context", f"environment={cdk.SANDBOX}", *context],
+        LOG_DIR / "deploy.log",
+        follow,
+    )  # fmt: skip
+    current.result = f"{done} stacks"
+
+
+def _outputs() -> dict[str, dict[str, str]]:
+    stacks: dict[str, dict[str, str]] = json.loads(_OUTPUTS.read_text())
+    return stacks
+
+
+def _service_url() -> str:
+    for outputs in _outputs().values():
+        if "ServiceUrl" in outputs:
+            return outputs["ServiceUrl"]
+    raise CliError("No stack has an output ServiceUrl.", remedy="The compute layer must export it.")
+
+
+def _wait_until_healthy(url: str) -> str:
+    deadline = time.monotonic() + _HEALTH_TIMEOUT_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/healthz?detailed=true", timeout=5) as response:
+                return f"{url}/healthz → {response.status}"
+        except urllib.error.HTTPError as error:
+            answer = f"HTTP {error.code}: {error.read(500).decode(errors='replace')}"
+        except OSError as error:
+            answer = str(error)
+        if time.monotonic() > deadline:
+            raise CliError(
+                f"The service at {url} did not get healthy within {_HEALTH_TIMEOUT_SECONDS:.0f} s: {answer}",
+                detail=_newest_task_log(),
+                remedy=f"Task logs are in {SANDBOX_DIR / 'logs' / 'tasks'}.",
+            )
+        time.sleep(0.2)
+
+
+def _newest_task_log() -> str | None:
+    logs = sorted((SANDBOX_DIR / "logs" / "tasks").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    return tail(logs[-1]) if logs else None
+
+
+def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
+    table = Table.grid(padding=(0, 3))
+    table.add_row("Service", f"[bold]{url}[/bold]")
+    table.add_row("API docs", f"{url}/api/docs")
+    table.add_row("Health", f"{url}/healthz?detailed=true")
+    table.add_row("Embedded AWS", str(sandbox.status().endpoint_url))
+    table.add_row("Stacks", "\n".join(_outputs()))
+    err.print()
+    err.print(Panel(table, title=f"Gantry is up ({seconds:.0f} s)", border_style="green", expand=False))
+    err.print(
+        "Try next:\n"
+        "  ./gantry status                the stacks, the service and its tasks\n"
+        "  ./gantry logs --follow         what the service says\n"
+        "  ./gantry cdk diff              what a change of yours would do\n"
+        "  ./gantry down                  stop (with --wipe: remove the data too)\n"
+    )
+    out.print(url)
+
+
+def wait_for_interrupt(url: str) -> None:
+    """Keep the sandbox in the foreground, following the service's logs, until Ctrl-C; then stop it."""
+    err.print(f"[dim]Serving {url}; Ctrl-C stops it (the data stays).[/dim]")
+    try:
+        logs.follow(cdk.SANDBOX)
+    except KeyboardInterrupt:
+        err.print()
+        down(wipe=False)
