@@ -1,0 +1,86 @@
+"""Ports on the loopback interface: chosen free once, then kept."""
+
+import json
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.files import write_atomically
+
+HOST = "127.0.0.1"
+# Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 elsewhere): a
+# port that is kept for months would otherwise be in use by some connection now and then.
+_RANGE = range(20000, 32000)
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections that are only being closed do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """The ports of one sandbox, by name, in one file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def known(self) -> dict[str, int]:
+        """Return all ports that were given out."""
+        try:
+            ports: dict[str, int] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {}
+        return ports
+
+    def get(self, name: str, *, preferred: int | None = None) -> int:
+        """Return the port of that name, the same one for ever; a free one when the name is new.
+
+        Parameters
+        ----------
+        name
+            What listens there, such as ``aws`` or ``postgres/app``.
+        preferred
+            The port to take if it is free when the name is new.
+
+        Raises
+        ------
+        RuntimeError
+            When no port is free.
+        """
+        with self._lock:
+            ports = self.known()
+            if name not in ports:
+                ports[name] = self._choose(preferred, taken=set(ports.values()))
+                write_atomically(self._file, json.dumps(ports, indent=2))
+            return ports[name]
+
+    def release(self, name: str) -> None:
+        """Forget a port."""
+        with self._lock:
+            ports = self.known()
+            if ports.pop(name, None) is not None:
+                write_atomically(self._file, json.dumps(ports, indent=2))
+
+    def _choose(self, preferred: int | None, *, taken: set[int]) -> int:
+        for port in self._candidates(preferred):
+            if port not in taken and is_free(port):
+                return port
+        raise RuntimeError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+
+    def _candidates(self, preferred: int | None) -> Iterator[int]:
+        if preferred is not None:
+            yield preferred
+        # Two sandboxes that start at the same moment look in different places.
+        order = list(_RANGE)
+        random.Random(str(self._file.resolve())).shuffle(order)  # noqa: S311 - not a secret
+        yield from order

@@ -1,0 +1,44 @@
+"""Ports that are chosen once."""
+
+import socket
+from pathlib import Path
+
+from sandbox.ports import HOST, Ports, is_free
+
+
+def test_a_name_keeps_its_port(tmp_path: Path) -> None:
+    port = Ports(tmp_path / "ports.json").get("aws")
+    assert Ports(tmp_path / "ports.json").get("aws") == port
+    assert Ports(tmp_path / "ports.json").known() == {"aws": port}
+
+
+def test_names_have_different_ports(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    assert len({ports.get(name) for name in "abcdef"}) == 6
+
+
+def test_a_port_in_use_is_not_chosen(tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        server.listen()
+        busy = server.getsockname()[1]
+        assert not is_free(busy)
+        assert Ports(tmp_path / "ports.json").get("aws", preferred=busy) != busy
+
+
+def test_the_preferred_port_is_taken_when_it_is_free(tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        free = server.getsockname()[1]
+    assert Ports(tmp_path / "ports.json").get("aws", preferred=free) == free
+
+
+def test_two_sandboxes_look_in_different_places(tmp_path: Path) -> None:
+    assert Ports(tmp_path / "a.json").get("aws") != Ports(tmp_path / "b.json").get("aws")
+
+
+def test_a_released_port_is_forgotten(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    ports.get("postgres/app")
+    ports.release("postgres/app")
+    assert ports.known() == {}
