@@ -1,0 +1,130 @@
+"""What the edge serves: one small file, written as a whole by the control plane and read by the edge."""
+
+import dataclasses
+import enum
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.files import write_atomically
+
+
+def config_file(state_dir: Path) -> Path:
+    """Return the file that says what the edge of a sandbox serves."""
+    return state_dir / "edge.json"
+
+
+def admin_file(state_dir: Path) -> Path:
+    """Return the file in which a running edge says on which port it takes orders."""
+    return state_dir / "run" / "edge-admin.json"
+
+
+class TargetState(enum.StrEnum):
+    """State of a target, in the words of Elastic Load Balancing's target health."""
+
+    INITIAL = "initial"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A process that answers requests."""
+
+    port: int
+    host: str = "127.0.0.1"
+    state: TargetState = TargetState.INITIAL
+
+    @property
+    def address(self) -> str:
+        """Host and port, the key under which everything about the target is found."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listener:
+    """A port of a load balancer and the target groups that it forwards to, by weight.
+
+    Attributes
+    ----------
+    port
+        Port on 127.0.0.1.
+    forward
+        Weight of each target group's ARN, 0 to 999 as in a listener's default action.
+    idle_timeout
+        Seconds that a target may keep silent before the client gets 504.
+    """
+
+    port: int
+    forward: dict[str, int]
+    idle_timeout: float = 60
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Terminator:
+    """A port that ends TLS and passes the plain bytes on to a server without TLS of its own."""
+
+    port: int
+    upstream_port: int
+    certificate: str
+    private_key: str
+
+
+@dataclasses.dataclass(kw_only=True)
+class EdgeConfig:
+    """Everything that the edge serves.
+
+    Attributes
+    ----------
+    version
+        Grows with every change, so that the edge can say which one it obeys.
+    listeners, terminators
+        By port.
+    target_groups
+        Targets of each target group's ARN, by address.
+    """
+
+    version: int = 0
+    listeners: dict[int, Listener] = dataclasses.field(default_factory=dict)
+    terminators: dict[int, Terminator] = dataclasses.field(default_factory=dict)
+    target_groups: dict[str, dict[str, Target]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the file; an edge without one serves nothing."""
+        if not path.exists():
+            return cls()
+        return cls.from_document(json.loads(path.read_text()))
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Make it from what `to_document` returned."""
+        listeners = [Listener(**each) for each in document["listeners"]]
+        terminators = [Terminator(**each) for each in document["terminators"]]
+        groups = {
+            arn: [Target(**{**each, "state": TargetState(each["state"])}) for each in targets]
+            for arn, targets in document["target_groups"].items()
+        }
+        return cls(
+            version=document["version"],
+            listeners={each.port: each for each in listeners},
+            terminators={each.port: each for each in terminators},
+            target_groups={arn: {each.address: each for each in group} for arn, group in groups.items()},
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the configuration as JSON takes it."""
+        return {
+            "version": self.version,
+            "listeners": [dataclasses.asdict(each) for each in self.listeners.values()],
+            "terminators": [dataclasses.asdict(each) for each in self.terminators.values()],
+            "target_groups": {
+                arn: [dataclasses.asdict(each) for each in targets.values()]
+                for arn, targets in self.target_groups.items()
+            },
+        }
+
+    def save(self, path: Path) -> None:
+        """Replace the file."""
+        write_atomically(path, json.dumps(self.to_document(), indent=1))

@@ -1,0 +1,92 @@
+"""The edge: it listens where its configuration says, and obeys a new one when it is told."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from sandbox.edge.balancer import Balancer
+from sandbox.edge.client import ClientConnection
+from sandbox.edge.config import EdgeConfig, admin_file, config_file
+from sandbox.edge.proxy import serve
+from sandbox.files import write_atomically
+from sandbox.ports import HOST
+
+_logger = logging.getLogger(__name__)
+
+
+class Edge:
+    """All load balancers and TLS terminators of a sandbox.
+
+    Attributes
+    ----------
+    state_dir
+        The sandbox's state directory: the configuration is read there.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self._balancer = Balancer()
+        self._listeners: dict[int, asyncio.Server] = {}
+        self._version = 0
+        self._lock = asyncio.Lock()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until `stopping` is set."""
+        admin = await asyncio.start_server(self._take_orders, HOST, 0)
+        # In this order: a configuration that is written before the port is known is read below, a later one
+        # is followed by an order.
+        port = admin.sockets[0].getsockname()[1]
+        write_atomically(admin_file(self.state_dir), json.dumps({"port": port}))
+        await self._apply()
+        await stopping.wait()
+        admin_file(self.state_dir).unlink(missing_ok=True)
+        for server in (admin, *self._listeners.values()):
+            server.close()
+
+    async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer each line, which is "apply" or "status", with a line of JSON."""
+        while order := (await reader.readline()).strip():
+            errors = await self._apply() if order == b"apply" else {}
+            writer.write(json.dumps(self._status(errors)).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    def _status(self, errors: dict[int, str]) -> dict[str, Any]:
+        return {
+            "state_dir": str(self.state_dir),
+            "version": self._version,
+            "in_flight": self._balancer.in_flight(),
+            "errors": errors,
+        }
+
+    async def _apply(self) -> dict[int, str]:
+        """Obey the configuration file; return what went wrong by port."""
+        async with self._lock:
+            config = EdgeConfig.load(config_file(self.state_dir))
+            self._balancer.apply(config)
+            errors = await self._listen(config)
+            self._version = config.version
+            return errors
+
+    async def _listen(self, config: EdgeConfig) -> dict[int, str]:
+        for port in self._listeners.keys() - config.listeners.keys():
+            self._listeners.pop(port).close()
+        errors = {}
+        for port in config.listeners.keys() - self._listeners.keys():
+            try:
+                self._listeners[port] = await asyncio.start_server(
+                    self._accept(port), HOST, port, backlog=1024
+                )
+            except OSError as error:
+                errors[port] = f"cannot listen on port {port}: {error.strerror}"
+                _logger.error(errors[port])  # noqa: TRY400 - the message says it all
+        return errors
+
+    def _accept(self, port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await serve(ClientConnection(reader, writer), port, self._balancer)
+
+        return accept

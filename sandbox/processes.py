@@ -1,0 +1,105 @@
+"""Child processes that can be told apart from strangers and never outlive the sandbox."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from sandbox.files import write_atomically
+
+_STUB = Path(__file__).with_name("exec_bound.py")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProcessIdentity:
+    """A process as the machine knows it: its id alone is reused, so its start time belongs to it.
+
+    Attributes
+    ----------
+    pid
+        Process id.
+    started
+        When the process was started, in whatever form the operating system tells it.
+    """
+
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity | None":
+        """Return the identity of a running process, or None when there is no such process."""
+        started = _start_time(pid)
+        return None if started is None else cls(pid=pid, started=started)
+
+    @classmethod
+    def load(cls, path: Path) -> "ProcessIdentity | None":
+        """Return what `save` wrote, or None when the file is missing or was cut short by a crash."""
+        try:
+            record = json.loads(path.read_text())
+            return cls(pid=int(record["pid"]), started=str(record["started"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write the identity to a file that `load` reads."""
+        write_atomically(path, json.dumps(dataclasses.asdict(self)))
+
+    def is_running(self) -> bool:
+        """Tell whether this very process still runs."""
+        return _start_time(self.pid) == self.started
+
+    def kill_group(self) -> None:
+        """Kill the process and everything in the process group that it leads, if it still runs."""
+        if self.is_running():
+            kill_group(self.pid)
+
+
+def kill_group(pid: int) -> None:
+    """Kill the process group led by `pid`; no error when it is gone."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # macOS answers EPERM, not ESRCH, when only zombies are left in the group.
+        return
+
+
+def bound_command(command: list[str]) -> list[str]:
+    """Return the command line that runs `command` for no longer than the calling process lives.
+
+    On Linux the kernel kills the process when the *thread* that started it ends: start it from a thread
+    that lives as long as the process. Elsewhere nothing ties it to its parent; whoever starts processes
+    keeps their identities in files and kills what is left at the next start.
+
+    Raises
+    ------
+    ValueError
+        If the command is empty.
+    """
+    if not command:
+        raise ValueError("an empty command cannot be run")
+    # A stub that becomes the command, because preexec_fn is not safe in a process that has threads.
+    return [sys.executable, "-I", "-S", str(_STUB), str(os.getpid()), *command]
+
+
+def _start_time(pid: int) -> str | None:
+    if sys.platform == "linux":
+        return _start_time_linux(pid)
+    answer = subprocess.run(
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, started = answer.stdout.strip().partition(" ")
+    return None if not started or state.startswith("Z") else started.strip()
+
+
+def _start_time_linux(pid: int) -> str | None:
+    try:
+        # The name in parentheses may hold spaces and parentheses itself.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    state, ticks_since_boot = fields[0], fields[19]  # proc(5): fields 3 and 22
+    return None if state in {"Z", "X"} else f"{boot}/{ticks_since_boot}"

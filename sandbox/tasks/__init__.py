@@ -1,0 +1,1 @@
+"""Runs tasks and services as ECS does, with processes for containers."""

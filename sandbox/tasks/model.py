@@ -1,0 +1,304 @@
+"""What the scheduler is asked to run, read from documents in the shapes of the ECS and ELB APIs."""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from sandbox.tasks.errors import TaskError
+
+Document = Mapping[str, Any]
+"""A document of the AWS API; botocore's service model has its shape."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogDestination:
+    """Where the `awslogs` driver sends the output of a container."""
+
+    group: str
+    stream_prefix: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """The container health check's timing, in seconds; the check itself is the sandbox's own."""
+
+    interval: float = 30
+    timeout: float = 5
+    retries: int = 3
+    start_period: float = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContainerDefinition:
+    """The part of a container definition that the sandbox obeys."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    entry_point: tuple[str, ...] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    essential: bool = True
+    ports: tuple[int, ...] = ()
+    stop_timeout: float = 30
+    health_check: HealthCheck | None = None
+    logs: LogDestination | None = None
+
+    @classmethod
+    def from_api(cls, document: Document) -> Self:
+        """Read one of a task definition's `containerDefinitions`."""
+        health = document.get("healthCheck")
+        return cls(
+            name=document["name"],
+            image=document["image"],
+            command=tuple(document.get("command") or ()),
+            entry_point=tuple(document.get("entryPoint") or ()),
+            environment={pair["name"]: pair["value"] for pair in document.get("environment") or ()},
+            secrets={pair["name"]: pair["valueFrom"] for pair in document.get("secrets") or ()},
+            essential=document.get("essential", True),
+            ports=tuple(int(port["containerPort"]) for port in document.get("portMappings") or ()),
+            stop_timeout=float(document.get("stopTimeout") or 30),
+            health_check=_health_check(health) if health else None,
+            logs=_log_destination(document.get("logConfiguration") or {}),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskDefinition:
+    """A revision of a task definition."""
+
+    arn: str
+    family: str
+    revision: int
+    containers: tuple[ContainerDefinition, ...]
+    cpu: str = "256"
+    memory: str = "512"
+    document: Document = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_api(cls, document: Document) -> Self:
+        """Read what `DescribeTaskDefinition` returns under `taskDefinition`."""
+        return cls(
+            arn=document["taskDefinitionArn"],
+            family=document["family"],
+            revision=int(document["revision"]),
+            containers=tuple(ContainerDefinition.from_api(each) for each in document["containerDefinitions"]),
+            cpu=str(document.get("cpu") or "256"),
+            memory=str(document.get("memory") or "512"),
+            document=document,
+        )
+
+    def main_container(self, name: str | None = None) -> ContainerDefinition:
+        """Return the container that the sandbox runs: the named one, else the first essential one.
+
+        Raises
+        ------
+        TaskError
+            If there is no such container.
+        """
+        for container in self.containers:
+            if container.name == name or (name is None and container.essential):
+                return container
+        wanted = "an essential container" if name is None else f"a container named {name!r}"
+        names = ", ".join(container.name for container in self.containers)
+        raise TaskError(f"task definition {self.family}:{self.revision} has not got {wanted}, only: {names}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TargetGroup:
+    """The target group that a service's tasks are registered in, and how it checks their health.
+
+    Attributes
+    ----------
+    arn
+        The target group's ARN, the key of its targets in the edge.
+    health_check_path
+        Path that answers with a status from 200 to 299 when the task is healthy.
+    deregistration_delay
+        Seconds that requests in flight have to end on a task that is taken out.
+    """
+
+    arn: str
+    health_check_path: str = "/healthz"
+    health_check_interval: float = 30
+    health_check_timeout: float = 5
+    unhealthy_threshold: int = 2
+    deregistration_delay: float = 300
+
+    @classmethod
+    def from_api(cls, document: Document, attributes: Sequence[Document] = ()) -> Self:
+        """Read what `DescribeTargetGroups` and `DescribeTargetGroupAttributes` return for a target group."""
+        values = {each["Key"]: each["Value"] for each in attributes}
+        return cls(
+            arn=document["TargetGroupArn"],
+            health_check_path=document.get("HealthCheckPath") or "/",
+            health_check_interval=float(document.get("HealthCheckIntervalSeconds") or 30),
+            health_check_timeout=float(document.get("HealthCheckTimeoutSeconds") or 5),
+            unhealthy_threshold=int(document.get("UnhealthyThresholdCount") or 2),
+            deregistration_delay=float(values.get("deregistration_delay.timeout_seconds", 300)),
+        )
+
+
+class ThresholdType(enum.StrEnum):
+    """How the circuit breaker's value becomes a number of failures."""
+
+    COUNT = "COUNT"
+    BOUNDED_PERCENT = "BOUNDED_PERCENT"
+    UNBOUNDED_PERCENT = "UNBOUNDED_PERCENT"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CircuitBreaker:
+    """The deployment circuit breaker (`DeploymentCircuitBreaker` of the ECS API)."""
+
+    enable: bool = False
+    rollback: bool = False
+    reset_on_healthy_task: bool = True
+    threshold_type: ThresholdType = ThresholdType.BOUNDED_PERCENT
+    threshold_value: int = 50
+
+    @classmethod
+    def from_api(cls, document: Document) -> Self:
+        """Read `deploymentConfiguration.deploymentCircuitBreaker`."""
+        threshold = document.get("thresholdConfiguration") or {}
+        return cls(
+            enable=document.get("enable", False),
+            rollback=document.get("rollback", False),
+            reset_on_healthy_task=document.get("resetOnHealthyTask", True),
+            threshold_type=ThresholdType(threshold.get("type", "BOUNDED_PERCENT")),
+            threshold_value=int(threshold.get("value", 50)),
+        )
+
+    def threshold(self, desired_count: int) -> int:
+        """Return the number of failed tasks that fails a deployment.
+
+        By default half of the desired count, rounded up, but no fewer than 3 and no more than 200 ("How the
+        Amazon ECS deployment circuit breaker detects failures" in the ECS developer guide).
+        """
+        if self.threshold_type is ThresholdType.COUNT:
+            return max(1, self.threshold_value)
+        share = math.ceil(self.threshold_value * desired_count / 100)
+        if self.threshold_type is ThresholdType.UNBOUNDED_PERCENT:
+            return max(1, share)
+        return min(200, max(3, share))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServiceSpec:
+    """What a service should look like.
+
+    Attributes
+    ----------
+    minimum_healthy_percent, maximum_percent
+        Bounds on the number of tasks during a deployment, in percent of the desired count; the number of
+        tasks is rounded up for the first and down for the second.
+    health_check_grace_period
+        Seconds after a task's start in which failing health checks are ignored.
+    source
+        The keyword arguments of `from_api` that made it, so that it can be written down and made again.
+    """
+
+    cluster_arn: str
+    arn: str
+    name: str
+    task_definition: TaskDefinition
+    desired_count: int
+    minimum_healthy_percent: int = 100
+    maximum_percent: int = 200
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    target_group: TargetGroup | None = None
+    container_name: str | None = None
+    health_check_grace_period: float = 0
+    source: Document = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_api(
+        cls,
+        *,
+        service: Document,
+        task_definition: Document,
+        target_group: Document | None = None,
+        target_group_attributes: Sequence[Document] = (),
+    ) -> Self:
+        """Read the documents of a service and of what it refers to.
+
+        Parameters
+        ----------
+        service
+            The service, as `DescribeServices` returns it.
+        task_definition
+            The service's task definition, as `DescribeTaskDefinition` returns it.
+        target_group, target_group_attributes
+            The target group of its first load balancer, as `DescribeTargetGroups` and
+            `DescribeTargetGroupAttributes` return it.
+        """
+        configuration = service.get("deploymentConfiguration") or {}
+        balancers = service.get("loadBalancers") or ()
+        return cls(
+            cluster_arn=service["clusterArn"],
+            arn=service["serviceArn"],
+            name=service["serviceName"],
+            task_definition=TaskDefinition.from_api(task_definition),
+            desired_count=int(service.get("desiredCount") or 0),
+            minimum_healthy_percent=int(configuration.get("minimumHealthyPercent", 100)),
+            maximum_percent=int(configuration.get("maximumPercent", 200)),
+            circuit_breaker=CircuitBreaker.from_api(configuration.get("deploymentCircuitBreaker") or {}),
+            target_group=TargetGroup.from_api(target_group, target_group_attributes)
+            if target_group
+            else None,
+            container_name=balancers[0].get("containerName") if balancers else None,
+            health_check_grace_period=float(service.get("healthCheckGracePeriodSeconds") or 0),
+            source={
+                "service": service,
+                "task_definition": task_definition,
+                "target_group": target_group,
+                "target_group_attributes": target_group_attributes,
+            },
+        )
+
+    @property
+    def container(self) -> ContainerDefinition:
+        """The container that the sandbox runs."""
+        return self.task_definition.main_container(self.container_name)
+
+    @property
+    def minimum_healthy(self) -> int:
+        """Number of healthy tasks that a deployment never goes below."""
+        return math.ceil(self.desired_count * self.minimum_healthy_percent / 100)
+
+    @property
+    def maximum_running(self) -> int:
+        """Number of starting and running tasks that a deployment never goes above."""
+        return math.floor(self.desired_count * self.maximum_percent / 100)
+
+    def needs_deployment(self, previous: Self) -> bool:
+        """Tell whether going from the previous specification to this one replaces the tasks."""
+        return (
+            self.task_definition.arn,
+            self.target_group and self.target_group.arn,
+            self.container_name,
+        ) != (
+            previous.task_definition.arn,
+            previous.target_group and previous.target_group.arn,
+            previous.container_name,
+        )
+
+
+def _health_check(document: Document) -> HealthCheck:
+    return HealthCheck(
+        interval=float(document.get("interval") or 30),
+        timeout=float(document.get("timeout") or 5),
+        retries=int(document.get("retries") or 3),
+        start_period=float(document.get("startPeriod") or 0),
+    )
+
+
+def _log_destination(document: Document) -> LogDestination | None:
+    options = document.get("options") or {}
+    if document.get("logDriver") != "awslogs" or "awslogs-group" not in options:
+        return None
+    return LogDestination(
+        group=options["awslogs-group"], stream_prefix=options.get("awslogs-stream-prefix", "")
+    )
