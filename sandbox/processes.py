@@ -1,15 +1,21 @@
 """Child processes that can be told apart from strangers and never outlive the sandbox."""
 
+import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from sandbox.files import write_atomically
 
+# Its one thread ends with the interpreter, so that nothing that it starts is killed early.
+_starter = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="process-starter")
 _STUB = Path(__file__).with_name("exec_bound.py")
 
 
@@ -51,6 +57,12 @@ class ProcessIdentity:
         """Tell whether this very process still runs."""
         return _start_time(self.pid) == self.started
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, if it still runs."""
+        if self.is_running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def kill_group(self) -> None:
         """Kill the process and everything in the process group that it leads, if it still runs."""
         if self.is_running():
@@ -69,9 +81,9 @@ def kill_group(pid: int) -> None:
 def bound_command(command: list[str]) -> list[str]:
     """Return the command line that runs `command` for no longer than the calling process lives.
 
-    On Linux the kernel kills the process when the *thread* that started it ends: start it from a thread
-    that lives as long as the process. Elsewhere nothing ties it to its parent; whoever starts processes
-    keeps their identities in files and kills what is left at the next start.
+    On Linux the kernel kills the process when the *thread* that started it ends: use `start_bound` from any
+    thread that may end before the process should. Elsewhere nothing ties it to its parent; whoever starts
+    processes keeps their identities in files and kills what is left at the next start.
 
     Raises
     ------
@@ -82,6 +94,40 @@ def bound_command(command: list[str]) -> list[str]:
         raise ValueError("an empty command cannot be run")
     # A stub that becomes the command, because preexec_fn is not safe in a process that has threads.
     return [sys.executable, "-I", "-S", str(_STUB), str(os.getpid()), *command]
+
+
+def start_bound(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command that runs for no longer than the calling process lives, from whatever thread.
+
+    Parameters
+    ----------
+    command
+        The command line.
+    options
+        As `subprocess.Popen` takes them.
+    """
+    return _starter.submit(subprocess.Popen, bound_command(command), **options).result()
+
+
+def end(identity: ProcessIdentity, child: "subprocess.Popen[bytes] | None", *, seconds: float) -> None:
+    """Wait until a process that was asked to end has ended; kill its group when it takes too long.
+
+    Parameters
+    ----------
+    identity
+        The process.
+    child
+        The same as a child of this process, if it is one, so that it leaves no zombie.
+    seconds
+        How long it may take.
+    """
+    deadline = time.monotonic() + seconds
+    while identity.is_running():
+        if time.monotonic() > deadline:
+            identity.kill_group()
+        time.sleep(0.02)
+    if child is not None:
+        child.wait()
 
 
 def _start_time(pid: int) -> str | None:

