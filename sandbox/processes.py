@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from sandbox.files import write_atomically
 
@@ -96,17 +96,24 @@ def bound_command(command: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(_STUB), str(os.getpid()), *command]
 
 
-def start_bound(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+def start_bound(
+    command: list[str], *, stdin: int, stdout: BinaryIO, stderr: BinaryIO, start_new_session: bool
+) -> "subprocess.Popen[bytes]":
     """Start a command that runs for no longer than the calling process lives, from whatever thread.
 
-    Parameters
-    ----------
-    command
-        The command line.
-    options
-        As `subprocess.Popen` takes them.
+    The parameters are those of `subprocess.Popen`.
     """
-    return _starter.submit(subprocess.Popen, bound_command(command), **options).result()
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            bound_command(command),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=start_new_session,
+        )
+
+    return _starter.submit(start).result()
 
 
 def end(identity: ProcessIdentity, child: "subprocess.Popen[bytes] | None", *, seconds: float) -> None:

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from sandbox.edge.balancer import Balancer
 from sandbox.edge.client import ClientConnection
-from sandbox.edge.config import EdgeConfig, admin_file, config_file
+from sandbox.edge.config import EdgeConfig, Terminator, admin_file, config_file
 from sandbox.edge.proxy import serve
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
+from sandbox.terminator import serve as serve_tls
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Edge:
         self.state_dir = state_dir
         self._balancer = Balancer()
         self._listeners: dict[int, asyncio.Server] = {}
+        self._terminators: dict[Terminator, asyncio.Server] = {}
         self._version = 0
         self._lock = asyncio.Lock()
 
@@ -43,7 +46,7 @@ class Edge:
         await self._apply()
         await stopping.wait()
         admin_file(self.state_dir).unlink(missing_ok=True)
-        for server in (admin, *self._listeners.values()):
+        for server in (admin, *self._listeners.values(), *self._terminators.values()):
             server.close()
 
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +70,7 @@ class Edge:
         async with self._lock:
             config = EdgeConfig.load(config_file(self.state_dir))
             self._balancer.apply(config)
-            errors = await self._listen(config)
+            errors = await self._listen(config) | await self._terminate_tls(config)
             self._version = config.version
             return errors
 
@@ -83,6 +86,23 @@ class Edge:
             except OSError as error:
                 errors[port] = f"cannot listen on port {port}: {error.strerror}"
                 _logger.error(errors[port])  # noqa: TRY400 - the message says it all
+        return errors
+
+    async def _terminate_tls(self, config: EdgeConfig) -> dict[int, str]:
+        wanted = set(config.terminators.values())
+        for terminator in self._terminators.keys() - wanted:
+            self._terminators.pop(terminator).close()
+        errors = {}
+        for terminator in wanted - self._terminators.keys():
+            try:
+                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                context.load_cert_chain(terminator.certificate, terminator.private_key)
+                self._terminators[terminator] = await serve_tls(
+                    terminator.port, terminator.upstream_port, context
+                )
+            except OSError as error:  # ssl.SSLError is one
+                errors[terminator.port] = f"cannot end TLS on port {terminator.port}: {error.strerror}"
+                _logger.error(errors[terminator.port])  # noqa: TRY400 - the message says it all
         return errors
 
     def _accept(self, port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:

@@ -1,0 +1,50 @@
+"""How much faster than AWS the sandbox goes about things."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Times in seconds. Where a definition has a time of its own, the sandbox takes the shorter one.
+
+    Attributes
+    ----------
+    starting_probe_interval
+        Between two health checks of a task that was not healthy yet.
+    probe_interval
+        Between two health checks of a healthy task.
+    probe_timeout
+        For the answer to a health check.
+    start_timeout
+        A task that does not even accept connections so long after its start is unhealthy.
+    grace_period
+        A task's failing answers to health checks are ignored so long after its start.
+    deregistration_delay
+        For requests in flight on a task that is taken out.
+    first_backoff, longest_backoff
+        Before a task is started again after it failed; doubled with every failure in a row.
+    stable_after
+        A task that was healthy for so long does not count as one in a row of failures when it stops.
+    log_interval
+        Between two deliveries of log lines.
+    stopped_task_retention
+        A stopped task can be described for so long.
+    shutdown_timeout
+        For all tasks to stop when the sandbox goes down.
+    """
+
+    starting_probe_interval: float = 0.2
+    probe_interval: float = 5.0
+    probe_timeout: float = 5.0
+    start_timeout: float = 60.0
+    grace_period: float = 10.0
+    deregistration_delay: float = 5.0
+    first_backoff: float = 0.5
+    longest_backoff: float = 30.0
+    stable_after: float = 10.0
+    log_interval: float = 1.0
+    stopped_task_retention: float = 3600.0
+    shutdown_timeout: float = 10.0
+
+
+AS_FAST_AS_HONEST = Pace()

@@ -1,0 +1,55 @@
+"""A task's place in a target group."""
+
+import asyncio
+import dataclasses
+
+from sandbox.edge.config import Target, TargetState
+from sandbox.edge.control import EdgeControl
+
+_POLL_INTERVAL = 0.05  # seconds, only while a target drains
+
+
+class Registration:
+    """Registers one task as a target, and takes it out without breaking a request.
+
+    The edge has acknowledged every step when it returns. A task that is being taken out stays so, whatever
+    its health check says.
+    """
+
+    def __init__(
+        self, edge: EdgeControl, target_group: str, *, port: int, deregistration_delay: float
+    ) -> None:
+        self._edge = edge
+        self._group = target_group
+        self._target = Target(port=port)
+        self._delay = deregistration_delay
+        self._order = asyncio.Lock()
+
+    async def set_state(self, state: TargetState) -> None:
+        """Register the target, or change its state."""
+        # A caller that is cancelled must not let the next step overtake this one.
+        await asyncio.shield(asyncio.create_task(self._set_state(state)))
+
+    async def drain(self) -> None:
+        """Let it have no new requests, and wait for those in flight, but no longer than the delay.
+
+        Elastic Load Balancing does not wait either when there are none.
+        """
+        await self.set_state(TargetState.DRAINING)
+        deadline = asyncio.get_running_loop().time() + self._delay
+        while asyncio.get_running_loop().time() < deadline:
+            if not await asyncio.to_thread(self._edge.in_flight, self._target.address):
+                return
+            await asyncio.sleep(_POLL_INTERVAL)
+
+    async def remove(self) -> None:
+        """Deregister the target."""
+        async with self._order:
+            self._target = dataclasses.replace(self._target, state=TargetState.DRAINING)
+            await asyncio.to_thread(self._edge.remove_target, self._group, self._target.address)
+
+    async def _set_state(self, state: TargetState) -> None:
+        async with self._order:
+            if self._target.state is not TargetState.DRAINING:
+                self._target = dataclasses.replace(self._target, state=state)
+                await asyncio.to_thread(self._edge.put_target, self._group, self._target)

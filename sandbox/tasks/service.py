@@ -1,0 +1,317 @@
+"""A service: keeps as many tasks running as it should have."""
+
+import asyncio
+import dataclasses
+import datetime
+import enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from sandbox.tasks.backoff import Backoff
+from sandbox.tasks.clock import now
+from sandbox.tasks.deployment import Deployment
+from sandbox.tasks.health import HealthChecks
+from sandbox.tasks.host import Host
+from sandbox.tasks.model import ServiceSpec
+from sandbox.tasks.record import Status, StopCode, TaskRecord
+from sandbox.tasks.rolling import Bounds, Plan, plan
+from sandbox.tasks.rollout import Rollout
+from sandbox.tasks.service_log import ServiceLog
+from sandbox.tasks.task import Task
+
+_PENDING = frozenset({Status.PROVISIONING, Status.PENDING, Status.ACTIVATING})
+_FAILED_BY_ITSELF = frozenset({StopCode.FAILED_TO_START, StopCode.CONTAINER_EXITED})
+_IMPAIRED_AFTER = 3  # failures in a row
+
+
+class ServiceStatus(enum.StrEnum):
+    """ECS's `status` of a service."""
+
+    ACTIVE = "ACTIVE"
+    DRAINING = "DRAINING"
+    INACTIVE = "INACTIVE"
+
+
+class Service:
+    """Brings the tasks of a service in line with its specification, step by step, after every change.
+
+    Everything happens in the event loop's thread.
+
+    Parameters
+    ----------
+    spec
+        What the service should look like.
+    host
+        Where its tasks run.
+    changed
+        Called after every change of what `to_document` returns.
+    document
+        What `to_document` returned when the service ran before.
+    """
+
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        host: Host,
+        *,
+        changed: Callable[[], None],
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.status = ServiceStatus.ACTIVE
+        self.tasks: dict[str, Task] = {}
+        self._log = ServiceLog(spec.name)
+        self._rollout = Rollout(spec, self._log, host.aws.put_event, document)
+        self._host = host
+        self._changed = changed
+        self._backoff = Backoff(host.pace)
+        self._judged: set[str] = set()
+        self._seen: dict[str, Status] = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._steady = False
+        self._paused = False
+
+    async def run(self) -> None:
+        """Keep the service as it should be until it is deleted."""
+        while self.status is not ServiceStatus.INACTIVE:
+            self._wake.clear()
+            pause = self._reconcile()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def update(self, spec: ServiceSpec, *, force_new_deployment: bool = False) -> Deployment:
+        """Change the service; return the deployment that brings the change about."""
+        replaces = force_new_deployment or spec.needs_deployment(self.spec)
+        self.spec = spec
+        if replaces:
+            self._rollout.deploy(spec.task_definition)
+        self._backoff.reset()
+        self._steady = False
+        self._has_changed()
+        return self._rollout.primary
+
+    def delete(self) -> None:
+        """Have all tasks stopped; the service is gone when `run` returns."""
+        self.status = ServiceStatus.DRAINING
+        self.spec = dataclasses.replace(self.spec, desired_count=0)
+        self._has_changed()
+
+    async def stop_tasks(self, reason: str, *, within: float) -> None:
+        """Stop all tasks and start no others, without forgetting that there should be some."""
+        self._paused = True
+        for task in self.tasks.values():
+            task.stop(reason, StopCode.USER)
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=within)
+        for task in self.tasks.values():
+            task.kill()
+        if self._lives:
+            await asyncio.wait(self._lives)
+
+    @property
+    def primary(self) -> Deployment:
+        """The deployment that is, or is to be, the service's."""
+        return self._rollout.primary
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was deleted."""
+        return self.status is not ServiceStatus.ACTIVE
+
+    async def settled(self, deployment_id: str | None) -> dict[str, Any] | None:
+        """Wait while a deployment, the primary one by default, is being rolled out.
+
+        Returns
+        -------
+        dict or None
+            The deployment, COMPLETED or FAILED; None when another one took its place, or the service is
+            being deleted.
+        """
+        wanted = deployment_id or self._rollout.primary.id
+        while True:
+            found = next((each for each in self._rollout.deployments if each.id == wanted), None)
+            if found is None or self.is_ending:
+                return None
+            if not found.in_progress:
+                return self._describe_deployment(found)
+            if found is not self._rollout.primary:
+                return None
+            await self._settled.wait()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ECS's description of the service says about its deployments and tasks."""
+        return {
+            "status": str(self.status),
+            "taskDefinition": self._rollout.primary.task_definition.arn,
+            "desiredCount": self.spec.desired_count,
+            "runningCount": self._count({Status.RUNNING}),
+            "pendingCount": self._count(_PENDING),
+            "deployments": [self._describe_deployment(each) for each in self._rollout.deployments],
+            "events": self._log.describe(),
+        }
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what is needed to make the service again, as JSON takes it."""
+        definition = self._rollout.primary.task_definition.document
+        return {
+            "source": {**self.spec.source, "task_definition": definition},
+            **self._rollout.to_document(),
+        }
+
+    def _reconcile(self) -> float | None:
+        """Do the next step; return in how many seconds another one is due even if nothing changes."""
+        if self._paused:
+            return None
+        self._judge_tasks()
+        pause = self._backoff.not_before - asyncio.get_running_loop().time()
+        step = self._plan(may_start=self._rollout.may_start_tasks and pause <= 0)
+        self._stop(step.stop)
+        self._start(step.start)
+        if step.stuck:
+            self._log.add_once(
+                "was unable to stop or start tasks during a deployment because of the service deployment "
+                "configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
+            )
+        self._check_progress()
+        self._forget_stopped_tasks()
+        return pause if pause > 0 else None
+
+    def _plan(self, *, may_start: bool) -> Plan[Task]:
+        live = [task for task in self.tasks.values() if task.wanted]
+        return plan(
+            Bounds(
+                desired=self.spec.desired_count,
+                minimum_healthy=self.spec.minimum_healthy,
+                maximum_running=self.spec.maximum_running,
+            ),
+            current=[task for task in live if self._is_current(task)],
+            older=[task for task in live if not self._is_current(task)],
+            may_start=may_start,
+        )
+
+    def _judge_tasks(self) -> None:
+        """Find the tasks that have failed since the last time."""
+        for task in list(self.tasks.values()):
+            if task.record.id in self._judged:
+                continue
+            if task.record.stop_code in _FAILED_BY_ITSELF:
+                self._has_failed(task)
+            elif task.wanted and task.unhealthy and not task.was_healthy:
+                self._stop([task])
+
+    def _has_failed(self, task: Task) -> None:
+        self._judged.add(task.record.id)
+        if not self._is_current(task):
+            return
+        self._backoff.failed(asyncio.get_running_loop().time(), healthy_since=task.healthy_since)
+        if self._backoff.failures == _IMPAIRED_AFTER:
+            self._log.add("is unable to consistently start tasks successfully.")
+        before = self._rollout.primary
+        self._rollout.task_failed(task.record.started_by, self.spec)
+        if self._rollout.primary is not before:
+            self.spec = dataclasses.replace(self.spec, task_definition=self._rollout.primary.task_definition)
+            self._backoff.reset()
+        self._has_changed()
+
+    def _stop(self, tasks: Sequence[Task]) -> None:
+        group = self.spec.target_group
+        for task in tasks:
+            if not task.unhealthy:
+                reason = f"Scaling activity initiated by (deployment {self._rollout.primary.id})"
+                task.stop(reason, StopCode.SCHEDULER)
+                continue
+            self._log.unhealthy(task, self.spec)
+            failed = (
+                f"ELB health checks in (target-group {group.arn})" if group else "container health checks"
+            )
+            task.stop(f"Task failed {failed}", StopCode.SCHEDULER)
+            self._has_failed(task)
+        self._log.stopped(tasks)
+
+    def _start(self, count: int) -> None:
+        tasks = [self._new_task() for _ in range(count)]
+        for task in tasks:
+            life = asyncio.create_task(task.run(), name=f"task {task.record.id}")
+            self._lives.add(life)
+            life.add_done_callback(self._lives.discard)
+        self._log.started(tasks)
+
+    def _new_task(self) -> Task:
+        deployment = self._rollout.primary
+        record = TaskRecord(
+            cluster_arn=self.spec.cluster_arn,
+            definition=deployment.task_definition,
+            container=deployment.task_definition.main_container(self.spec.container_name),
+            group=f"service:{self.spec.name}",
+            started_by=deployment.id,
+        )
+        checks = HealthChecks.of(self.spec, self._host.pace)
+        task = Task(
+            record, self._host, checks=checks, target_group=self.spec.target_group, changed=self._task_changed
+        )
+        self.tasks[record.id] = task
+        return task
+
+    def _task_changed(self, task: Task) -> None:
+        record = task.record
+        if self._seen.get(record.id) is not record.status:
+            self._seen[record.id] = record.status
+            self._log.task_entered(task, record.status, self.spec)
+        elif task.healthy:
+            self._rollout.task_is_healthy(record.started_by, self.spec)
+        self._wake.set()
+
+    def _check_progress(self) -> None:
+        if self.status is ServiceStatus.DRAINING:
+            if all(task.stopped for task in self.tasks.values()):
+                self.status = ServiceStatus.INACTIVE
+            return
+        live = [task for task in self.tasks.values() if task.wanted]
+        replaced = all(task.stopped or self._is_current(task) for task in self.tasks.values())
+        complete = len(live) == self.spec.desired_count and all(task.healthy for task in live)
+        steady = replaced and complete and self._rollout.may_start_tasks
+        if steady and self._rollout.primary.in_progress:
+            self._rollout.complete()
+            self._has_changed()
+        if steady and not self._steady:
+            self._log.add("has reached a steady state.")
+        self._steady = steady
+
+    def _forget_stopped_tasks(self) -> None:
+        oldest = now() - datetime.timedelta(seconds=self._host.pace.stopped_task_retention)
+        for task in list(self.tasks.values()):
+            stopped_at = task.record.stopped_at
+            if task.stopped and stopped_at is not None and stopped_at < oldest:
+                del self.tasks[task.record.id]
+                self._seen.pop(task.record.id, None)
+                self._judged.discard(task.record.id)
+
+    def _is_current(self, task: Task) -> bool:
+        return task.record.started_by == self._rollout.primary.id
+
+    def _has_changed(self) -> None:
+        self._settled.set()
+        self._settled = asyncio.Event()
+        self._wake.set()
+        self._changed()
+
+    def _count(self, statuses: Collection[Status], deployment: Deployment | None = None) -> int:
+        return sum(
+            task.record.status in statuses
+            for task in self.tasks.values()
+            if deployment is None or task.record.started_by == deployment.id
+        )
+
+    def _describe_deployment(self, deployment: Deployment) -> dict[str, Any]:
+        wanted = sum(task.wanted for task in self.tasks.values() if task.record.started_by == deployment.id)
+        leading = deployment is self._rollout.primary and self._rollout.may_start_tasks
+        return deployment.describe(
+            desired=self.spec.desired_count if leading else wanted,
+            running=self._count({Status.RUNNING}, deployment),
+            pending=self._count(_PENDING, deployment),
+        )

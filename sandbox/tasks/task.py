@@ -1,0 +1,247 @@
+"""A task: one process, from its first state to its last."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.edge.config import TargetState
+from sandbox.processes import ProcessIdentity, bound_command, kill_group
+from sandbox.tasks.clock import now
+from sandbox.tasks.errors import TaskError
+from sandbox.tasks.events import task_state_change
+from sandbox.tasks.health import Health, HealthChecks
+from sandbox.tasks.host import Host, resolve
+from sandbox.tasks.image import Image
+from sandbox.tasks.logs import TaskLog
+from sandbox.tasks.model import TargetGroup
+from sandbox.tasks.record import Status, StopCode, TaskRecord
+from sandbox.tasks.registration import Registration
+
+_LOG_TIMEOUT = 5.0  # seconds: something that left the process group may keep the pipe open for ever
+
+
+class Task:
+    """Runs a task.
+
+    Parameters
+    ----------
+    record
+        The task, PROVISIONING.
+    host
+        Where it runs.
+    checks
+        How its health is watched; None for a task that is expected to end.
+    target_group
+        Where it is registered while it runs.
+    changed
+        Called after every change of its state or health.
+
+    Attributes
+    ----------
+    healthy_since
+        When it became healthy, by the event loop's clock; None while it is not.
+    was_healthy
+        Whether it ever was.
+    """
+
+    def __init__(
+        self,
+        record: TaskRecord,
+        host: Host,
+        *,
+        checks: HealthChecks | None = None,
+        target_group: TargetGroup | None = None,
+        changed: Callable[["Task"], None] = lambda _: None,
+    ) -> None:
+        self.record = record
+        self.healthy_since: float | None = None
+        self.was_healthy = False
+        self._host = host
+        self._checks = checks
+        self._target_group = target_group
+        self._changed = changed
+        self._registration: Registration | None = None
+        self._stop = asyncio.Event()
+        self._pid_file = host.run_dir / f"{record.id}.json"
+        self._announce()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is meant to run: it was not told to stop and did not stop by itself."""
+        return self.record.desired_status is Status.RUNNING
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its life is over."""
+        return self.record.status is Status.STOPPED
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it runs, is meant to, and passes its health checks."""
+        return self.wanted and self.record.health is Health.HEALTHY
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether it fails its health checks."""
+        return self.record.health is Health.UNHEALTHY
+
+    def stop(self, reason: str, code: StopCode) -> None:
+        """Have it stopped in an orderly way; no effect when it is stopping already."""
+        if not self.wanted:
+            return
+        self._will_stop(reason, code)
+        self._announce()
+        self._stop.set()
+
+    def kill(self) -> None:
+        """End its process at once."""
+        if self.record.pid is not None and self.record.exit_code is None:
+            kill_group(self.record.pid)
+
+    async def run(self) -> None:
+        """Live its life."""
+        try:
+            process, log = await self._start()
+        except (TaskError, OSError) as error:
+            self._will_stop(f"ResourceInitializationError: {error}", StopCode.FAILED_TO_START)
+        else:
+            await self._supervise(process)
+            await asyncio.wait({log}, timeout=_LOG_TIMEOUT)
+        finally:
+            if self.record.port is not None:
+                self._host.ports.give_back(self.record.port)
+        self.record.stopped_at = now()
+        self._enter(Status.STOPPED)
+
+    async def _start(self) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
+        record, host = self.record, self._host
+        record.pull_started_at = now()
+        self._enter(Status.PENDING)
+        image = Image.read(host.folder)
+        secrets = await resolve(record.container.secrets, host.aws)
+        record.port = host.ports.take()
+        record.pull_stopped_at = now()
+        self._enter(Status.ACTIVATING)
+        override = self._override()
+        command = image.process(
+            entry_point=record.container.entry_point,
+            command=tuple(override.get("command") or record.container.command),
+        )
+        process = await asyncio.create_subprocess_exec(
+            *bound_command(list(command)),
+            cwd=host.folder,
+            env=self._environment(image, secrets, override) | {"PORT": str(record.port)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        record.pid = process.pid
+        identity = ProcessIdentity.of(process.pid)
+        if identity is not None:
+            identity.save(self._pid_file)
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        log = asyncio.create_task(self._log().copy(process.stdout))
+        if self._target_group is not None:
+            self._registration = self._register(self._target_group, record.port)
+        record.started_at = now()
+        self._enter(Status.RUNNING)
+        return process, log
+
+    async def _supervise(self, process: asyncio.subprocess.Process) -> None:
+        record = self.record
+        ended = asyncio.create_task(process.wait())
+        told_to_stop = asyncio.create_task(self._stop.wait())
+        health = asyncio.create_task(self._watch_health())
+        await asyncio.wait({ended, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+        health.cancel()
+        told_to_stop.cancel()
+        if not self._stop.is_set():
+            self._will_stop("Essential container in task exited", StopCode.CONTAINER_EXITED)
+        await self._shut_down(process, ended)
+        record.exit_code = _exit_code(await ended)
+        record.execution_stopped_at = now()
+        # A container takes everything that it started with it.
+        kill_group(process.pid)
+        self._pid_file.unlink(missing_ok=True)
+        self._enter(Status.DEPROVISIONING)
+
+    async def _shut_down(self, process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+        self._enter(Status.DEACTIVATING)
+        if self._registration is not None:
+            if not ended.done():
+                await self._registration.drain()
+            await self._registration.remove()
+        self._enter(Status.STOPPING)
+        if not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await asyncio.wait({ended}, timeout=self.record.container.stop_timeout)
+        if not ended.done():
+            kill_group(process.pid)
+
+    async def _watch_health(self) -> None:
+        if self._checks is None or self.record.port is None:
+            return
+        if self._registration is not None:
+            await self._registration.set_state(TargetState.INITIAL)
+        async for health in self._checks.watch(self.record.port):
+            if self._registration is not None:
+                good = health is Health.HEALTHY
+                await self._registration.set_state(TargetState.HEALTHY if good else TargetState.UNHEALTHY)
+            self.record.health = health
+            self.healthy_since = asyncio.get_running_loop().time() if health is Health.HEALTHY else None
+            self.was_healthy = self.was_healthy or health is Health.HEALTHY
+            self._changed(self)
+
+    def _will_stop(self, reason: str, code: StopCode) -> None:
+        record = self.record
+        if record.desired_status is Status.STOPPED:
+            return
+        record.desired_status = Status.STOPPED
+        record.stop_code, record.stopped_reason, record.stopping_at = code, reason, now()
+
+    def _enter(self, status: Status) -> None:
+        self.record.status = status
+        self.record.version += 1
+        self._announce()
+
+    def _announce(self) -> None:
+        self._host.aws.put_event(task_state_change(self.record.describe()))
+        self._changed(self)
+
+    def _register(self, group: TargetGroup, port: int) -> Registration:
+        delay = min(group.deregistration_delay, self._host.pace.deregistration_delay)
+        return Registration(self._host.edge, group.arn, port=port, deregistration_delay=delay)
+
+    def _override(self) -> dict[str, Any]:
+        overrides = self.record.overrides.get("containerOverrides") or ()
+        return next((each for each in overrides if each.get("name") == self.record.container.name), {})
+
+    def _environment(self, image: Image, secrets: dict[str, str], override: dict[str, Any]) -> dict[str, str]:
+        overridden = {pair["name"]: pair["value"] for pair in override.get("environment") or ()}
+        return {
+            "HOME": str(self._host.home),
+            "LANG": "C.UTF-8",
+            **image.variables(),
+            **self.record.container.environment,
+            **overridden,
+            **secrets,
+            **self._host.variables,
+        }
+
+    def _log(self) -> TaskLog:
+        record, destination = self.record, self.record.container.logs
+        deliver = None
+        if destination is not None:
+            stream = f"{destination.stream_prefix}/{record.container.name}/{record.id}"
+            deliver = lambda events: self._host.aws.put_log_events(destination.group, stream, events)  # noqa: E731
+        path = self._host.log_dir / f"{record.id}.log"
+        return TaskLog(path, deliver=deliver, interval=self._host.pace.log_interval)
+
+
+def _exit_code(return_code: int) -> int:
+    """Return the exit code as a container runtime has it: 128 and the number of the signal that ended it."""
+    return return_code if return_code >= 0 else 128 - return_code
