@@ -1,6 +1,8 @@
 """A client's connection to the load balancer."""
 
 import asyncio
+import socket
+import struct
 
 import h11
 
@@ -96,6 +98,10 @@ class ClientConnection:
 
     def abort(self) -> None:
         """Break the connection, which is all that tells a client that half a response is not the whole."""
+        sock: socket.socket | None = self._writer.get_extra_info("socket")
+        if sock is not None and not self._writer.is_closing():
+            # A reset: to a client of HTTP/1.0 an orderly end would be the end of the body.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     def close(self) -> None:

@@ -51,17 +51,18 @@ def response_headers(response: h11.Response | h11.InformationalResponse, *, clos
     return [*passed, (b"Connection", b"close")] if close else passed
 
 
-def page(status: int) -> tuple[Headers, bytes]:
-    """Return headers and body of an error that the load balancer itself answers with."""
-    phrase = f"{status} {http.HTTPStatus(status).phrase}"
-    body = f"<html>\r\n<head><title>{phrase}</title></head>\r\n<body><h1>{phrase}</h1></body>\r\n</html>\r\n"
+def error_page(status: int) -> tuple[h11.Response, h11.Data]:
+    """Return head and body of an error that the load balancer itself answers with."""
+    reason = http.HTTPStatus(status).phrase
+    title = f"{status} {reason}"
+    body = f"<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n"
     headers: Headers = [
         (b"Server", b"awselb/2.0"),
         (b"Date", formatdate(usegmt=True).encode()),
         (b"Content-Type", b"text/html"),
         (b"Content-Length", str(len(body)).encode()),
     ]
-    return headers, body.encode()
+    return h11.Response(status_code=status, reason=reason, headers=headers), h11.Data(data=body.encode())
 
 
 def _end_to_end(message: _Message, without: Iterable[bytes] = ()) -> Headers:

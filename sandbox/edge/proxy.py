@@ -10,7 +10,7 @@ from sandbox.edge.balancer import Backend, Balancer
 from sandbox.edge.client import ClientConnection, ClientGoneError
 from sandbox.edge.config import Listener
 from sandbox.edge.exchange import Exchange
-from sandbox.edge.headers import page
+from sandbox.edge.headers import error_page
 from sandbox.edge.upstream import UpstreamError
 
 _logger = logging.getLogger(__name__)
@@ -92,6 +92,6 @@ async def _answer_with_page(client: ClientConnection, status: int, *, method: by
     if client.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
         client.abort()
         return
-    headers, body = page(status)
-    content = [] if method == b"HEAD" else [h11.Data(data=body)]
-    await client.send(h11.Response(status_code=status, headers=headers), *content, h11.EndOfMessage())
+    head, body = error_page(status)
+    content = [] if method == b"HEAD" else [body]
+    await client.send(head, *content, h11.EndOfMessage())

@@ -67,8 +67,8 @@ class Upstream:
 
     @property
     def reusable(self) -> bool:
-        """Whether another request can be sent: both sides are idle and neither has hung up."""
-        idle = self.http.our_state is h11.IDLE and self.http.their_state is h11.IDLE
+        """Whether another request can be sent: nothing is under way, nothing is left over, nobody hung up."""
+        idle = self.http.our_state is h11.IDLE and self.http.trailing_data == (b"", False)
         return idle and not self._reader.at_eof() and not self._writer.is_closing()
 
     async def write(self, data: bytes) -> None:

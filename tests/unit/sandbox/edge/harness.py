@@ -1,0 +1,164 @@
+"""A load balancer in the test's own event loop, with targets that say exactly what the test wants."""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import ParamSpec
+
+from sandbox.edge.balancer import Balancer
+from sandbox.edge.client import ClientConnection
+from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState
+from sandbox.edge.proxy import serve
+
+Parameters = ParamSpec("Parameters")
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def scenario(test: Callable[Parameters, Coroutine[None, None, None]]) -> Callable[Parameters, None]:
+    """Run a test in an event loop, and leave nothing open behind it."""
+
+    @functools.wraps(test)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        async def run_and_clean_up() -> None:
+            await test(*args, **kwargs)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0)  # closed connections are taken down in the next turn
+
+        asyncio.run(run_and_clean_up())
+
+    return run
+
+
+@dataclass
+class FakeTarget:
+    """Answers every request on a connection with the handler, which gets the request's head."""
+
+    port: int
+    heads: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+
+@contextlib.asynccontextmanager
+async def target(handler: Handler | bytes) -> AsyncIterator[FakeTarget]:
+    """Run a target that answers with fixed bytes, or as the handler does."""
+    fake = FakeTarget(0)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fake.connections += 1
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                fake.heads.append(head)
+                if isinstance(handler, bytes):
+                    await reader.readexactly(content_length(head))
+                    writer.write(handler)
+                else:
+                    await handler(head, reader, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    fake.port = server.sockets[0].getsockname()[1]
+    try:
+        yield fake
+    finally:
+        server.close()
+
+
+@dataclass
+class FakeBalancer:
+    """A listener with targets."""
+
+    port: int
+    balancer: Balancer
+    config: EdgeConfig
+
+    def set_states(self, states: dict[int, TargetState]) -> None:
+        """Register the targets on these ports, and no others."""
+        targets = [Target(port=port, state=state) for port, state in states.items()]
+        self.config.target_groups = {"group": {each.address: each for each in targets}}
+        self.balancer.apply(self.config)
+
+    async def connect(self) -> Streams:
+        """Open a client's connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def ask(self, request: bytes) -> bytes:
+        """Return everything that comes back for a request after which the connection is closed."""
+        reader, writer = await self.connect()
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def load_balancer(*ports: int, idle_timeout: float = 5) -> AsyncIterator[FakeBalancer]:
+    """Run a listener that forwards to healthy targets on these ports."""
+    balancer = Balancer()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(ClientConnection(reader, writer), port, balancer)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    listener = Listener(port=port, forward={"group": 1}, idle_timeout=idle_timeout)
+    fake = FakeBalancer(port, balancer, EdgeConfig(listeners={port: listener}))
+    fake.set_states(dict.fromkeys(ports, TargetState.HEALTHY))
+    try:
+        yield fake
+    finally:
+        server.close()
+        balancer.apply(EdgeConfig())
+
+
+@contextlib.contextmanager
+def socket_target(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run a target on bare sockets, for what only a kernel can do; yield its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        behave(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def unused_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def content_length(head: bytes) -> int:
+    """Return the length of the body that follows a head."""
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def lines(head: bytes) -> list[bytes]:
+    """Return the lines of a head without the empty ones at its end."""
+    return head.partition(b"\r\n\r\n")[0].split(b"\r\n")
