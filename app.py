@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""The CDK app: `cdk synth`, `cdk diff`, `cdk deploy --all`."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+# A source root rather than an installed package: a hash-locked requirements file installs nothing editable.
+sys.path.insert(0, str(ROOT / "constructs"))
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.platform import Platform
+from stacks.settings import Settings, SettingsError, is_settings_key, load_settings
+
+
+def settings_of(app: App) -> Settings:
+    """Return the settings that the app's context and the environment's variables choose.
+
+    Raises
+    ------
+    SettingsError
+        When no environment is chosen, or its settings cannot be used.
+    """
+    environment = app.node.try_get_context("environment") or os.environ.get("ENVIRONMENT")
+    if not environment:
+        raise SettingsError("no environment is chosen: give -c environment=prod, or set ENVIRONMENT=prod")
+    context = app.node.get_all_context()
+    overrides = {key: value for key, value in context.items() if is_settings_key(key)}
+    return load_settings(environment, overrides=overrides)
+
+
+def main() -> None:
+    """Synthesise the chosen environment, checked by cdk-nag."""
+    app = App()
+    try:
+        settings = settings_of(app)
+    except SettingsError as error:
+        sys.exit(f"gantry: {error}")
+    build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
+    Platform(app, settings=settings, build_dir=build_dir)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Gantry's constructs: reusable parts of a platform for one containerised web service."""

@@ -1,0 +1,125 @@
+"""Customer-managed keys, one a purpose, with the service principals that may use them."""
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+_USE = ("kms:Decrypt", "kms:GenerateDataKey*")
+
+
+class EncryptionKeys(Construct):
+    """Keys for data, secrets, logs and messages; each rotates every year.
+
+    The policies name services and not the roles of later layers, which would tie the layers into a cycle: a
+    role that reads a secret is granted the use of its key in its own policy, through the service alone.
+
+    Parameters
+    ----------
+    log_group_prefix
+        Log groups whose names begin so may be encrypted with the logs key.
+    trail_name
+        The CloudTrail trail that may write with the logs key.
+    removal_policy
+        What becomes of the keys when their stack is deleted.
+
+    Attributes
+    ----------
+    data, secrets, logs, messages
+        The keys.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        log_group_prefix: str,
+        trail_name: str,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._removal_policy = removal_policy
+        self.data = self._key("Data", "databases, caches and backups")
+        self.secrets = self._key("Secrets", "secrets")
+        self.logs = self._key("Logs", "logs and the trail")
+        self.messages = self._key("Messages", "alerts")
+        self._allow_log_groups(log_group_prefix)
+        self._allow_trail(trail_name)
+        self._allow_alert_publishers()
+
+    def _key(self, purpose: str, what: str) -> kms.Key:
+        return kms.Key(
+            self,
+            purpose,
+            description=f"{Stack.of(self).stack_name}: {what}",
+            enable_key_rotation=True,
+            rotation_period=Duration.days(365),
+            pending_window=Duration.days(7),
+            removal_policy=self._removal_policy,
+        )
+
+    def _allow_log_groups(self, prefix: str) -> None:
+        stack = Stack.of(self)
+        groups = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{prefix}*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.logs.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptLogGroups",
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                actions=[
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:DescribeKey",
+                ],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+            )
+        )
+
+    def _allow_trail(self, name: str) -> None:
+        stack = Stack.of(self)
+        trail = stack.format_arn(service="cloudtrail", resource="trail", resource_name=name)
+        principal = iam.ServicePrincipal("cloudtrail.amazonaws.com")
+        this_trail = {"aws:SourceArn": trail, "aws:SourceAccount": stack.account}
+        context = stack.format_arn(service="cloudtrail", region="*", resource="trail", resource_name="*")
+        self.logs.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptTrail",
+                principals=[principal],
+                actions=["kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={
+                    "StringEquals": this_trail,
+                    "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context},
+                },
+            )
+        )
+        self.logs.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="DescribeForTrail",
+                principals=[principal],
+                actions=["kms:DescribeKey"],
+                resources=["*"],
+                conditions={"StringEquals": this_trail},
+            )
+        )
+
+    def _allow_alert_publishers(self) -> None:
+        stack = Stack.of(self)
+        for name in ("cloudwatch", "events"):
+            self.messages.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"PublishFrom{name.capitalize()}",
+                    principals=[iam.ServicePrincipal(f"{name}.amazonaws.com")],
+                    actions=list(_USE),
+                    resources=["*"],
+                    conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+                )
+            )

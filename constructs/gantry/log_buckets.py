@@ -1,0 +1,131 @@
+"""Buckets that AWS services deliver logs to."""
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from gantry.nag import acknowledge
+
+
+class DeliveryBucket(s3.Bucket):
+    """Where load balancer, S3 and Global Accelerator deliver logs.
+
+    They deliver to nothing but SSE-S3 without Object Lock
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html), so this
+    bucket is encrypted with the service's key, unlike every other one.
+
+    Parameters
+    ----------
+    retention
+        How long logs are kept.
+    removal_policy
+        What becomes of the bucket when its stack is deleted; destroying it empties it first.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, retention: Duration, removal_policy: RemovalPolicy
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=retention,
+                    noncurrent_version_expiration=Duration.days(7),
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                )
+            ],
+            removal_policy=removal_policy,
+        )
+        acknowledge(
+            self,
+            "It receives the access logs of the others; its own, logged into itself, would never end.",
+            "AwsSolutions-S1",
+        )
+
+
+class TrailBucket(s3.Bucket):
+    """Where CloudTrail records the account's activity; with Object Lock nobody can change what was recorded.
+
+    Parameters
+    ----------
+    key
+        Encrypts the records.
+    trail_name
+        The one trail that may write.
+    access_logs
+        Bucket for this bucket's access log.
+    retention
+        How long records are kept and locked.
+    locked
+        Whether records are locked in governance mode; a locked bucket cannot be emptied before its time.
+    removal_policy
+        What becomes of the bucket when its stack is deleted.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        trail_name: str,
+        access_logs: s3.IBucket,
+        retention: Duration,
+        locked: bool,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            versioned=True,
+            object_lock_enabled=True if locked else None,
+            object_lock_default_retention=s3.ObjectLockRetention.governance(retention) if locked else None,
+            server_access_logs_bucket=access_logs,
+            server_access_logs_prefix="s3/trail/",
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(retention.to_days() + 1))],
+            removal_policy=removal_policy,
+        )
+        self._allow_trail(trail_name)
+
+    def _allow_trail(self, name: str) -> None:
+        stack = Stack.of(self)
+        trail = stack.format_arn(
+            service="cloudtrail",
+            resource="trail",
+            resource_name=name,
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+        principal = iam.ServicePrincipal("cloudtrail.amazonaws.com")
+        source = {"aws:SourceArn": trail}
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TrailChecksAcl",
+                principals=[principal],
+                actions=["s3:GetBucketAcl"],
+                resources=[self.bucket_arn],
+                conditions={"StringEquals": source},
+            )
+        )
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TrailWrites",
+                principals=[principal],
+                actions=["s3:PutObject"],
+                resources=[self.arn_for_objects(f"AWSLogs/{stack.account}/*")],
+                conditions={"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
+            )
+        )

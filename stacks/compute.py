@@ -1,0 +1,160 @@
+"""Compute: the service behind its load balancer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import CfnOutput, Duration, Token
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from gantry.alarms import DeploymentAlarms
+from gantry.load_balancer import PublicLoadBalancer, WebFirewall
+from gantry.secrets import PlatformSecret, read_statements
+from gantry.web_service import HEALTH_PATH, WebService
+from stacks.data import DATABASE, DataRefs
+from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
+from stacks.network import SERVICE_PORT, NetworkRefs
+from stacks.settings import Settings
+from stacks.state import StateRefs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeRefs:
+    """What later layers use of the compute layer."""
+
+    service: ecs.FargateService
+    load_balancer: elbv2.ApplicationLoadBalancer
+    target_group: elbv2.ApplicationTargetGroup
+    signing_key_secret: secretsmanager.ISecret
+
+
+class ComputeStack(LayerStack):
+    """ECS Fargate behind a load balancer and its WAF, and the key ring that signs the service's cookies."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        state: StateRefs,
+        network: NetworkRefs,
+        data: DataRefs,
+        service_dir: Path,
+    ) -> None:
+        super().__init__(scope, "compute", settings=settings, description="Gantry: service and load balancer")
+        self._settings = settings
+        secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
+        signing_key = PlatformSecret(
+            self,
+            "SigningKeySecret",
+            name=f"{settings.prefix}/signing-key",
+            description=f"{settings.prefix}: key ring that signs the service's cookies",
+            key=secrets_key,
+            generated_field="current",
+            length=64,
+            removal_policy=removal_policy(settings),
+        )
+        door = PublicLoadBalancer(
+            self,
+            "Door",
+            vpc=network.vpc,
+            security_group=network.load_balancer_group,
+            port=SERVICE_PORT,
+            health_path=HEALTH_PATH,
+            certificate_arn=settings.load_balancer.certificate_arn,
+            access_logs=state.delivery_bucket,
+            deregistration_delay=Duration.seconds(settings.ecs.deregistration_delay_seconds),
+            deletion_protection=settings.load_balancer.deletion_protection,
+        )
+        WebFirewall(
+            self,
+            "Firewall",
+            name=f"{settings.name}-{settings.environment}",
+            load_balancer=door.load_balancer,
+            requests_per_five_minutes=settings.load_balancer.requests_per_five_minutes,
+        )
+        log_group = logs.LogGroup(
+            self,
+            "ServiceLogGroup",
+            log_group_name=f"{settings.log_group_prefix}service",
+            encryption_key=imported_key(self, "LogsKey", state.logs_key),
+            retention=log_retention(settings),
+            removal_policy=removal_policy(settings),
+        )
+        secrets: dict[str, secretsmanager.ISecret] = {
+            "DATABASE_SECRET": data.database_secret,
+            "VALKEY_SECRET": data.valkey_secret,
+            "SECRET_KEY_BASE": signing_key,
+        }
+        deployment_alarms = DeploymentAlarms(
+            self,
+            "DeploymentAlarms",
+            name_prefix=f"{settings.name}-{settings.environment}-deployment",
+            target_group=door.target_group,
+            server_errors=settings.observability.server_errors_alarm_count,
+        )
+        web = WebService(
+            self,
+            "Web",
+            name=f"{settings.name}-{settings.environment}",
+            vpc=network.vpc,
+            security_group=network.service_group,
+            target_group=door.target_group,
+            image=self._image(service_dir),
+            port=SERVICE_PORT,
+            environment=self._environment(data),
+            secrets=secrets,
+            read_secrets=read_statements(self, secrets_key, *secrets.values()),
+            log_group=log_group,
+            cpu=settings.ecs.cpu,
+            memory_mib=settings.ecs.memory_mib,
+            stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
+            min_capacity=settings.ecs.min_capacity,
+            max_capacity=settings.ecs.max_capacity,
+            cpu_target_utilization=settings.ecs.cpu_target_utilization,
+            deployment_alarms=deployment_alarms.alarms,
+        )
+        if settings.container_image is not None and ".dkr.ecr." in settings.container_image:
+            state.repository.grant_pull(web.execution_role)
+        for name, value in {
+            "ServiceUrl": door.url,
+            "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
+            "ClusterName": web.cluster.cluster_name,
+            "ServiceName": web.service.service_name,
+            "ServiceLogGroupName": log_group.log_group_name,
+            "SigningKeySecretArn": signing_key.secret_arn,
+        }.items():
+            CfnOutput(self, name, value=value)
+        self.refs = ComputeRefs(
+            service=web.service,
+            load_balancer=door.load_balancer,
+            target_group=door.target_group,
+            signing_key_secret=signing_key,
+        )
+
+    def _image(self, service_dir: Path) -> ecs.ContainerImage:
+        if self._settings.container_image is not None:
+            return ecs.ContainerImage.from_registry(self._settings.container_image)
+        return ecs.ContainerImage.from_asset(str(service_dir), platform=ecr_assets.Platform.LINUX_ARM64)
+
+    def _environment(self, data: DataRefs) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "PORT": str(SERVICE_PORT),
+            "ENVIRONMENT": settings.environment,
+            "SERVICE_VERSION": settings.service_version,
+            "LOG_LEVEL": settings.ecs.log_level,
+            "STOP_TIMEOUT_SECONDS": str(settings.ecs.stop_timeout_seconds),
+            "COOKIE_SECURE": "false" if settings.load_balancer.certificate_arn is None else "true",
+            "DATABASE_HOST": data.cluster.cluster_endpoint.hostname,
+            "DATABASE_PORT": Token.as_string(data.cluster.cluster_endpoint.port),
+            "DATABASE_NAME": DATABASE,
+            "DATABASE_POOL_MIN": str(settings.ecs.database_pool_min),
+            "DATABASE_POOL_MAX": str(settings.ecs.database_pool_max),
+            "VALKEY_HOST": data.cache.attr_endpoint_address,
+            "VALKEY_PORT": data.cache.attr_endpoint_port,
+        }

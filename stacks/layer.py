@@ -1,0 +1,69 @@
+"""What the stacks of all layers have in common."""
+
+from aws_cdk import Environment, RemovalPolicy, Stack, Tags
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.settings import Retention, Settings
+
+_RETENTION = {
+    1: logs.RetentionDays.ONE_DAY,
+    3: logs.RetentionDays.THREE_DAYS,
+    5: logs.RetentionDays.FIVE_DAYS,
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    60: logs.RetentionDays.TWO_MONTHS,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    731: logs.RetentionDays.TWO_YEARS,
+    1827: logs.RetentionDays.FIVE_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}
+
+
+class LayerStack(Stack):
+    """A layer's stack: explicit name, concrete place, zones from settings, protection where data is kept.
+
+    The name is explicit because the same layer inside a pipeline's Stage would otherwise be another stack,
+    and moving to the pipeline would make a second database.
+    """
+
+    def __init__(self, scope: Construct, layer: str, *, settings: Settings, description: str) -> None:
+        self._zones = settings.availability_zones
+        super().__init__(
+            scope,
+            layer.capitalize(),
+            stack_name=settings.stack_name(layer),
+            env=Environment(account=settings.account, region=settings.region),
+            description=description,
+            termination_protection=settings.state.retention is Retention.RETAIN,
+        )
+        Tags.of(self).add("application", settings.name)
+        Tags.of(self).add("environment", settings.environment)
+        Tags.of(self).add("layer", layer)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The zones that settings name: asking AWS would tie the synthesis to an account."""
+        return self._zones
+
+
+def removal_policy(settings: Settings) -> RemovalPolicy:
+    """Return what becomes of stateful resources when their stack is deleted."""
+    return RemovalPolicy.RETAIN if settings.state.retention is Retention.RETAIN else RemovalPolicy.DESTROY
+
+
+def log_retention(settings: Settings) -> logs.RetentionDays:
+    """Return the retention of log groups as the log group construct takes it."""
+    return _RETENTION[settings.state.log_retention_days]
+
+
+def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey:
+    """Return another layer's key by its ARN, so that using it never writes into that layer's key policy.
+
+    Whoever reads what the key encrypts must be granted the key explicitly: an imported key grants nothing.
+    """
+    return kms.Key.from_key_arn(scope, construct_id, key.key_arn)

@@ -1,0 +1,59 @@
+"""Network: the VPC and all security groups."""
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from gantry.platform_network import PlatformNetwork, SecurityGroups
+from stacks.layer import LayerStack, imported_key, log_retention
+from stacks.settings import Settings
+from stacks.state import StateRefs
+
+SERVICE_PORT = 8080
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRefs:
+    """What later layers use of the network layer."""
+
+    vpc: ec2.IVpc
+    load_balancer_group: ec2.ISecurityGroup
+    service_group: ec2.ISecurityGroup
+    database_group: ec2.ISecurityGroup
+    cache_group: ec2.ISecurityGroup
+    database_functions_group: ec2.ISecurityGroup
+    cache_functions_group: ec2.ISecurityGroup
+
+
+class NetworkStack(LayerStack):
+    """The VPC over the environment's zones, its flow logs, and who may talk to whom."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, state: StateRefs) -> None:
+        super().__init__(scope, "network", settings=settings, description="Gantry: VPC and security groups")
+        network = PlatformNetwork(
+            self,
+            "Network",
+            cidr=settings.network.cidr,
+            availability_zones=settings.availability_zones,
+            nat_gateways=settings.network.nat_gateways,
+            flow_log_group_name=f"{settings.log_group_prefix}vpc-flow-logs",
+            logs_key=imported_key(self, "LogsKey", state.logs_key),
+            log_retention=log_retention(settings),
+        )
+        groups = SecurityGroups(
+            self,
+            "SecurityGroups",
+            vpc=network.vpc,
+            listener_ports=settings.load_balancer.listener_ports,
+            service_port=SERVICE_PORT,
+        )
+        self.refs = NetworkRefs(
+            vpc=network.vpc,
+            load_balancer_group=groups.load_balancer,
+            service_group=groups.service,
+            database_group=groups.database,
+            cache_group=groups.cache,
+            database_functions_group=groups.database_functions,
+            cache_functions_group=groups.cache_functions,
+        )

@@ -1,0 +1,50 @@
+"""The platform: all layers of one environment, wired in one direction."""
+
+from pathlib import Path
+
+from constructs import Construct
+
+from gantry.python_function import PythonSource
+from stacks.compute import ComputeStack
+from stacks.data import DataStack
+from stacks.network import NetworkStack
+from stacks.observability import ObservabilityStack
+from stacks.security import SecurityStack
+from stacks.settings import Settings
+from stacks.state import StateStack
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Platform:
+    """The stacks of an environment; the app, a pipeline's stage and the tests all make it here.
+
+    Parameters
+    ----------
+    scope
+        An app or a stage.
+    settings
+        The environment's settings.
+    build_dir
+        Where the functions' assets are built and kept.
+    """
+
+    def __init__(self, scope: Construct, *, settings: Settings, build_dir: Path) -> None:
+        functions = PythonSource(root=ROOT / "lambdas", build_dir=build_dir)
+        self.state = StateStack(scope, settings=settings)
+        self.network = NetworkStack(scope, settings=settings, state=self.state.refs)
+        self.data = DataStack(
+            scope, settings=settings, state=self.state.refs, network=self.network.refs, functions=functions
+        )
+        self.compute = ComputeStack(
+            scope,
+            settings=settings,
+            state=self.state.refs,
+            network=self.network.refs,
+            data=self.data.refs,
+            service_dir=ROOT / "service",
+        )
+        self.security = SecurityStack(scope, settings=settings, state=self.state.refs)
+        self.observability = ObservabilityStack(
+            scope, settings=settings, state=self.state.refs, data=self.data.refs, compute=self.compute.refs
+        )
