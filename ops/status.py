@@ -63,7 +63,7 @@ def _stack(environment: Environment, layer: str) -> StackStatus:
     name = environment.settings.stack_name(layer)
     client = environment.cloudformation
     try:
-        found = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        found: str = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     except client.exceptions.ClientError as error:
         if "does not exist" not in str(error):
             raise CliError(f"The stack {name} cannot be read: {error}") from error
