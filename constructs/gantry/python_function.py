@@ -71,7 +71,7 @@ class PythonSource:
                 asset = Path(folder) / "asset"
                 shutil.copytree(self._packages(), asset)
                 shutil.copytree(self.root / "shared", asset, ignore=_NOT_SOURCE, dirs_exist_ok=True)
-                shutil.copytree(self.root / name, asset, ignore=_NOT_SOURCE, dirs_exist_ok=True)
+                shutil.copytree(self.root / name, asset / name, ignore=_NOT_SOURCE)
                 _put(asset, target)
         return target
 
@@ -176,7 +176,7 @@ class PythonFunction(lambda_.Function):
             runtime=_RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             code=lambda_.Code.from_asset(str(source.build(asset))),
-            handler="handler.handler",
+            handler=f"{asset}.handler.handler",
             description=description,
             role=_execution_role(scope, f"{construct_id}Role", log_group, statements),
             vpc=vpc,

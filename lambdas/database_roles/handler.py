@@ -1,0 +1,65 @@
+"""`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from database_roles import roles
+from gantry_runtime.custom_resource import Outcome, answer
+from gantry_runtime.postgres import connection
+from gantry_runtime.scram import verifier
+from gantry_runtime.secrets import read_json
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+logger = Logger(service="database-roles")
+_PHYSICAL_ID = "database-roles"
+
+
+def handler(event: Mapping[str, Any], _context: object) -> None:
+    """Answer CloudFormation's request; the event holds no secret, only names of them."""
+    answer(event, act, logger)
+
+
+def act(event: Mapping[str, Any]) -> Outcome:
+    """Make the roles and complete the secrets; deleting leaves both, for they go with cluster and secrets."""
+    if event["RequestType"] != "Delete":
+        _ensure(event["ResourceProperties"], boto3.client("secretsmanager"))
+    return Outcome(physical_id=_PHYSICAL_ID)
+
+
+def _ensure(properties: Mapping[str, str], client: "SecretsManagerClient") -> None:
+    host, port, database = properties["ClusterEndpoint"], int(properties["Port"]), properties["Database"]
+    master = read_json(client, properties["MasterSecretArn"])
+    application = read_json(client, properties["ApplicationSecretArn"])
+    rotator = read_json(client, properties["RotatorSecretArn"])
+    with connection(
+        host=host, port=port, database=database, user=master["username"], password=master["password"]
+    ) as opened:
+        roles.ensure_roles(
+            opened,
+            database=database,
+            user=application["username"],
+            user_verifier=verifier(application["password"]),
+            rotator_verifier=verifier(rotator["password"]),
+        )
+    logger.info("the roles are in place", extra={"user": application["username"]})
+    address = {"engine": "postgres", "host": host, "port": port, "dbname": database}
+    for arn, document in (
+        (properties["ApplicationSecretArn"], application),
+        (properties["RotatorSecretArn"], rotator),
+    ):
+        _complete(client, arn, document, address)
+
+
+def _complete(
+    client: "SecretsManagerClient", arn: str, document: dict[str, Any], address: dict[str, Any]
+) -> None:
+    """Add the address, for operators' tools and the rotation; a new version only if it changes."""
+    completed = document | address
+    if completed != document:
+        client.put_secret_value(SecretId=arn, SecretString=json.dumps(completed))

@@ -1,0 +1,111 @@
+"""The application's roles in the database.
+
+Two log-in roles take turns, so that a rotation changes the password of the one that is not in use. Whatever
+either of them makes belongs to `app_owner`, so that neither ever lacks a right on what the other made.
+"""
+
+from pg8000.native import Connection, identifier, literal
+
+OWNER = "app_owner"
+APPLICATION_ROLES = ("app_a", "app_b")
+ROTATOR = "gantry_rotator"
+
+# The rotator may call these two functions and nothing else. Since PostgreSQL 16 changing another role's
+# password takes CREATEROLE, which would also let it make roles; the functions lend it the master user's right
+# for these two roles alone. Their search path is fixed, so that nobody can put another function in the way.
+_FUNCTIONS = f"""
+CREATE OR REPLACE FUNCTION gantry.admit(target text, verifier text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF target IS NULL OR NOT target = ANY (ARRAY['{APPLICATION_ROLES[0]}', '{APPLICATION_ROLES[1]}']) THEN
+        RAISE EXCEPTION 'gantry.admit: % is not a role of the application', target;
+    END IF;
+    IF verifier IS NULL OR verifier NOT LIKE 'SCRAM-SHA-256$%' THEN
+        RAISE EXCEPTION 'gantry.admit: the password must be given as a SCRAM-SHA-256 verifier';
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', target, verifier);
+END $body$;
+CREATE OR REPLACE FUNCTION gantry.retire(target text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF target IS NULL OR NOT target = ANY (ARRAY['{APPLICATION_ROLES[0]}', '{APPLICATION_ROLES[1]}']) THEN
+        RAISE EXCEPTION 'gantry.retire: % is not a role of the application', target;
+    END IF;
+    EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', target);
+END $body$;
+REVOKE ALL ON FUNCTION gantry.admit(text, text), gantry.retire(text) FROM PUBLIC;
+GRANT USAGE ON SCHEMA gantry TO {ROTATOR};
+GRANT EXECUTE ON FUNCTION gantry.admit(text, text), gantry.retire(text) TO {ROTATOR};
+"""
+
+
+def ensure_roles(
+    connection: Connection, *, database: str, user: str, user_verifier: str, rotator_verifier: str
+) -> None:
+    """Make what is missing of the roles and their rights; safe to repeat at any time, also after a crash.
+
+    Parameters
+    ----------
+    connection
+        To the database, as the master user: not a superuser, with CREATEROLE and CREATEDB.
+    database
+        Name of the database, which becomes the owner role's.
+    user
+        The application role that is in use; the other one is left as it is.
+    user_verifier, rotator_verifier
+        SCRAM verifiers of the passwords of that role and of the rotator.
+
+    Raises
+    ------
+    ValueError
+        When `user` is not one of the application's roles.
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    if user not in APPLICATION_ROLES:
+        raise ValueError(f"the application's user must be one of {', '.join(APPLICATION_ROLES)}, not {user}")
+    connection.run("BEGIN")
+    # Two invocations at once, as after a time-out that CloudFormation retries, take turns.
+    connection.run("SELECT pg_advisory_xact_lock(hashtext('gantry.database_roles'))")
+    for role in (OWNER, *APPLICATION_ROLES, ROTATOR):
+        _ensure_role(connection, role)
+    _ensure_rights(connection)
+    _ensure_ownership(connection, database)
+    _admit(connection, user, user_verifier)
+    _admit(connection, ROTATOR, rotator_verifier)
+    connection.run("COMMIT")
+
+
+def _ensure_role(connection: Connection, role: str) -> None:
+    if not connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=role):
+        connection.run(f"CREATE ROLE {identifier(role)} NOLOGIN")
+
+
+def _ensure_rights(connection: Connection) -> None:
+    for role in APPLICATION_ROLES:
+        connection.run(f"GRANT {OWNER} TO {role} WITH INHERIT TRUE, SET TRUE")
+        connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")
+    # The master user must be able to become the owner to hand things over to it.
+    connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH SET TRUE, INHERIT FALSE")
+
+
+def _ensure_ownership(connection: Connection, database: str) -> None:
+    (master,), *_ = connection.run("SELECT session_user")
+    if not connection.run("SELECT 1 FROM pg_namespace WHERE nspname = 'gantry'"):
+        connection.run("CREATE SCHEMA gantry")
+    connection.run(_FUNCTIONS)
+    ((owner,),) = connection.run(
+        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :name", name=database
+    )
+    if owner != OWNER:
+        connection.run(f"ALTER DATABASE {identifier(database)} OWNER TO {OWNER}")
+    # Who may come in: the owner's members by inheritance, the rotator, and the master user.
+    connection.run(f"SET LOCAL ROLE {OWNER}")
+    connection.run(f"REVOKE ALL ON DATABASE {identifier(database)} FROM PUBLIC")
+    connection.run(f"GRANT CONNECT ON DATABASE {identifier(database)} TO {ROTATOR}")
+    connection.run(f"GRANT CONNECT, CREATE ON DATABASE {identifier(database)} TO {identifier(master)}")
+    connection.run("RESET ROLE")
+
+
+def _admit(connection: Connection, role: str, verifier: str) -> None:
+    connection.run(f"ALTER ROLE {identifier(role)} LOGIN PASSWORD {literal(verifier)}")

@@ -1,0 +1,1 @@
+"""What the Lambda functions share; it is copied into each asset."""

@@ -1,0 +1,32 @@
+"""JSON secrets in Secrets Manager."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+
+class SecretError(Exception):
+    """A secret does not hold what it should; the message names it and never its value."""
+
+
+def read_json(
+    client: "SecretsManagerClient", secret_arn: str, *, stage: str = "AWSCURRENT"
+) -> dict[str, Any]:
+    """Return a version of a secret that holds a JSON object.
+
+    Raises
+    ------
+    SecretError
+        When it holds something else.
+    """
+    text = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)["SecretString"]
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        # Raised outside of the handler: the parser's error carries the text.
+        raise SecretError(f"{stage} of {secret_arn} is not a JSON object")
+    return document

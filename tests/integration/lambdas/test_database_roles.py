@@ -1,0 +1,189 @@
+"""The application's roles, made in a real PostgreSQL by a master user who is no superuser, as on RDS."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from database_roles.roles import ensure_roles
+from gantry_runtime import postgres
+from gantry_runtime.scram import verifier
+from sandbox.postgres import PostgresServer
+from sandbox.tls import ensure_authority
+
+PASSWORDS = {"master": "master-1", "app_a": "a-1", "app_b": "b-1", "gantry_rotator": "rotator-1"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    folder = tmp_path_factory.mktemp("roles")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    authority = ensure_authority(folder / "tls")
+    server = PostgresServer(data_dir=folder / "data", port=port, authority=authority, log=folder / "log")
+    server.start()
+    server.set_master("master", PASSWORDS["master"], database="app")
+    yield server
+    server.destroy()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trust(server: PostgresServer) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGSSLROOTCERT", str(server.authority.certificate))
+        ensure(server)
+        yield
+
+
+def ensure(server: PostgresServer, user: str = "app_a") -> None:
+    with postgres.connection(
+        host="127.0.0.1", port=server.port, database="app", user="master", password=PASSWORDS["master"]
+    ) as connection:
+        ensure_roles(
+            connection,
+            database="app",
+            user=user,
+            user_verifier=verifier(PASSWORDS[user]),
+            rotator_verifier=verifier(PASSWORDS["gantry_rotator"]),
+        )
+
+
+@contextmanager
+def log_in(server: PostgresServer, role: str, password: str | None = None) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=server.port,
+        user=role,
+        password=password or PASSWORDS[role],
+        dbname="app",
+        sslmode="verify-full",
+        sslrootcert=str(server.authority.certificate),
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+def admit(server: PostgresServer, role: str) -> None:
+    with log_in(server, "gantry_rotator") as rotator:
+        rotator.execute("SELECT gantry.admit(%s, %s)", [role, verifier(PASSWORDS[role])])
+
+
+def can_log_in(server: PostgresServer, role: str) -> bool:
+    try:
+        with log_in(server, role):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def test_application_works_as_the_owner_without_asking(server: PostgresServer) -> None:
+    with log_in(server, "app_a") as connection:
+        assert connection.execute("SELECT session_user::text, current_user::text").fetchone() == (
+            "app_a",
+            "app_owner",
+        )
+
+
+def test_what_one_role_made_belongs_to_both(server: PostgresServer) -> None:
+    with log_in(server, "app_a") as first:
+        first.execute("CREATE TABLE things (id int); INSERT INTO things VALUES (1)")
+    admit(server, "app_b")
+    with log_in(server, "app_b") as second:
+        second.execute("ALTER TABLE things ADD COLUMN name text")
+        second.execute("CREATE TABLE more (id int); DROP TABLE things")
+    with log_in(server, "app_a") as first:
+        first.execute("DROP TABLE more")
+
+
+def test_retired_role_can_no_longer_log_in_and_can_be_admitted_again(server: PostgresServer) -> None:
+    admit(server, "app_b")
+    with log_in(server, "gantry_rotator") as rotator:
+        rotator.execute("SELECT gantry.retire('app_b')")
+    assert not can_log_in(server, "app_b")
+    admit(server, "app_b")
+    assert can_log_in(server, "app_b")
+
+
+def test_repeating_disturbs_neither_the_other_role_nor_the_data(server: PostgresServer) -> None:
+    admit(server, "app_b")
+    with log_in(server, "app_a") as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
+    ensure(server, "app_b")
+    ensure(server, "app_a")
+    assert can_log_in(server, "app_b")
+    with log_in(server, "app_b") as connection:
+        assert connection.execute("SELECT id FROM kept").fetchone() == (1,)
+        connection.execute("DROP TABLE kept")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM secrets_of_the_application",
+        "SET ROLE app_owner",
+        "SET ROLE app_a",
+        "CREATE ROLE another",
+        "CREATE DATABASE another",
+        "CREATE TABLE another (id int)",
+        "CREATE SCHEMA another",
+        "ALTER ROLE app_a PASSWORD 'mine'",
+        "ALTER ROLE master PASSWORD 'mine'",
+        "DROP ROLE app_b",
+        "GRANT app_owner TO gantry_rotator",
+        "SELECT gantry.admit('master', 'SCRAM-SHA-256$x')",
+        "SELECT gantry.admit('gantry_rotator', 'SCRAM-SHA-256$x')",
+        "SELECT gantry.admit('app_a', 'in plain text')",
+        "SELECT gantry.retire('master')",
+        "SELECT gantry.retire('app_owner')",
+        "SELECT gantry.retire(NULL)",
+        "CREATE FUNCTION gantry.admit(text) RETURNS void LANGUAGE sql AS ''",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app_a'",
+    ],
+)
+def test_rotator_may_do_nothing_but_administer_the_two_roles(server: PostgresServer, statement: str) -> None:
+    with log_in(server, "app_a") as held:
+        held.execute("CREATE TABLE IF NOT EXISTS secrets_of_the_application (id int)")
+        with log_in(server, "gantry_rotator") as rotator, pytest.raises(psycopg.Error):
+            rotator.execute(statement)
+
+
+def test_application_may_not_administer_roles(server: PostgresServer) -> None:
+    for statement in (
+        "SELECT gantry.retire('app_b')",
+        "ALTER ROLE app_b PASSWORD 'x'",
+        "CREATE ROLE another",
+    ):
+        with log_in(server, "app_a") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_strangers_do_not_come_in(server: PostgresServer) -> None:
+    with log_in(server, "master") as master:
+        master.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger-1'")
+    with (
+        pytest.raises(psycopg.OperationalError, match="permission denied"),
+        log_in(server, "stranger", "stranger-1"),
+    ):
+        pass
+
+
+def test_no_password_is_kept_in_plain_text_or_logged(server: PostgresServer) -> None:
+    admit(server, "app_b")
+    ensure(server)
+    said = Path(server.log).read_text()
+    for password in PASSWORDS.values():
+        assert password not in said
+
+
+def test_user_that_is_not_the_applications_is_refused(server: PostgresServer) -> None:
+    with (
+        pytest.raises(ValueError, match="must be one of app_a, app_b, not master"),
+        postgres.connection(
+            host="127.0.0.1", port=server.port, database="app", user="master", password=PASSWORDS["master"]
+        ) as connection,
+    ):
+        ensure_roles(connection, database="app", user="master", user_verifier="", rotator_verifier="")
