@@ -13,6 +13,7 @@ from constructs import Construct
 
 from gantry.alarms import DeploymentAlarms
 from gantry.load_balancer import PublicLoadBalancer, WebFirewall
+from gantry.nag import acknowledge
 from gantry.secrets import PlatformSecret, read_statements
 from gantry.web_service import HEALTH_PATH, WebService
 from stacks.data import DATABASE, DataRefs
@@ -120,6 +121,12 @@ class ComputeStack(LayerStack):
         )
         if settings.container_image is not None and ".dkr.ecr." in settings.container_image:
             state.repository.grant_pull(web.execution_role)
+        if settings.container_image is None or ".dkr.ecr." in settings.container_image:
+            acknowledge(
+                web.execution_role,
+                "Pulling an image takes ecr:GetAuthorizationToken, which knows no resource.",
+                "AwsSolutions-IAM5[Resource::*]",
+            )
         for name, value in {
             "ServiceUrl": door.url,
             "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
