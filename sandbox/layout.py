@@ -1,0 +1,72 @@
+"""Where the files of a sandbox lie."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The files below a state directory.
+
+    Attributes
+    ----------
+    root
+        The state directory, absolute.
+    """
+
+    root: Path
+
+    @property
+    def profile(self) -> Path:
+        """Configuration file of AWS's tools and SDKs."""
+        return self.root / "aws-config"
+
+    @property
+    def ports(self) -> Path:
+        """Ports that were given out."""
+        return self.root / "ports.json"
+
+    @property
+    def run(self) -> Path:
+        """Identities of the running processes."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the control plane, the edge and the data planes."""
+        return self.root / "logs"
+
+    @property
+    def task_logs(self) -> Path:
+        """Output of the service's tasks."""
+        return self.logs / "tasks"
+
+    @property
+    def tls(self) -> Path:
+        """The local certificate authority and its certificates."""
+        return self.root / "tls"
+
+    @property
+    def control_plane(self) -> Path:
+        """State of the emulated AWS services."""
+        return self.root / "aws"
+
+    @property
+    def objects(self) -> Path:
+        """Contents of the emulated S3 buckets."""
+        return self.root / "s3"
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files, such as unpacked Lambda functions; emptied at every start."""
+        return self.root / "tmp"
+
+    @property
+    def databases(self) -> Path:
+        """Data directories of the Aurora clusters' PostgreSQL servers."""
+        return self.root / "postgres"
+
+    @property
+    def caches(self) -> Path:
+        """Data directories of the serverless caches' Valkey servers."""
+        return self.root / "valkey"

@@ -1,0 +1,38 @@
+"""What the plug-in's modules share."""
+
+import dataclasses
+
+from sandbox.edge.control import EdgeControl
+from sandbox.layout import Layout
+from sandbox.plugin.data_planes import DataPlanes
+from sandbox.plugin.persistence import StateKeeper
+from sandbox.ports import Ports
+from sandbox.tls import Authority
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """The sandbox that this control plane belongs to.
+
+    Attributes
+    ----------
+    layout
+        Its files.
+    ports
+        Its ports.
+    authority
+        Signs the certificates of its servers.
+    edge
+        Its load balancer and TLS terminators.
+    data_planes
+        Runs its database and cache servers.
+    keeper
+        Writes the state of the emulated services.
+    """
+
+    layout: Layout
+    ports: Ports
+    authority: Authority
+    edge: EdgeControl
+    data_planes: DataPlanes
+    keeper: StateKeeper

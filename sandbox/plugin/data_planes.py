@@ -1,0 +1,99 @@
+"""The real servers behind emulated databases and caches: started, watched and stopped in one place."""
+
+import logging
+import socket
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from sandbox.ports import HOST
+
+_logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 1.0
+_CONNECT_SECONDS = 2.0
+
+
+class Server(Protocol):
+    """A server that listens on one port of the loopback interface."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    def start(self) -> None:
+        """Start it; no effect when it runs."""
+
+    def stop(self) -> None:
+        """Stop it; no effect when it does not run."""
+
+    def destroy(self) -> None:
+        """Stop it and remove its data."""
+
+
+class DataPlanes:
+    """The servers by name; one that dies is started again.
+
+    All of them are started from one thread that lives as long as this process: Linux ends a bound child with
+    the thread that started it.
+    """
+
+    def __init__(self) -> None:
+        self._servers: dict[str, Server] = {}
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="data-planes")
+
+    def start(self, name: str, server: Server) -> "Future[None]":
+        """Start a server and keep it running until `stop` or `destroy`."""
+
+        def start() -> None:
+            server.start()
+            self._servers[name] = server
+
+        return self._starter.submit(start)
+
+    def stop(self, name: str, server: Server) -> None:
+        """Stop a server and leave it stopped."""
+        self._servers.pop(name, None)
+        self._starter.submit(server.stop).result()
+
+    def destroy(self, name: str, server: Server) -> None:
+        """Stop a server and remove its data."""
+        self._servers.pop(name, None)
+        self._starter.submit(server.destroy).result()
+
+    def stop_all(self) -> None:
+        """Stop every server."""
+        for name, server in list(self._servers.items()):
+            self.stop(name, server)
+
+    def watch(self) -> None:
+        """Start again what dies, for ever, on a thread."""
+        threading.Thread(target=self._watch, name="data-plane-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_WATCH_SECONDS)
+            for name, server in list(self._servers.items()):
+                if not _listens(server.port):
+                    _logger.warning("%s does not answer on port %s; starting it", name, server.port)
+                    self._restart(name)
+
+    def _restart(self, name: str) -> None:
+        def start_unless_ended() -> None:
+            server = self._servers.get(name)
+            if server is not None:
+                server.start()
+
+        try:
+            self._starter.submit(start_unless_ended).result()
+        except Exception:
+            _logger.exception("%s could not be started; trying again", name)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,355 @@
+"""ElastiCache: each serverless cache is a real Valkey server behind TLS, and its users are the server's."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ministack.core.concurrency import spawn_background
+from ministack.services import elasticache
+from ministack.services.cloudformation import provisioners
+
+from sandbox.edge.config import Terminator
+from sandbox.plugin.context import Context
+from sandbox.plugin.patching import wrap
+from sandbox.plugin.resource_types import (
+    Properties,
+    Provisioned,
+    register,
+    run_off_the_event_loop,
+)
+from sandbox.plugin.secretsmanager import Response
+from sandbox.ports import HOST
+from sandbox.valkey import ValkeyServer
+
+Cache = dict[str, Any]
+User = dict[str, Any]
+Action = Callable[[dict[str, Any]], Response]
+
+_CACHE_TYPE = "AWS::ElastiCache::ServerlessCache"
+_MOST_PASSWORDS = 2
+_PASSWORD_LENGTHS = range(16, 129)
+# At AWS a change of a user takes effect within a minute; what does not wait for it should notice here too.
+_CHANGE_SECONDS = 0.3
+_AVAILABLE_SECONDS = 60.0
+
+
+class Caches:
+    """The Valkey servers of the serverless caches, and the users on them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(self, cache: Cache) -> None:
+        """Start a new cache's server and the TLS terminator in front of it, and give it its users."""
+        name = _name(cache)
+        port = self._context.ports.get(f"{name}/tls")
+        server = self._server(cache)
+        self._context.data_planes.start(name, server).result()
+        self._context.edge.put_terminator(
+            Terminator(
+                port=port,
+                upstream_port=server.port,
+                certificate=str(self._context.authority.server_certificate),
+                private_key=str(self._context.authority.server_key),
+            )
+        )
+        self.refresh_users(cache)
+        cache["Endpoint"] = {"Address": HOST, "Port": port}
+        cache["ReaderEndpoint"] = {"Address": HOST, "Port": port}
+        cache["Status"] = "available"
+
+    def resume(self, cache: Cache) -> None:
+        """Start the server of a cache that exists."""
+        self._context.data_planes.start(_name(cache), self._server(cache))
+
+    def destroy(self, cache: Cache) -> None:
+        """Stop the server and remove its data."""
+        name = _name(cache)
+        ports = self._context.ports
+        self._context.edge.remove_terminator(ports.get(f"{name}/tls"))
+        self._context.data_planes.destroy(name, self._server(cache))
+        ports.release(f"{name}/tls")
+        ports.release(name)
+
+    def refresh_users(self, cache: Cache) -> None:
+        """Give the server every user of the cache's group."""
+        for user in _users_of(elasticache._user_groups.get(cache.get("UserGroupId", ""))):
+            self._apply(cache, user)
+
+    def apply_user(self, user: User) -> None:
+        """Give a user's rights and passwords to the servers of all caches that it may log in to."""
+        for cache in _caches_of(user):
+            self._apply(cache, user)
+
+    def remove_user(self, user: User, caches: Iterable[Cache]) -> None:
+        """Remove a user from servers."""
+        for cache in caches:
+            self._server(cache).remove_user(user["UserName"])
+
+    def _apply(self, cache: Cache, user: User) -> None:
+        passwords = user.get("_passwords", [])
+        self._server(cache).set_user(
+            user["UserName"],
+            passwords=passwords,
+            access=user["AccessString"] + ("" if passwords else " nopass"),
+        )
+
+    def _server(self, cache: Cache) -> ValkeyServer:
+        folder = _name(cache).removeprefix("valkey/").replace("/", ".")
+        layout = self._context.layout
+        return ValkeyServer(
+            data_dir=layout.caches / folder,
+            port=self._context.ports.get(_name(cache)),
+            log=layout.logs / f"valkey.{folder}.log",
+        )
+
+
+def install(context: Context) -> None:
+    """Give caches their servers and users their effect."""
+    caches = Caches(context)
+    _create_caches(caches)
+    _change_users(caches)
+    _change_groups(caches)
+    _register_serverless_cache()
+    run_off_the_event_loop("AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup", _CACHE_TYPE)
+
+    # ministack would start containers.
+    @wrap(elasticache, "_ensure_live_containers")
+    def ensure_live_containers(original: Callable[[], None]) -> None:
+        del original
+
+    @wrap(elasticache, "load_persisted_state")
+    def load_persisted_state(original: Callable[[object], None], data: object) -> None:
+        original(data)
+        for _, cache in elasticache._serverless_caches.all_items():
+            caches.resume(cache)
+        for _, user in elasticache._users.all_items():
+            user["Status"] = "active"
+
+
+def _name(cache: Cache) -> str:
+    region = cache["ARN"].split(":")[3]
+    return f"valkey/{region}/{cache['ServerlessCacheName']}"
+
+
+def _users_of(group: dict[str, Any] | None) -> list[User]:
+    ids = group["UserIds"] if group else []
+    return [elasticache._users[user_id] for user_id in ids if user_id in elasticache._users]
+
+
+def _caches_of(user: User) -> list[Cache]:
+    groups = {
+        group["UserGroupId"]
+        for group in elasticache._user_groups.values()
+        if user["UserId"] in group["UserIds"]
+    }
+    return [cache for cache in elasticache._serverless_caches.values() if cache["UserGroupId"] in groups]
+
+
+def _create_caches(caches: Caches) -> None:
+    def provision(cache: Cache) -> None:
+        try:
+            caches.create(cache)
+        except Exception as error:
+            cache["Status"], cache["_reason"] = "create-failed", str(error)
+            raise
+
+    @wrap(elasticache, "_create_serverless_cache")
+    def create(original: Action, p: dict[str, Any]) -> Response:
+        response = original(p)
+        if response[0] < 400:
+            cache = elasticache._serverless_caches[elasticache._p(p, "ServerlessCacheName").lower()]
+            cache["Status"] = "creating"
+            spawn_background(provision, cache, thread_name=f"create-{cache['ServerlessCacheName']}")
+        return response
+
+    @wrap(elasticache, "_modify_serverless_cache")
+    def modify(original: Action, p: dict[str, Any]) -> Response:
+        response = original(p)
+        if response[0] < 400:
+            caches.refresh_users(
+                elasticache._serverless_caches[elasticache._p(p, "ServerlessCacheName").lower()]
+            )
+        return response
+
+    @wrap(elasticache, "_delete_serverless_cache")
+    def delete(original: Action, p: dict[str, Any]) -> Response:
+        cache = elasticache._serverless_caches.get(elasticache._p(p, "ServerlessCacheName").lower())
+        response = original(p)
+        if response[0] < 400 and cache is not None:
+            caches.destroy(cache)
+        return response
+
+
+def _change_users(caches: Caches) -> None:
+    # An access string has ampersands; ministack writes them as they are.
+    @wrap(elasticache, "_user_xml")
+    def user_xml(original: Callable[[User], str], u: User) -> str:
+        return original(u | {"AccessString": escape(u["AccessString"])})
+
+    @wrap(elasticache, "_create_user")
+    def create(original: Action, p: dict[str, Any]) -> Response:
+        passwords = _passwords(p)
+        if problem := _password_problem(passwords):
+            return problem
+        response = original(p)
+        if response[0] < 400:
+            user = elasticache._users[elasticache._p(p, "UserId")]
+            _set_passwords(user, passwords)
+            _take_effect(user, "creating", lambda: caches.apply_user(user))
+            return _described("CreateUser", user)
+        return response
+
+    @wrap(elasticache, "_modify_user")
+    def modify(original: Action, p: dict[str, Any]) -> Response:
+        user = elasticache._users.get(elasticache._p(p, "UserId"))
+        passwords = _passwords(p)
+        if problem := _password_problem(passwords) or _state_problem(user):
+            return problem
+        response = original(p)
+        if user is not None:
+            if addition := elasticache._p(p, "AppendAccessString"):
+                user["AccessString"] += f" {addition}"
+            if passwords or elasticache._p(p, "NoPasswordRequired").lower() == "true":
+                _set_passwords(user, passwords)
+            _take_effect(user, "modifying", lambda: caches.apply_user(user))
+            return _described("ModifyUser", user)
+        return response
+
+    @wrap(elasticache, "_delete_user")
+    def delete(original: Action, p: dict[str, Any]) -> Response:
+        user = elasticache._users.get(elasticache._p(p, "UserId"))
+        if problem := _state_problem(user):
+            return problem
+        if user is not None:
+            affected = _caches_of(user)
+            for group in elasticache._user_groups.values():
+                group["UserIds"] = [each for each in group["UserIds"] if each != user["UserId"]]
+            caches.remove_user(user, affected)
+        return original(p)
+
+
+def _change_groups(caches: Caches) -> None:
+    @wrap(elasticache, "_modify_user_group")
+    def modify(original: Action, p: dict[str, Any]) -> Response:
+        group = elasticache._user_groups.get(elasticache._p(p, "UserGroupId"))
+        before = _users_of(group)
+        affected = {user["UserId"]: _caches_of(user) for user in before}
+        response = original(p)
+        if response[0] < 400:
+            after = _users_of(group)
+            for user in before:
+                if user not in after:
+                    caches.remove_user(user, affected[user["UserId"]])
+            for user in after:
+                caches.apply_user(user)
+        return response
+
+
+def _described(action: str, user: User) -> Response:
+    result = f"<{action}Result>{elasticache._user_xml(user)}</{action}Result>"
+    return elasticache._xml(200, f"{action}Response", result)  # type: ignore[no-any-return]
+
+
+def _passwords(p: dict[str, Any]) -> list[str]:
+    prefixes = ("Passwords.member", "AuthenticationMode.Passwords.member")
+    keys = (f"{prefix}.{number}" for prefix in prefixes for number in range(1, _MOST_PASSWORDS + 2))
+    return [password for key in keys if (password := elasticache._p(p, key))]
+
+
+def _password_problem(passwords: list[str]) -> Response | None:
+    if len(passwords) > _MOST_PASSWORDS:
+        return _invalid(f"A user can have at most {_MOST_PASSWORDS} passwords.")
+    if any(len(password) not in _PASSWORD_LENGTHS for password in passwords):
+        return _invalid("Passwords length must be between 16-128 characters.")
+    return None
+
+
+def _invalid(message: str) -> Response:
+    return elasticache._error("InvalidParameterValue", message, 400)  # type: ignore[no-any-return]
+
+
+def _state_problem(user: User | None) -> Response | None:
+    if user is None or user["Status"] == "active":
+        return None
+    return elasticache._error(  # type: ignore[no-any-return]
+        "InvalidUserState", f"User {user['UserId']} is not in active state.", 400
+    )
+
+
+def _set_passwords(user: User, passwords: list[str]) -> None:
+    user["_passwords"] = passwords
+    user["Authentication"] = {
+        "Type": "password" if passwords else "no-password", "PasswordCount": len(passwords),
+    }  # fmt: skip
+
+
+def _take_effect(user: User, status: str, change: Callable[[], None]) -> None:
+    user["Status"] = status
+
+    def run() -> None:
+        time.sleep(_CHANGE_SECONDS)
+        try:
+            change()
+        finally:
+            user["Status"] = "active"
+
+    spawn_background(run, thread_name=f"{status}-{user['UserId']}")
+
+
+def _wait_until(reached: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _AVAILABLE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not stabilise within {_AVAILABLE_SECONDS:.0f} seconds")
+        time.sleep(0.05)
+
+
+def _register_serverless_cache() -> None:
+    def attributes(name: str) -> dict[str, Any]:
+        cache = elasticache._serverless_caches[name]
+        return {
+            "ARN": cache["ARN"],
+            "CreateTime": str(cache["CreateTime"]),
+            "Endpoint.Address": cache["Endpoint"]["Address"],
+            "Endpoint.Port": str(cache["Endpoint"]["Port"]),
+            "FullEngineVersion": cache["FullEngineVersion"],
+            "ReaderEndpoint.Address": cache["ReaderEndpoint"]["Address"],
+            "ReaderEndpoint.Port": str(cache["ReaderEndpoint"]["Port"]),
+            "Status": cache["Status"],
+        }
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        generated = provisioners._physical_name(stack_name, logical_id, lowercase=True, max_len=40)
+        name = str(properties.get("ServerlessCacheName") or generated).lower()
+        request = provisioners._ec_query(properties) | {"ServerlessCacheName": name}
+        provisioners._ec_call(elasticache._create_serverless_cache, request, _CACHE_TYPE, "create")
+        cache = elasticache._serverless_caches[name]
+        _wait_until(lambda: cache["Status"] != "creating", name)
+        if cache["Status"] != "available":
+            raise ValueError(f"{_CACHE_TYPE} {name}: {cache['_reason']}")
+        return name, attributes(name)
+
+    def update(
+        physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None
+    ) -> Provisioned:
+        del stack_name, logical_id
+        changed = {key: value for key, value in new.items() if old.get(key) != value and key != "Tags"}
+        if "UserGroupId" in old and "UserGroupId" not in new:
+            changed["RemoveUserGroup"] = True
+        if changed:
+            request = provisioners._ec_query(changed) | {"ServerlessCacheName": physical_id}
+            provisioners._ec_call(elasticache._modify_serverless_cache, request, _CACHE_TYPE, "update")
+        provisioners._ec_sync_tags(elasticache._arn_serverless_cache(physical_id), old, new, _CACHE_TYPE)
+        return physical_id, attributes(physical_id)
+
+    def delete(physical_id: str, properties: Properties) -> None:
+        del properties
+        elasticache._delete_serverless_cache({"ServerlessCacheName": physical_id})
+
+    replaces = (
+        "ConnectionType", "KmsKeyId", "NetworkType", "ServerlessCacheName", "SnapshotArnsToRestore",
+        "SubnetIds",
+    )  # fmt: skip
+    register(_CACHE_TYPE, create=create, update=update, delete=delete, replaces=replaces)

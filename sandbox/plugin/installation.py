@@ -1,0 +1,97 @@
+"""Puts the plug-in's modules together and into ministack."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ministack import app
+
+from sandbox.edge.control import EdgeControl
+from sandbox.layout import Layout
+from sandbox.plugin import (
+    ecs,
+    elasticache,
+    elbv2,
+    lambdas,
+    patching,
+    persistence,
+    rds,
+    recorded,
+    resource_types,
+    rotation,
+    secretsmanager,
+)
+from sandbox.plugin.context import Context
+from sandbox.plugin.data_planes import DataPlanes
+from sandbox.plugin.persistence import StateKeeper
+from sandbox.ports import HOST, Ports
+from sandbox.tasks import TaskScheduler
+from sandbox.tls import Authority
+
+_SERVICE_FOLDER = Path(__file__).resolve().parents[2] / "service"
+# What a task trusts, as the control plane itself does.
+_TRUST = ("PGSSLROOTCERT", "SSL_CERT_FILE")
+
+
+class ControlPlane:
+    """The sandbox's control plane: ministack, changed before it loads its state and serves.
+
+    Parameters
+    ----------
+    layout, ports, authority
+        Files, ports and certificate authority of the sandbox.
+
+    Raises
+    ------
+    sandbox.plugin.patching.PatchError
+        If the installed ministack is not the one that the plug-in was written for.
+    """
+
+    def __init__(self, layout: Layout, ports: Ports, authority: Authority) -> None:
+        patching.check_version()
+        self._context = Context(
+            layout=layout,
+            ports=ports,
+            authority=authority,
+            edge=EdgeControl(layout.root),
+            data_planes=DataPlanes(),
+            keeper=StateKeeper(layout.control_plane),
+        )
+        self._scheduler = TaskScheduler(
+            layout=layout,
+            folder=_SERVICE_FOLDER,
+            variables={"HOST": HOST, **{name: os.environ[name] for name in _TRUST}},
+            aws=ecs.aws(),
+            edge=self._context.edge,
+        )
+        self._rotations = self._install()
+
+    def stop(self) -> None:
+        """Stop the tasks and the data planes."""
+        self._scheduler.stop()
+        self._context.data_planes.stop_all()
+
+    def _install(self) -> rotation.Rotations:
+        resource_types.install()
+        recorded.install()
+        lambdas.install()
+        secretsmanager.install()
+        rotations = rotation.install(self._context.keeper)
+        rds.install(self._context)
+        elasticache.install(self._context)
+        elbv2.install(self._context)
+        ecs.install(self._scheduler)
+        persistence.install(self._context.keeper)
+
+        @patching.wrap(app, "_load_persisted_state")
+        def load_persisted_state(original: Callable[[], None]) -> None:
+            original()
+            self._start()
+
+        return rotations
+
+    def _start(self) -> None:
+        self._scheduler.start()
+        self._rotations.follow_schedules()
+        self._context.data_planes.watch()
+        self._context.keeper.start()

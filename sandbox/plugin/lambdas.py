@@ -1,0 +1,53 @@
+"""Lambda: functions whose failure nobody would hear of, and processes that nobody needs any more."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import custom_resource
+
+from sandbox.plugin.patching import wrap
+
+
+def install() -> None:
+    """Correct what ministack does differently."""
+    _fail_custom_resources_at_once()
+    _end_idle_processes()
+
+
+def _fail_custom_resources_at_once() -> None:
+    # A function that raises answers nothing, and CloudFormation waits for the resource's ServiceTimeout, an
+    # hour by default. AWS does too; here the reason is known, so the resource fails with it.
+    @wrap(lambda_svc, "_execute_function_with_config_scope")
+    def execute(
+        original: Callable[..., dict[str, Any]], func: dict[str, Any], event: dict[str, Any]
+    ) -> dict[str, Any]:
+        result = original(func, event)
+        if result.get("error") and isinstance(event, dict) and "ResponseURL" in event:
+            token = event["ResponseURL"].rpartition("/")[2]
+            name = func["config"]["FunctionName"]
+            reason = f"The function {name} failed: {json.dumps(result.get('body'))}"
+            custom_resource.deliver_response(token, {"Status": "FAILED", "Reason": reason})
+        return result
+
+
+def _end_idle_processes() -> None:
+    # ministack keeps one process of each function for ever, some 50 MiB each.
+    @wrap(lambda_svc, "reap_idle_workers")
+    def reap_idle_workers(original: Callable[..., int], ttl: float | None = None) -> int:
+        ended = original(ttl)
+        idle_since = time.time() - (lambda_runtime._LOCAL_WORKER_TTL if ttl is None else ttl)
+        with lambda_runtime._lock:
+            idle = [
+                (key, worker)
+                for key, workers in lambda_runtime._workers.items()
+                for worker in workers
+                if not worker.in_use and worker.last_used < idle_since
+            ]
+            for key, worker in idle:
+                lambda_runtime._workers[key].remove(worker)
+        lambda_runtime.kill_workers([worker for _, worker in idle])
+        return ended + len(idle)

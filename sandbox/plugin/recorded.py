@@ -1,0 +1,76 @@
+"""Resource types that the sandbox records and does nothing with: one line each.
+
+A type belongs here when nothing on this machine behaves differently without it. Every other type that
+ministack lacks needs handlers of its own; one that is neither stops the stack with a message that names it.
+"""
+
+from sandbox.plugin.resource_types import AllExcept, Recorded
+
+RECORDED: dict[str, Recorded] = {
+    # The sandbox has no network of its own: addresses, gateways and rules mean nothing on the loopback.
+    "AWS::EC2::EIP": Recorded(
+        "192.0.2.1",
+        {"PublicIp": "{ref}", "AllocationId": "eipalloc-{hex}"},
+        replaces=("Address", "IpamPoolId", "NetworkBorderGroup", "TransferAddress"),
+    ),
+    "AWS::EC2::FlowLog": Recorded("fl-{hex}", {"Id": "{ref}"}, replaces=AllExcept("Tags")),
+    "AWS::EC2::NatGateway": Recorded(
+        "nat-{hex}",
+        {"NatGatewayId": "{ref}", "EniId": "eni-{hex}", "RouteTableId": "rtb-{hex}"},
+        replaces=(
+            "AllocationId",
+            "AvailabilityMode",
+            "ConnectivityType",
+            "PrivateIpAddress",
+            "SubnetId",
+            "VpcId",
+        ),
+    ),
+    "AWS::EC2::SecurityGroupEgress": Recorded(
+        "sgr-{hex}", {"Id": "{ref}"}, replaces=AllExcept("Description")
+    ),
+    "AWS::EC2::SecurityGroupIngress": Recorded(
+        "sgr-{hex}", {"Id": "{ref}"}, replaces=AllExcept("Description")
+    ),
+    # The CDK's own function needs the AWS SDK for JavaScript, which only Lambda's Node.js runtimes have.
+    "Custom::VpcRestrictDefaultSG": Recorded("default-security-group-{hex}"),
+    # Nobody attacks, and nothing scales, on a laptop.
+    "AWS::ApplicationAutoScaling::ScalableTarget": Recorded(
+        "{ResourceId}|{ScalableDimension}|{ServiceNamespace}",
+        {"Id": "{ref}"},
+        replaces=("ResourceId", "ScalableDimension", "ServiceNamespace"),
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": Recorded(
+        "arn:aws:autoscaling:{region}:{account}:scalingPolicy:{uuid}:policyName/{name}",
+        {"Arn": "{ref}"},
+        replaces=("PolicyName", "ResourceId", "ScalableDimension", "ScalingTargetId", "ServiceNamespace"),
+        named_by="PolicyName",
+    ),
+    "AWS::WAFv2::LoggingConfiguration": Recorded(
+        "{ResourceArn}", {"ManagedByFirewallManager": False}, replaces=("ResourceArn",)
+    ),
+    "AWS::WAFv2::WebACLAssociation": Recorded(
+        "{ResourceArn}|{WebACLArn}", replaces=("ResourceArn", "WebACLArn")
+    ),
+    # Records of API calls and combined alarms are for people who operate an account.
+    "AWS::CloudTrail::Trail": Recorded(
+        "{name}",
+        {"Arn": "arn:aws:cloudtrail:{region}:{account}:trail/{name}", "SnsTopicArn": ""},
+        replaces=("TrailName",),
+        named_by="TrailName",
+    ),
+    "AWS::CloudWatch::CompositeAlarm": Recorded(
+        "{name}",
+        {"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"},
+        replaces=("AlarmName",),
+        named_by="AlarmName",
+    ),
+    "AWS::Logs::QueryDefinition": Recorded("{uuid}", {"QueryDefinitionId": "{ref}"}),
+    "AWS::SecretsManager::ResourcePolicy": Recorded("{SecretId}", {"Id": "{ref}"}, replaces=("SecretId",)),
+}
+
+
+def install() -> None:
+    """Teach CloudFormation every recorded type."""
+    for resource_type, recorded in RECORDED.items():
+        recorded.register(resource_type)

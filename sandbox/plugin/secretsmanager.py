@@ -1,0 +1,132 @@
+"""Secrets Manager: values, versions and labels as AWS keeps them."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.responses import error_response_json, json_response, new_uuid
+from ministack.services import secretsmanager
+from ministack.services.cloudformation import provisioners
+
+from sandbox.plugin.patching import wrap
+from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
+
+Response = tuple[int, dict[str, str], bytes]
+Secret = dict[str, Any]
+Action = Callable[[dict[str, Any]], Response]
+
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+_VALUES = ("SecretString", "SecretBinary")
+
+
+def install() -> None:
+    """Correct what ministack does differently."""
+    _generate_strings_as_declared()
+    _refer_to_secrets_by_arn()
+    _keep_versions_unique()
+
+
+def find(secret_id: str) -> Secret | None:
+    """Return the secret with that name or ARN, None when there is none or it is scheduled for deletion."""
+    _, secret = secretsmanager._resolve(secret_id)
+    return None if secret is None or secret.get("DeletedDate") else secret
+
+
+def version_with(secret: Secret, label: str) -> str | None:
+    """Return the id of the version that carries a staging label."""
+    version: str | None = secretsmanager._find_stage_version(secret, label)[0]
+    return version
+
+
+def amend(response: Response, **members: object) -> Response:
+    """Return a successful response with members added."""
+    status, _, body = response
+    return response if status >= 400 else json_response(json.loads(body) | members)
+
+
+def _generate_strings_as_declared() -> None:
+    # ministack heeds only the length and ExcludeCharacters, and not with a source of randomness for secrets.
+    @wrap(provisioners, "_sm_secret_string")
+    def secret_string(original: Callable[[Properties], str], props: Properties) -> str:
+        rules = props.get("GenerateSecretString")
+        if not rules or props.get("SecretString"):
+            return original(props)
+        status, _, body = secretsmanager._get_random_password(rules)
+        if status >= 400:
+            raise ValueError(f"AWS::SecretsManager::Secret: {json.loads(body)['message']}")
+        password: str = json.loads(body)["RandomPassword"]
+        if "SecretStringTemplate" not in rules:
+            return password
+        return json.dumps(json.loads(rules["SecretStringTemplate"]) | {rules["GenerateStringKey"]: password})
+
+
+def _refer_to_secrets_by_arn() -> None:
+    # ministack's Ref is the name, by which its handlers find the secret.
+    entry = handlers("AWS::SecretsManager::Secret")
+
+    def with_arn(provisioned: Provisioned) -> Provisioned:
+        attributes = provisioned[1]
+        return attributes["Arn"], attributes
+
+    def name_of(arn: str) -> str:
+        return arn.partition(":secret:")[2][: -len("-XXXXXX")]
+
+    @wrap(entry, "create")
+    def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
+        return with_arn(original(logical_id, props, stack_name))
+
+    @wrap(entry, "update")
+    def update(
+        original: Callable[..., Provisioned],
+        physical_id: str,
+        old_props: Properties,
+        new_props: Properties,
+        *rest: object,
+    ) -> Provisioned:
+        return with_arn(original(name_of(physical_id), old_props, new_props, *rest))
+
+    @wrap(entry, "delete")
+    def delete(original: Delete, physical_id: str, props: Properties) -> None:
+        original(name_of(physical_id), props)
+
+
+def _keep_versions_unique() -> None:
+    # A version's value never changes, and a label is on one version at a time; ministack overwrites and
+    # copies them.
+    @wrap(secretsmanager, "_put_secret_value")
+    def put_secret_value(original: Action, data: dict[str, Any]) -> Response:
+        secret = find(data.get("SecretId", ""))
+        if secret is None:
+            return original(data)
+        data = {"ClientRequestToken": new_uuid(), "VersionStages": [CURRENT]} | data
+        token = data["ClientRequestToken"]
+        existing = secret["Versions"].get(token)
+        if existing and any(existing.get(key) is not None for key in _VALUES):
+            if any(existing.get(key) != data.get(key) for key in _VALUES):
+                return error_response_json(  # type: ignore[no-any-return]
+                    "ResourceExistsException",
+                    f"You can't use ClientRequestToken {token} because that value is already in use for a "
+                    f"version of secret {secret['ARN']}.",
+                )
+            return json_response(  # type: ignore[no-any-return]
+                {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": token,
+                 "VersionStages": list(existing["Stages"])}
+            )  # fmt: skip
+        for label in data["VersionStages"]:
+            if label != CURRENT:
+                secretsmanager._remove_stage_everywhere(secret, label)
+        return original(data)
+
+
+def add_version(secret: Secret, token: str, *, label: str, value: Secret | None = None) -> None:
+    """Add a version, empty or with the value of another one, and move the label to it."""
+    secretsmanager._remove_stage_everywhere(secret, label)
+    values = {key: (value or {}).get(key) for key in _VALUES}
+    secret["Versions"][token] = {**values, "CreatedDate": int(time.time()), "Stages": [label]}
+
+
+def drop_version(secret: Secret, token: str) -> None:
+    """Remove a version."""
+    secret["Versions"].pop(token, None)
