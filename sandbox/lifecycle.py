@@ -72,6 +72,7 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """Start what does not run, on the data that is there, and wait until it serves.
@@ -160,6 +161,7 @@ class Sandbox:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._children.append(process)
         identity = ProcessIdentity.of(process.pid)
         if identity is not None:
             identity.save(self._identity_file(name))
@@ -201,6 +203,7 @@ class Sandbox:
             if not _ends(identity, _STOP_SECONDS):
                 raise SandboxError(f"The sandbox's {name} (process {identity.pid}) cannot be ended.")
         self._identity_file(name).unlink(missing_ok=True)
+        self._children = [child for child in self._children if child.poll() is None]
 
     def _running(self, name: str) -> ProcessIdentity | None:
         identity = ProcessIdentity.load(self._identity_file(name))
