@@ -1,0 +1,1 @@
+"""The reference service: projects and tasks behind a sign-in."""

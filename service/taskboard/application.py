@@ -1,0 +1,87 @@
+"""Puts the parts together."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from taskboard import accounts, docs, errors, health, projects, tasks, web
+from taskboard.cache import Cache
+from taskboard.database import Database
+from taskboard.dependencies import Services, refuse_other_sites
+from taskboard.errors import ErrorEnvelope
+from taskboard.keyring import KeyRing
+from taskboard.middleware import Activity, RequestMiddleware
+from taskboard.passwords import Passwords
+from taskboard.rate_limits import RateLimiter
+from taskboard.sessions import Sessions
+from taskboard.settings import Settings
+
+_ERRORS: Mapping[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": status.phrase}
+    for status in (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}
+
+
+def create_app(settings: Settings, activity: Activity) -> FastAPI:
+    """Return the application; its connections live as long as its lifespan.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    activity
+        Is told of every request.
+    """
+    services = _services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await services.database.open()
+        yield
+        await services.database.close()
+        await services.cache.close()
+        services.passwords.close()
+
+    app = FastAPI(
+        title="Taskboard",
+        summary="Projects and tasks: the reference service of Gantry.",
+        version=settings.service_version,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.add_middleware(RequestMiddleware, activity=activity, https=settings.cookie_secure)
+    errors.install(app)
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=dict(_ERRORS))
+    for router in (accounts.router, projects.router, tasks.router):
+        api.include_router(router)
+    for part in (api, health.router, web.router):
+        app.include_router(part)
+    docs.install(app)
+    return app
+
+
+def _services(settings: Settings) -> Services:
+    cache = Cache(settings)
+    keyring = KeyRing.of(settings.secret_key_base)
+    return Services(
+        settings=settings,
+        database=Database(settings),
+        cache=cache,
+        keyring=keyring,
+        sessions=Sessions(cache, keyring, secure=settings.cookie_secure),
+        passwords=Passwords(),
+        limiter=RateLimiter(cache),
+    )

@@ -1,0 +1,110 @@
+"""What the endpoints are given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, cast
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+
+from taskboard.cache import Cache
+from taskboard.database import Database
+from taskboard.errors import ApiError
+from taskboard.keyring import KeyRing
+from taskboard.middleware import RequestContext
+from taskboard.passwords import Passwords
+from taskboard.rate_limits import RateLimiter
+from taskboard.sessions import Session, Sessions
+from taskboard.settings import Settings
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that an endpoint may use; `app.state.services`."""
+
+    settings: Settings
+    database: Database
+    cache: Cache
+    keyring: KeyRing
+    sessions: Sessions
+    passwords: Passwords
+    limiter: RateLimiter
+
+
+async def _services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+
+
+async def _context(request: Request) -> RequestContext:
+    return cast("RequestContext", request.state.context)
+
+
+ContextDep = Annotated[RequestContext, Depends(_context)]
+
+
+async def _signed_in(request: Request, services: ServicesDep, context: ContextDep) -> Session:
+    cookie = request.cookies.get(services.sessions.cookie_name)
+    session = await services.sessions.find(cookie) if cookie else None
+    if session is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "not_signed_in", "sign in first")
+    if session.renewed_cookie:
+        context.response_headers.append(("set-cookie", session.renewed_cookie))
+    context.log["account_id"] = str(session.account_id)
+    await count_request(
+        services, context, "api", str(session.account_id), services.settings.rate_limit_per_minute
+    )
+    return session
+
+
+SessionDep = Annotated[Session, Depends(_signed_in)]
+
+
+async def limit_sign_ins(services: ServicesDep, context: ContextDep) -> None:
+    """Count an attempt to sign up or in, by the client's address.
+
+    Raises
+    ------
+    ApiError
+        If there were too many in this minute, or the count fails.
+    """
+    limit = services.settings.sign_in_rate_limit_per_minute
+    await count_request(services, context, "sign-in", context.client, limit)
+
+
+async def count_request(services: Services, context: RequestContext, kind: str, who: str, limit: int) -> None:
+    """Count a request and have the response tell what is left.
+
+    Raises
+    ------
+    ApiError
+        If it went over the limit, or the count fails.
+    """
+    quota = await services.limiter.count(kind, who, limit)
+    context.response_headers.extend(quota.headers.items())
+    quota.enforce()
+
+
+async def refuse_other_sites(request: Request) -> None:
+    """Refuse changes that a page of another site asks for in its visitor's name.
+
+    Raises
+    ------
+    ApiError
+        With status 403, if the browser says that another site asks.
+    """
+    if request.method not in _SAFE_METHODS and _is_cross_site(request.headers):
+        raise ApiError(HTTPStatus.FORBIDDEN, "cross_site", "requests from other sites are refused")
+
+
+def _is_cross_site(headers: Mapping[str, str]) -> bool:
+    fetch_site = headers.get("sec-fetch-site")
+    if fetch_site is not None:
+        return fetch_site not in {"same-origin", "none"}
+    origin = headers.get("origin")  # browsers too old for the other, or without HTTPS
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")

@@ -1,0 +1,157 @@
+"""What surrounds every request: its id, its log line, its bounds and the headers of its response."""
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from taskboard import logs
+from taskboard.errors import ApiError, error_response
+
+_logger = logging.getLogger("taskboard.access")
+
+_MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}")
+_HEALTH_PATH = "/healthz"
+_SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    # What is no page needs nothing; pages bring a policy of their own.
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+_HTTPS_ONLY = {"strict-transport-security": "max-age=63072000"}
+
+
+@dataclass
+class RequestContext:
+    """What is known about a request beyond its message; `request.state.context`.
+
+    Attributes
+    ----------
+    client
+        Address of the client, as the load balancer saw it.
+    response_headers
+        Headers that its response gets, whichever way it ends.
+    log
+        Further fields of its log line.
+    """
+
+    id: str
+    client: str
+    response_headers: list[tuple[str, str]] = field(default_factory=list)
+    log: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Activity:
+    """When the service was last asked for something other than its health, by the monotonic clock."""
+
+    last_request: float = field(default_factory=time.monotonic)
+
+
+class RequestMiddleware:
+    """Gives a request its context, and answers for it when the application fails."""
+
+    def __init__(self, app: ASGIApp, *, activity: Activity, https: bool) -> None:
+        self._app = app
+        self._activity = activity
+        self._headers = _SECURITY_HEADERS | (_HTTPS_ONLY if https else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        context = RequestContext(id=_request_id(headers), client=_client(scope, headers))
+        scope.setdefault("state", {})["context"] = context
+        if scope["path"] != _HEALTH_PATH:
+            self._activity.last_request = time.monotonic()
+        token = logs.request_id.set(context.id)
+        try:
+            await self._answer(scope, _bounded(receive), send, context)
+        finally:
+            logs.request_id.reset(token)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), context)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            _logger.exception("the request failed")
+            if status:
+                raise  # too late for another answer: the connection breaks, so that nobody takes it for whole
+            failure = ApiError(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong here"
+            )
+            await error_response(failure)(scope, receive, send_with_headers)
+        finally:
+            duration = round((time.perf_counter() - began) * 1000, 1)
+            _log(scope, context, status=status, duration_ms=duration)
+
+    def _add_headers(self, headers: MutableHeaders, context: RequestContext) -> None:
+        headers["x-request-id"] = context.id
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        for name, value in context.response_headers:
+            headers.append(name, value)
+
+
+def _log(scope: Scope, context: RequestContext, **outcome: object) -> None:
+    # The query string stays out of it: people put secrets there.
+    level = logging.DEBUG if scope["path"] == _HEALTH_PATH and outcome["status"] == 200 else logging.INFO
+    fields = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "client": context.client,
+        **outcome,
+        **context.log,
+    }
+    _logger.log(level, "%s %s", scope["method"], scope["path"], extra=fields)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id") or headers.get("x-amzn-trace-id") or ""
+    return given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _client(scope: Scope, headers: Headers) -> str:
+    # The load balancer appends whom it talks to; whatever stands before that, the client wrote itself.
+    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    peer = scope["client"][0] if scope["client"] else "unknown"
+    return forwarded or peer
+
+
+def _bounded(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > _MAX_BODY:
+            raise ApiError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_large",
+                f"the body has more than {_MAX_BODY} bytes",
+                headers={"connection": "close"},
+            )
+        return message
+
+    return receive_bounded

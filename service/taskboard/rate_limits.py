@@ -1,0 +1,87 @@
+"""Rate limits, counted in Valkey so that they hold over all processes.
+
+While Valkey does not answer nothing is let through uncounted. That costs nothing: a request that is limited
+needs a session, which is in Valkey as well.
+"""
+
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from taskboard.cache import Cache
+from taskboard.errors import ApiError
+
+_WINDOW = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What is left in the current window.
+
+    Attributes
+    ----------
+    reset
+        Seconds until the window ends.
+    """
+
+    limit: int
+    used: int
+    reset: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response headers that tell it."""
+        return {
+            "x-ratelimit-limit": str(self.limit),
+            "x-ratelimit-remaining": str(max(0, self.limit - self.used)),
+            "x-ratelimit-reset": str(self.reset),
+        }
+
+    def enforce(self) -> None:
+        """Refuse the request that went over the limit.
+
+        Raises
+        ------
+        ApiError
+            With status 429, if it did.
+        """
+        if self.used > self.limit:
+            raise ApiError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "rate_limited",
+                f"more than {self.limit} requests in a minute; try again in {self.reset} s",
+                headers={"retry-after": str(self.reset)},
+            )
+
+
+class RateLimiter:
+    """Counts requests a minute by whoever makes them."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    async def count(self, kind: str, who: str, limit: int) -> Quota:
+        """Count one request.
+
+        Parameters
+        ----------
+        kind
+            What is limited; each kind has counters of its own.
+        who
+            Whose requests are counted together.
+        limit
+            How many a minute are allowed.
+
+        Raises
+        ------
+        UnavailableError
+            If Valkey does not answer.
+        """
+        now = int(time.time())
+        window = now // _WINDOW
+        key = f"rate:{kind}:{who}:{window}"
+        async with self._cache.client() as client, client.pipeline() as pipeline:
+            pipeline.incr(key)
+            pipeline.expire(key, _WINDOW)
+            used, _ = await pipeline.execute()
+        return Quota(limit=limit, used=used, reset=(window + 1) * _WINDOW - now)
