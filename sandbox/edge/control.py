@@ -40,6 +40,7 @@ class EdgeControl:
         """
         with self._change() as config:
             config.listeners[listener.port] = listener
+        self._check(listener.port)
 
     def remove_listener(self, port: int) -> None:
         """Stop listening on a port."""
@@ -56,6 +57,7 @@ class EdgeControl:
         """
         with self._change() as config:
             config.terminators[terminator.port] = terminator
+        self._check(terminator.port)
 
     def remove_terminator(self, port: int) -> None:
         """Stop ending TLS on a port."""
@@ -97,9 +99,12 @@ class EdgeControl:
             yield self._config
             self._config.version += 1
             self._config.save(config_file(self._state_dir))
-            status = self._order("apply")
-        if status and status["errors"]:
-            raise EdgeError("; ".join(status["errors"].values()))
+            self._order("apply")
+
+    def _check(self, port: int) -> None:
+        status = self._order("status")
+        if status and str(port) in status["errors"]:
+            raise EdgeError(status["errors"][str(port)])
 
     def _order(self, order: str) -> dict[str, Any] | None:
         """Return the edge's answer, or None when it does not run."""

@@ -33,6 +33,7 @@ class Edge:
         self._balancer = Balancer()
         self._listeners: dict[int, asyncio.Server] = {}
         self._terminators: dict[Terminator, asyncio.Server] = {}
+        self._errors: dict[int, str] = {}
         self._version = 0
         self._lock = asyncio.Lock()
 
@@ -52,27 +53,27 @@ class Edge:
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer each line, which is "apply" or "status", with a line of JSON."""
         while order := (await reader.readline()).strip():
-            errors = await self._apply() if order == b"apply" else {}
-            writer.write(json.dumps(self._status(errors)).encode() + b"\n")
+            if order == b"apply":
+                await self._apply()
+            writer.write(json.dumps(self._status()).encode() + b"\n")
             await writer.drain()
         writer.close()
 
-    def _status(self, errors: dict[int, str]) -> dict[str, Any]:
+    def _status(self) -> dict[str, Any]:
         return {
             "state_dir": str(self.state_dir),
             "version": self._version,
             "in_flight": self._balancer.in_flight(),
-            "errors": errors,
+            "errors": self._errors,
         }
 
-    async def _apply(self) -> dict[int, str]:
-        """Obey the configuration file; return what went wrong by port."""
+    async def _apply(self) -> None:
+        """Obey the configuration file."""
         async with self._lock:
             config = EdgeConfig.load(config_file(self.state_dir))
             self._balancer.apply(config)
-            errors = await self._listen(config) | await self._terminate_tls(config)
+            self._errors = await self._listen(config) | await self._terminate_tls(config)
             self._version = config.version
-            return errors
 
     async def _listen(self, config: EdgeConfig) -> dict[int, str]:
         for port in self._listeners.keys() - config.listeners.keys():

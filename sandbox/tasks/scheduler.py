@@ -74,9 +74,10 @@ class TaskScheduler:
         )
         self._loop = asyncio.new_event_loop()
         # Tasks are bound to this thread's life: it ends when all of them have.
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tasks", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="tasks", daemon=True)
         self._services: dict[str, Service] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        # Tasks that belong to no service, or to none that is left.
         self._single: dict[str, Task] = {}
         self._lives: set[asyncio.Task[None]] = set()
 
@@ -181,7 +182,7 @@ class TaskScheduler:
 
     def describe_tasks(self) -> list[dict[str, Any]]:
         """Return all tasks, and those that stopped during the last hour."""
-        return self._call(lambda: [task.record.describe() for task in self._tasks()])
+        return self._call(lambda: [task.record.describe() for task in self._tasks() if not task.is_history])
 
     def run_task(
         self,
@@ -228,6 +229,14 @@ class TaskScheduler:
 
         return self._call(stop)
 
+    def _run_loop(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
     def _keep(self, spec: ServiceSpec, document: Document | None = None) -> Service:
         service = Service(spec, self._host, changed=self._save, document=document)
         self._services[spec.arn] = service
@@ -241,6 +250,9 @@ class TaskScheduler:
         except Exception:
             _logger.exception("the service %s is not looked after any more", service.spec.name)
             raise
+        self._single = {
+            key: task for key, task in self._single.items() if not task.is_history
+        } | service.tasks
         self._services.pop(service.spec.arn, None)
         self._keepers.pop(service.spec.arn, None)
         self._save()

@@ -2,13 +2,11 @@
 
 import asyncio
 import dataclasses
-import datetime
 import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sandbox.tasks.backoff import Backoff
-from sandbox.tasks.clock import now
 from sandbox.tasks.deployment import Deployment
 from sandbox.tasks.health import HealthChecks
 from sandbox.tasks.host import Host
@@ -270,11 +268,11 @@ class Service:
         if self.status is ServiceStatus.DRAINING:
             if all(task.stopped for task in self.tasks.values()):
                 self.status = ServiceStatus.INACTIVE
+                self._wake.set()
             return
-        live = [task for task in self.tasks.values() if task.wanted]
-        replaced = all(task.stopped or self._is_current(task) for task in self.tasks.values())
-        complete = len(live) == self.spec.desired_count and all(task.healthy for task in live)
-        steady = replaced and complete and self._rollout.may_start_tasks
+        live = [task for task in self.tasks.values() if not task.stopped]
+        ready = all(task.healthy and self._is_current(task) for task in live)
+        steady = ready and len(live) == self.spec.desired_count and self._rollout.may_start_tasks
         if steady and self._rollout.primary.in_progress:
             self._rollout.complete()
             self._has_changed()
@@ -283,10 +281,8 @@ class Service:
         self._steady = steady
 
     def _forget_stopped_tasks(self) -> None:
-        oldest = now() - datetime.timedelta(seconds=self._host.pace.stopped_task_retention)
         for task in list(self.tasks.values()):
-            stopped_at = task.record.stopped_at
-            if task.stopped and stopped_at is not None and stopped_at < oldest:
+            if task.is_history:
                 del self.tasks[task.record.id]
                 self._seen.pop(task.record.id, None)
                 self._judged.discard(task.record.id)

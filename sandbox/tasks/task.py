@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,12 @@ class Task:
     def stopped(self) -> bool:
         """Whether its life is over."""
         return self.record.status is Status.STOPPED
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it stopped so long ago that it cannot be described any more."""
+        retention = datetime.timedelta(seconds=self._host.pace.stopped_task_retention)
+        return self.record.stopped_at is not None and now() - self.record.stopped_at > retention
 
     @property
     def healthy(self) -> bool:
@@ -201,6 +208,7 @@ class Task:
         if record.desired_status is Status.STOPPED:
             return
         record.desired_status = Status.STOPPED
+        record.version += 1
         record.stop_code, record.stopped_reason, record.stopping_at = code, reason, now()
 
     def _enter(self, status: Status) -> None:

@@ -1,0 +1,282 @@
+"""A sandbox's edge and scheduler without the rest of it."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.edge.config import Listener
+from sandbox.edge.control import EdgeControl
+from sandbox.layout import Layout
+from sandbox.ports import Ports
+from sandbox.tasks import Aws, LogEvent, Pace, ServiceSpec, TaskScheduler
+
+ROOT = Path(__file__).parents[3]
+CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/gantry"
+SERVICE = "arn:aws:ecs:us-east-1:000000000000:service/gantry/web"
+TARGET_GROUP = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/0123456789abcdef"
+DOCKERFILE = """
+FROM python:3.13-slim
+ENV FROM_IMAGE=1 CERTIFICATE=/app/certs/bundle.pem
+WORKDIR /app
+CMD ["python", "service.py"]
+"""
+QUICK = Pace(
+    starting_probe_interval=0.05,
+    probe_interval=0.3,
+    probe_timeout=2,
+    start_timeout=3,
+    grace_period=0.2,
+    deregistration_delay=5,
+    first_backoff=0.1,
+    longest_backoff=1,
+    stable_after=1,
+    log_interval=0.1,
+    shutdown_timeout=3,
+)
+
+
+@dataclass
+class FakeAws:
+    """Remembers what it is told."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def functions(self) -> Aws:
+        """Return the functions that the scheduler calls."""
+        return Aws(
+            secret_value=self.secrets.__getitem__, put_event=self.events.append, put_log_events=self._put_logs
+        )
+
+    def deployment_events(self) -> list[str]:
+        """Return the names of the deployment events, in order."""
+        return [
+            event["detail"]["eventName"]
+            for event in self.events
+            if event["detail-type"] == "ECS Deployment State Change"
+        ]
+
+    def _put_logs(self, group: str, stream: str, events: Sequence[LogEvent]) -> None:
+        self.logs.setdefault((group, stream), []).extend(event.message for event in events)
+
+
+class Bench:
+    """An edge process, a scheduler in this process, and one listener in front of one service."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root / "state")
+        self.folder = root / "service"
+        (self.folder / ".venv" / "bin").mkdir(parents=True)
+        (self.folder / ".venv" / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+        (self.folder / "Dockerfile").write_text(DOCKERFILE)
+        source = Path(__file__).with_name("fake_service.py").read_text()
+        (self.folder / "service.py").write_text(source)
+        self.aws = FakeAws()
+        self.port = Ports(self.layout.ports).get("web")
+        self.start_edge()
+        self.scheduler = self.new_scheduler()
+        self.edge.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 1}))
+        self.scheduler.start()
+
+    def new_scheduler(self) -> TaskScheduler:
+        """Return a scheduler as a new process of the control plane would make it."""
+        self.edge = EdgeControl(self.layout.root)
+        return TaskScheduler(
+            layout=self.layout,
+            folder=self.folder,
+            variables={"HOST": "127.0.0.1", "SSL_CERT_FILE": "/ca.pem"},
+            aws=self.aws.functions(),
+            edge=self.edge,
+            pace=QUICK,
+        )
+
+    def start_edge(self) -> None:
+        """Start the edge and wait until it takes orders."""
+        self.edge_process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.edge", "--state-dir", str(self.layout.root)],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(EdgeControl(self.layout.root).is_running)
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.scheduler.stop()
+        self.edge_process.terminate()
+        self.edge_process.wait()
+
+    def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
+        """Return the tasks, or those in one state."""
+        return [each for each in self.scheduler.describe_tasks() if status in (None, each["lastStatus"])]
+
+    def pids(self) -> list[int]:
+        """Return the ids of the processes of the running tasks."""
+        return [pid_of(task) for task in self.tasks("RUNNING")]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the service's description."""
+        description = self.scheduler.describe_service(SERVICE)
+        assert description is not None
+        return description
+
+    def messages(self) -> list[str]:
+        """Return the service's messages, oldest first."""
+        return [event["message"] for event in reversed(self.describe()["events"])]
+
+    def deploy(self, spec: ServiceSpec, *, force: bool = False) -> dict[str, Any] | None:
+        """Create or update the service and wait for the outcome."""
+        if SERVICE in self.scheduler.service_arns():
+            deployment = self.scheduler.update_service(spec, force_new_deployment=force)
+        else:
+            deployment = self.scheduler.create_service(spec)
+        return self.scheduler.wait_for_deployment(SERVICE, deployment, timeout=60)
+
+    def get(self, path: str = "/") -> dict[str, Any]:
+        """Ask the service through the load balancer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path)
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+            return answer
+        finally:
+            connection.close()
+
+    @contextmanager
+    def load(self, method: str = "GET", path: str = "/", clients: int = 4) -> Iterator["Load"]:
+        """Ask the service all the time."""
+        load = Load(self.port, method, path, clients)
+        try:
+            yield load
+        finally:
+            load.stop()
+
+
+class Load:
+    """Clients that send request after request on connections that they keep."""
+
+    def __init__(self, port: int, method: str, path: str, clients: int) -> None:
+        self.answered = 0
+        self.versions: set[str] = set()
+        self.failures: list[str] = []
+        self._stopping = threading.Event()
+        arguments = (port, method, path)
+        self._threads = [threading.Thread(target=self._run, args=arguments) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+        wait_until(lambda: self.answered > 2 * clients)
+
+    def stop(self) -> None:
+        """Stop the clients."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, port: int, method: str, path: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        while not self._stopping.wait(0.005):
+            try:
+                connection.request(method, path, body=b"{}" if method == "POST" else None)
+                response = connection.getresponse()
+                body = response.read()
+                if response.status != 200:
+                    self.failures.append(f"{response.status} {body!r}")
+                else:
+                    self.versions.add(json.loads(body)["environment"]["VERSION"])
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                connection.close()
+            self.answered += 1
+        connection.close()
+
+
+def spec(
+    version: int = 1,
+    *,
+    desired: int = 2,
+    behaviour: str = "healthy",
+    breaker: bool = True,
+    stop_timeout: int = 5,
+    maximum: int = 200,
+    minimum: int = 100,
+    secrets: dict[str, str] | None = None,
+) -> ServiceSpec:
+    """Return the specification of the service in the documents of the AWS APIs."""
+    container = {
+        "name": "web",
+        "image": f"registry.example/web:{version}",
+        "essential": True,
+        "portMappings": [{"containerPort": 8080}],
+        "stopTimeout": stop_timeout,
+        "environment": [
+            {"name": "VERSION", "value": str(version)},
+            {"name": "BEHAVIOUR", "value": behaviour},
+        ],
+        "secrets": [{"name": name, "valueFrom": source} for name, source in (secrets or {}).items()],
+        "healthCheck": {"command": ["CMD", "true"], "interval": 5, "startPeriod": 1},
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {"awslogs-group": "/gantry/web", "awslogs-stream-prefix": "web"},
+        },
+    }
+    return ServiceSpec.from_api(
+        service={
+            "serviceArn": SERVICE,
+            "serviceName": "web",
+            "clusterArn": CLUSTER,
+            "desiredCount": desired,
+            "loadBalancers": [
+                {"targetGroupArn": TARGET_GROUP, "containerName": "web", "containerPort": 8080}
+            ],
+            "deploymentConfiguration": {
+                "minimumHealthyPercent": minimum,
+                "maximumPercent": maximum,
+                "deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker},
+            },
+        },
+        task_definition=task_definition(version, container),
+        target_group={"TargetGroupArn": TARGET_GROUP, "HealthCheckPath": "/healthz"},
+    )
+
+
+def task_definition(revision: int, container: dict[str, Any]) -> dict[str, Any]:
+    """Return a task definition in the shape of the ECS API."""
+    return {
+        "taskDefinitionArn": f"arn:aws:ecs:us-east-1:000000000000:task-definition/web:{revision}",
+        "family": "web",
+        "revision": revision,
+        "containerDefinitions": [container],
+        "cpu": "256",
+        "memory": "512",
+    }
+
+
+def pid_of(task: dict[str, Any]) -> int:
+    """Return the id of a task's process."""
+    return int(task["containers"][0]["runtimeId"].rpartition("-")[2])
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
