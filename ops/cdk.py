@@ -46,8 +46,15 @@ def _variables(environment: str, arguments: Sequence[str]) -> dict[str, str]:
 def command_line(arguments: Sequence[str]) -> list[str]:
     """Return the CDK command with the environment made explicit, so that app.py and this CLI agree on it."""
     words = [str(CDK), *arguments]
-    named = any(word.removeprefix("--context=").startswith("environment=") for word in arguments)
-    return words if named else [*words, "--context", f"environment={environment_of(arguments)}"]
+    environment = environment_of(arguments)
+    if not any(word.removeprefix("--context=").startswith("environment=") for word in arguments):
+        words += ["--context", f"environment={environment}"]
+    # The CLI locks its output folder: sandboxes side by side need one each.
+    if environment == SANDBOX and not any(
+        word.split("=")[0] in ("-o", "--output", "-a", "--app") for word in arguments
+    ):
+        words += ["--output", str(SANDBOX_DIR / "cdk.out")]
+    return words
 
 
 def run(arguments: Sequence[str]) -> int:

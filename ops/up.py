@@ -12,6 +12,7 @@ from ops import cdk, logs, service_environment
 from ops.console import CliError, Phase, err, out, phase, tail
 from ops.paths import LOG_DIR, SANDBOX_DIR
 from sandbox.lifecycle import Sandbox, SandboxError
+from stacks.settings import LAYERS, load_settings
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
 _HEALTH_TIMEOUT_SECONDS = 60.0
@@ -139,7 +140,8 @@ def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
     table.add_row("API docs", f"{url}/api/docs")
     table.add_row("Health", f"{url}/healthz?detailed=true")
     table.add_row("Embedded AWS", str(sandbox.status().endpoint_url))
-    table.add_row("Stacks", "\n".join(_outputs()))
+    settings = load_settings(cdk.SANDBOX)
+    table.add_row("Stacks", "\n".join(settings.stack_name(layer) for layer in LAYERS))
     err.print()
     err.print(Panel(table, title=f"Gantry is up ({seconds:.0f} s)", border_style="green", expand=False))
     err.print(

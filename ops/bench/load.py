@@ -67,10 +67,10 @@ class _User:
     ) -> None:
         await self._client.close()
 
-    async def act(self, turn: int) -> None:
-        """Make the next request of the mix: mostly reads, a quarter writes."""
+    async def act(self, turn: int, *, writes: bool) -> None:
+        """Make the next request of the mix: mostly reads, a quarter writes if wanted."""
         tasks = f"/projects/{self._project}/tasks"
-        if turn % 4 == 0:
+        if writes and turn % 4 == 0:
             await self._try("write", _CREATED, "POST", tasks, {"title": f"task {turn}"})
         else:
             await self._try("read", _OK, "GET", f"{tasks}?limit=10")
@@ -112,34 +112,43 @@ class _UnexpectedAnswerError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Mix:
+    """How the users behave."""
+
+    users: int
+    pause: float
+    writes: bool
+
+
 @dataclass(frozen=True)
 class _Signals:
     ready: threading.Event = field(default_factory=threading.Event)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-async def _live(user: _User, pause: float, signals: _Signals, *, signs_in: bool) -> None:
+async def _live(user: _User, mix: _Mix, signals: _Signals, *, signs_in: bool) -> None:
     turn = 0
     while not signals.stop.is_set():
         turn += 1
-        if signs_in and turn % 40 == 0:
+        if signs_in and mix.writes and turn % 40 == 0:
             await user.sign_in()
-        await user.act(turn)
-        await asyncio.sleep(pause)
+        await user.act(turn, writes=mix.writes)
+        await asyncio.sleep(mix.pause)
 
 
-async def _run(url: str, users: int, pause: float, report: LoadReport, signals: _Signals) -> None:
+async def _run(url: str, mix: _Mix, report: LoadReport, signals: _Signals) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        people = [await stack.enter_async_context(_User(url, report, began)) for _ in range(users)]
+        people = [await stack.enter_async_context(_User(url, report, began)) for _ in range(mix.users)]
         signals.ready.set()
         # Half of them keep their first session to the end; the others sign in again from time to time.
-        lives = [_live(each, pause, signals, signs_in=index % 2 == 1) for index, each in enumerate(people)]
+        lives = [_live(each, mix, signals, signs_in=index % 2 == 1) for index, each in enumerate(people)]
         await asyncio.gather(*lives)
 
 
 @contextmanager
-def load(url: str, *, users: int = 8, pause: float = 0.05) -> Iterator[LoadReport]:
+def load(url: str, *, users: int = 8, pause: float = 0.05, writes: bool = True) -> Iterator[LoadReport]:
     """Keep a constant load on a service while the body runs.
 
     Parameters
@@ -150,6 +159,8 @@ def load(url: str, *, users: int = 8, pause: float = 0.05) -> Iterator[LoadRepor
         Signed-in people, each with a session that is used all the time.
     pause
         Seconds that each of them waits between two requests.
+    writes
+        Whether they change anything, signing in included, or only read.
 
     Yields
     ------
@@ -157,12 +168,12 @@ def load(url: str, *, users: int = 8, pause: float = 0.05) -> Iterator[LoadRepor
         Complete once the context is left; it grows meanwhile.
     """
     report = LoadReport()
-    signals = _Signals()
+    mix, signals = _Mix(users=users, pause=pause, writes=writes), _Signals()
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            asyncio.run(_run(url, users, pause, report, signals))
+            asyncio.run(_run(url, mix, report, signals))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             failed.append(error)
             signals.ready.set()

@@ -4,6 +4,7 @@ import pytest
 
 from ops import cdk
 from ops.console import CliError
+from ops.paths import SANDBOX_DIR
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,13 @@ def test_context_chooses_the_environment_and_stands_only_once(arguments: list[st
 def test_other_context_does_not_choose_an_environment() -> None:
     arguments = ["deploy", "-c", "ecs.max_capacity=8"]
     assert cdk.environment_of(arguments) == "sandbox"
-    assert cdk.command_line(arguments)[-2:] == ["--context", "environment=sandbox"]
+    assert "environment=sandbox" in cdk.command_line(arguments)
+
+
+def test_every_sandbox_has_an_output_folder_of_its_own() -> None:
+    assert str(SANDBOX_DIR / "cdk.out") in cdk.command_line(["diff"])
+    assert "--output" not in cdk.command_line(["diff", "-c", "environment=prod"])
+    assert cdk.command_line(["synth", "--output", "here"]).count("--output") == 1
 
 
 def test_variable_chooses_the_environment_unless_context_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,81 @@
+"""One sandbox for all tests of the platform, deployed as a user deploys it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from sandbox.lifecycle import Sandbox
+
+ROOT = Path(__file__).parents[3]
+# The load signs in far more often than any person from one address.
+LIMITS = {
+    "ecs.environment.RATE_LIMIT_PER_MINUTE": "1000000",
+    "ecs.environment.SIGN_IN_RATE_LIMIT_PER_MINUTE": "1000000",
+}
+
+
+@dataclass(frozen=True)
+class DeployedPlatform:
+    """The platform in a sandbox of its own, driven through `./gantry`."""
+
+    state_dir: Path
+    url: str
+
+    def gantry(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a command of `./gantry` on this sandbox."""
+        return gantry(self.state_dir, *arguments, timeout=timeout)
+
+    def deploy(self, **overrides: str) -> subprocess.CompletedProcess[str]:
+        """Deploy with settings overridden, as `cdk deploy --all`."""
+        return self.gantry("cdk", "deploy", "--all", "--require-approval", "never", *context(**overrides))
+
+    def status(self) -> dict[str, Any]:
+        """Return what `./gantry status --json` tells."""
+        result = self.gantry("status", "--json")
+        assert result.returncode == 0, result.stderr
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+    def health(self) -> httpx.Response:
+        """Ask the service for its detailed health."""
+        return httpx.get(f"{self.url}/healthz", params={"detailed": "true"}, timeout=15)
+
+    def processes(self, part: str = "") -> list[psutil.Process]:
+        """Return the sandbox's own processes and all that they started, by a part of the command line."""
+        roots = [psutil.Process(pid) for pid in Sandbox(self.state_dir).status().pids.values()]
+        family = [*roots, *(child for root in roots for child in root.children(recursive=True))]
+        return [process for process in family if part in " ".join(process.cmdline())]
+
+
+def gantry(state_dir: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "ENVIRONMENT"}
+    environment["GANTRY_STATE_DIR"] = str(state_dir)
+    command = [str(ROOT / "gantry"), *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=timeout
+    )
+
+
+def context(**overrides: str) -> list[str]:
+    """Return overrides as arguments; the load's limits stand in every deployment of these tests."""
+    settings = LIMITS | {key.replace("__", "."): value for key, value in overrides.items()}
+    return [word for key, value in settings.items() for word in ("--context", f"{key}={value}")]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedPlatform]:
+    state_dir = tmp_path_factory.mktemp("platform") / "sandbox"
+    try:
+        result = gantry(state_dir, "up", "--detach", *context())
+        assert result.returncode == 0, result.stderr
+        yield DeployedPlatform(state_dir, result.stdout.strip())
+    finally:
+        gantry(state_dir, "down", "--wipe")

@@ -1,0 +1,163 @@
+"""What a person sees of the deployed platform, and that it goes on serving while things break or change."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import psutil
+import pytest
+
+from ops.bench.load import load
+from tests.integration.platform.conftest import DeployedPlatform, context
+
+PASSWORD = "correct horse battery staple"
+
+
+def eventually(condition: Callable[[], bool], *, seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+@contextmanager
+def client_of(platform: DeployedPlatform) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15) as client:
+        yield client
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process does anything; one that nobody has collected yet does not."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def healthy_tasks(platform: DeployedPlatform) -> list[dict[str, str]]:
+    tasks: list[dict[str, str]] = platform.status()["tasks"]
+    return [task for task in tasks if task["status"] == "RUNNING" and task["health"] == "HEALTHY"]
+
+
+def test_every_stack_is_deployed_and_the_service_runs_as_asked(platform: DeployedPlatform) -> None:
+    status = platform.status()
+    assert {stack["layer"]: stack["status"].split("_")[-1] for stack in status["stacks"]} == dict.fromkeys(
+        ("state", "network", "data", "compute", "security", "observability"), "COMPLETE"
+    )
+    assert (status["service"]["running"], status["service"]["desired"]) == (2, 2)
+    assert len(healthy_tasks(platform)) == 2
+
+
+def test_database_roles_were_made_by_the_deployed_function(platform: DeployedPlatform) -> None:
+    database = platform.health().json()["database"]
+    assert (database["session_user"], database["current_user"]) == ("app_a", "app_owner")
+
+
+def test_a_person_signs_up_and_keeps_tasks(platform: DeployedPlatform) -> None:
+    credentials = {"email": "ada@example.com", "password": PASSWORD}
+    with client_of(platform) as ada:
+        assert ada.post("/sign-up", json=credentials).status_code == 201
+        project = ada.post("/projects", json={"name": "Engine"}).json()
+        for title in ("cards", "mill", "store"):
+            assert ada.post(f"/projects/{project['id']}/tasks", json={"title": title}).status_code == 201
+        ada.post("/sign-out")
+        assert ada.get("/projects").status_code == 401
+        assert ada.post("/sign-in", json=credentials).status_code == 200
+        tasks = ada.get(f"/projects/{project['id']}/tasks").json()["items"]
+        assert [task["title"] for task in tasks] == ["cards", "mill", "store"]
+
+
+def test_deployed_platform_has_no_differences(platform: DeployedPlatform) -> None:
+    result = platform.gantry("cdk", "diff", "--fail", *context())
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Number of stacks with differences: 0" in result.stdout + result.stderr
+
+
+def test_a_setting_shows_up_as_a_difference(platform: DeployedPlatform) -> None:
+    result = platform.gantry("cdk", "diff", "--fail", *context(ecs__min_capacity="3"))
+    assert result.returncode == 1
+    assert "Number of stacks with differences: 1" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_killing_a_task_fails_no_request(platform: DeployedPlatform, how: signal.Signals) -> None:
+    before = {task["task"] for task in healthy_tasks(platform)}
+    # No load balancer may repeat a write that a killed process had begun: the load of SIGKILL only reads.
+    with load(platform.url, writes=how is signal.SIGTERM) as report:
+        time.sleep(1)
+        platform.processes("-m taskboard")[0].send_signal(how)
+        replaced = eventually(
+            lambda: len(now := {task["task"] for task in healthy_tasks(platform)}) == 2 and now != before
+        )
+        time.sleep(1)
+    assert replaced
+    assert report.failures == []
+    assert report.total > 100
+
+
+def test_stopped_database_is_named_and_comes_back_by_itself(platform: DeployedPlatform) -> None:
+    # Frozen rather than ended: connections stay open and nothing answers, the hardest way to be away.
+    servers = platform.processes("postgres")
+    for server in servers:
+        server.suspend()
+    try:
+        assert eventually(lambda: platform.health().status_code == 503)
+        answer = platform.health()
+        assert answer.json()["failed"] == ["database"]
+        assert httpx.get(f"{platform.url}/healthz").status_code == 200
+    finally:
+        for server in servers:
+            server.resume()
+    # Several in a row, because each task finds the way back for itself.
+    assert eventually(lambda: all(platform.health().status_code == 200 for _ in range(6)))
+
+
+def test_changed_task_definition_rolls_without_a_failed_request(platform: DeployedPlatform) -> None:
+    before = {task["task"] for task in healthy_tasks(platform)}
+    with load(platform.url) as report:
+        result = platform.deploy(ecs__environment__FEATURE="on")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {task["task"] for task in healthy_tasks(platform)}.isdisjoint(before)
+    assert report.failures == []
+    assert report.total > 100
+
+
+def test_deployment_that_never_gets_healthy_is_rolled_back_while_the_old_one_serves(
+    platform: DeployedPlatform,
+) -> None:
+    with load(platform.url) as report:
+        # A limit that is no number stops the container at its start.
+        result = platform.deploy(ecs__environment__RATE_LIMIT_PER_MINUTE="none")
+    assert result.returncode != 0
+    assert report.failures == []
+    assert len(healthy_tasks(platform)) == 2
+    stacks = {stack["layer"]: stack["status"] for stack in platform.status()["stacks"]}
+    assert stacks["compute"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_down_and_up_keep_everything(platform: DeployedPlatform) -> None:
+    credentials = {"email": "grace@example.com", "password": PASSWORD}
+    with client_of(platform) as grace:
+        grace.post("/sign-up", json=credentials).raise_for_status()
+        processes = platform.processes()
+        assert platform.gantry("down").returncode == 0
+        assert not [process for process in processes if runs(process)]
+        result = platform.gantry("up", "--detach", *context())
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.strip() == platform.url
+        # Her session is in Valkey, her account in PostgreSQL, the keys in Secrets Manager.
+        assert grace.get("/account").json()["email"] == "grace@example.com"
+
+
+def test_up_recovers_from_a_crash_of_every_process(platform: DeployedPlatform) -> None:
+    processes = platform.processes()
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=10)
+    result = platform.gantry("up", "--detach", *context())
+    assert result.returncode == 0, result.stderr
+    assert platform.health().status_code == 200
+    assert len(healthy_tasks(platform)) == 2
