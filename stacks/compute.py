@@ -74,7 +74,7 @@ class ComputeStack(LayerStack):
         WebFirewall(
             self,
             "Firewall",
-            name=f"{settings.name}-{settings.environment}",
+            name=settings.full_name,
             load_balancer=door.load_balancer,
             requests_per_five_minutes=settings.load_balancer.requests_per_five_minutes,
         )
@@ -94,14 +94,14 @@ class ComputeStack(LayerStack):
         deployment_alarms = DeploymentAlarms(
             self,
             "DeploymentAlarms",
-            name_prefix=f"{settings.name}-{settings.environment}-deployment",
+            name_prefix=f"{settings.full_name}-deployment",
             target_group=door.target_group,
             server_errors=settings.observability.server_errors_alarm_count,
         )
         web = WebService(
             self,
             "Web",
-            name=f"{settings.name}-{settings.environment}",
+            name=settings.full_name,
             vpc=network.vpc,
             security_group=network.service_group,
             target_group=door.target_group,
@@ -150,7 +150,7 @@ class ComputeStack(LayerStack):
 
     def _environment(self, data: DataRefs) -> dict[str, str]:
         settings = self._settings
-        return {
+        return settings.ecs.environment | {
             "PORT": str(SERVICE_PORT),
             "ENVIRONMENT": settings.environment,
             "SERVICE_VERSION": settings.service_version,

@@ -15,7 +15,7 @@ from gantry.secrets import PlatformSecret, read_statements
 from gantry.valkey import ValkeyCache
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
 from stacks.network import NetworkRefs
-from stacks.settings import Retention, Settings
+from stacks.settings import Settings
 from stacks.state import StateRefs
 
 DATABASE = "app"
@@ -94,7 +94,7 @@ class DataStack(LayerStack):
             max_capacity=settings.aurora.max_capacity,
             readers=settings.aurora.readers,
             backup_retention=Duration.days(settings.aurora.backup_retention_days),
-            deletion_protection=settings.state.retention is Retention.RETAIN,
+            deletion_protection=settings.keeps_data,
             removal_policy=removal_policy(settings),
         )
         function = PythonFunction(
@@ -130,7 +130,7 @@ class DataStack(LayerStack):
 
     def _cache(self) -> ValkeyCache:
         settings = self._settings
-        name = f"{settings.name}-{settings.environment}"
+        name = settings.full_name
         user_arn = self.format_arn(
             service="elasticache",
             resource="user",
@@ -175,5 +175,5 @@ class DataStack(LayerStack):
             key=self._data_key,
             max_data_gb=settings.valkey.max_data_gb,
             max_ecpu_per_second=settings.valkey.max_ecpu_per_second,
-            snapshot_retention_days=settings.aurora.backup_retention_days,
+            snapshot_retention_days=settings.valkey.snapshot_retention_days,
         )

@@ -5,7 +5,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.settings import Retention, Settings
+from stacks.settings import Settings
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
@@ -39,7 +39,7 @@ class LayerStack(Stack):
             stack_name=settings.stack_name(layer),
             env=Environment(account=settings.account, region=settings.region),
             description=description,
-            termination_protection=settings.state.retention is Retention.RETAIN,
+            termination_protection=settings.keeps_data,
         )
         Tags.of(self).add("application", settings.name)
         Tags.of(self).add("environment", settings.environment)
@@ -53,7 +53,7 @@ class LayerStack(Stack):
 
 def removal_policy(settings: Settings) -> RemovalPolicy:
     """Return what becomes of stateful resources when their stack is deleted."""
-    return RemovalPolicy.RETAIN if settings.state.retention is Retention.RETAIN else RemovalPolicy.DESTROY
+    return RemovalPolicy.RETAIN if settings.keeps_data else RemovalPolicy.DESTROY
 
 
 def log_retention(settings: Settings) -> logs.RetentionDays:

@@ -21,7 +21,7 @@ class ObservabilityStack(LayerStack):
         super().__init__(
             scope, "observability", settings=settings, description="Gantry: dashboard and alarms"
         )
-        name = f"{settings.name}-{settings.environment}"
+        name = settings.full_name
         ServiceDashboard(
             self,
             "Dashboard",

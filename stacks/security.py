@@ -20,7 +20,7 @@ class SecurityStack(LayerStack):
         cloudtrail.Trail(
             self,
             "Trail",
-            trail_name=settings.trail_name,
+            trail_name=settings.full_name,
             bucket=state.trail_bucket,
             encryption_key=key,
             is_multi_region_trail=True,

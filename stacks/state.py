@@ -14,7 +14,7 @@ from constructs import Construct
 from gantry.encryption_keys import EncryptionKeys
 from gantry.log_buckets import DeliveryBucket, TrailBucket
 from stacks.layer import LayerStack, removal_policy
-from stacks.settings import Retention, Settings
+from stacks.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class StateStack(LayerStack):
             self,
             "Keys",
             log_group_prefix=settings.log_group_prefix,
-            trail_name=settings.trail_name,
+            trail_name=settings.full_name,
             removal_policy=removal,
         )
         delivery = DeliveryBucket(self, "DeliveryBucket", retention=retention, removal_policy=removal)
@@ -53,10 +53,10 @@ class StateStack(LayerStack):
             self,
             "TrailBucket",
             key=keys.logs,
-            trail_name=settings.trail_name,
+            trail_name=settings.full_name,
             access_logs=delivery,
             retention=retention,
-            locked=settings.state.retention is Retention.RETAIN,
+            locked=settings.keeps_data,
             removal_policy=removal,
         )
         assemblies = s3.Bucket(
@@ -85,7 +85,7 @@ class StateStack(LayerStack):
                 ecr.LifecycleRule(max_image_count=100, description="Keep what a rollback may need")
             ],
             removal_policy=removal,
-            empty_on_delete=settings.state.retention is Retention.DESTROY,
+            empty_on_delete=not settings.keeps_data,
         )
         ledger = dynamodb.Table(
             self,
@@ -100,7 +100,7 @@ class StateStack(LayerStack):
             ),
             # Only the deploy lock carries this attribute: entries of the ledger are kept.
             time_to_live_attribute="lock_expires_at",
-            deletion_protection=settings.state.retention is Retention.RETAIN,
+            deletion_protection=settings.keeps_data,
             removal_policy=removal,
         )
         topic = sns.Topic(self, "AlertTopic", master_key=keys.messages, enforce_ssl=True)

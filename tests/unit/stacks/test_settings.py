@@ -1,15 +1,14 @@
 """Settings: what is accepted, and what a person reads when something is not."""
 
-import ast
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.settings import CONFIG_DIR, SettingsError, is_settings_key, keys, load_settings
+from stacks.settings import CONFIG_DIR, SettingsError, is_settings_key, load_settings
+from stacks.settings.schema import json_schema
 
-ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
 
 
@@ -45,30 +44,44 @@ def test_unknown_environment_names_the_ones_there_are() -> None:
 def test_unknown_key_is_named_with_the_nearest_one() -> None:
     message = failure(ecs__max_capcity="8")
     assert "config/prod.toml" in message
-    assert "ecs.max_capcity = 8: there is no such setting (did you mean ecs.max_capacity?)" in message
+    assert (
+        "ecs.max_capcity = 8 (from -c): there is no such setting (did you mean ecs.max_capacity?)" in message
+    )
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     message = failure(ecs__cpu_target_utilization="200", aurora__min_capacity="99", nothing="1")
-    assert "ecs.cpu_target_utilization = 200: " in message
-    assert "min_capacity must not exceed max_capacity" in message
-    assert "nothing = 1: there is no such setting" in message
+    assert "ecs.cpu_target_utilization = 200 (from -c): must be a whole number from 10 to 90" in message
+    assert "aurora.min_capacity = 99.0 (from -c): must not exceed max_capacity (16)" in message
+    assert "nothing = 1 (from -c): there is no such setting" in message
 
 
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        ({"ecs.min_capacity": "9", "ecs.max_capacity": "8"}, "min_capacity must not exceed max_capacity"),
-        ({"load_balancer.allow_http": "true"}, "allow_http must be false in prod"),
-        ({"ecs.cpu": "300"}, "cpu must be one of 256, 512, 1024, 2048, 4096"),
-        ({"ecs.cpu": "256", "ecs.memory_mib": "4096"}, "must be one of 512, 1024, 2048"),
-        ({"aurora.min_capacity": "0"}, "database_pool_min must be 0"),
-        ({"aurora.min_capacity": "0.7"}, "multiple of 0.5"),
-        ({"network.zones": '["a"]'}, "at least 2"),
-        ({"network.zones": '["a", "a"]'}, "zones must differ"),
-        ({"network.nat_gateways": "3", "network.zones": '["a", "b"]'}, "must not exceed the number of zones"),
-        ({"state.log_retention_days": "100"}, "log_retention_days must be one of"),
-        ({"ecs.max_capacity": "many"}, "should be a valid integer"),
+        (
+            {"ecs.min_capacity": "9", "ecs.max_capacity": "8"},
+            "ecs.min_capacity = 9 .* must not exceed max_capacity .8",
+        ),
+        ({"load_balancer.allow_http": "true"}, "load_balancer.allow_http = true .* must be false in prod"),
+        ({"ecs.cpu": "300"}, "ecs.cpu = 300 .* must be one of 256, 512, 1024, 2048, 4096"),
+        (
+            {"ecs.cpu": "256", "ecs.memory_mib": "4096"},
+            "ecs.memory_mib = 4096 .* must be one of 512, 1024, 2048 with cpu = 256",
+        ),
+        ({"aurora.min_capacity": "0"}, "ecs.database_pool_min = 1: must be 0 when aurora.min_capacity is 0"),
+        (
+            {"aurora.min_capacity": "0.7"},
+            "aurora.min_capacity = 0.7 .* must be a number from 0 to 256 in steps of 0.5",
+        ),
+        ({"network.zones": '["a"]'}, "must be a list of 2 to 3"),
+        ({"network.zones": '["a", "a"]'}, "zones = .* must differ from each other"),
+        (
+            {"network.nat_gateways": "3", "network.zones": '["a", "b"]'},
+            "nat_gateways = 3 .* must not exceed the 2 zones",
+        ),
+        ({"state.log_retention_days": "100"}, "state.log_retention_days = 100 .* must be one of 1, 3, 5"),
+        ({"ecs.max_capacity": "many"}, 'ecs.max_capacity = "many" .* must be a whole number from 1 to 1000'),
     ],
 )
 def test_impossible_values_are_refused_with_the_reason(overrides: dict[str, str], reason: str) -> None:
@@ -77,7 +90,9 @@ def test_impossible_values_are_refused_with_the_reason(overrides: dict[str, str]
 
 
 def test_https_is_needed_unless_http_is_allowed() -> None:
-    with pytest.raises(SettingsError, match=r"load_balancer\.certificate_arn is needed"):
+    with pytest.raises(
+        SettingsError, match=r"load_balancer\.certificate_arn: is needed unless load_balancer\.allow_http"
+    ):
         load_settings("sandbox", overrides={"load_balancer.allow_http": "false"})
 
 
@@ -91,10 +106,57 @@ def test_override_replaces_the_files_value() -> None:
 def test_region_comes_from_the_argument_then_the_variable_then_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert load_settings("prod").region == "us-east-1"
+    assert load_settings("dev").region == "us-east-1"
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    assert load_settings("prod").availability_zones == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
-    assert load_settings("prod", region="eu-north-1").region == "eu-north-1"
+    assert load_settings("dev").availability_zones == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+    assert load_settings("dev", region="eu-north-1").region == "eu-north-1"
+
+
+def test_certificate_of_another_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert "must be a certificate of region eu-west-1 and account 333333333333" in failure()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("account", "123456789012"), ("name", "8ball"), ("ecs.environment.LIMIT", "12")],
+)
+def test_text_that_looks_like_a_number_stays_text(key: str, value: str) -> None:
+    message = refusal({key: value}) or ""
+    assert f"{key} = {value}" not in message
+
+
+def test_overrides_may_be_nested_as_in_a_context_file() -> None:
+    assert load_settings("dev", overrides={"ecs": {"max_capacity": 3}}).ecs.max_capacity == 3
+    assert load_settings("dev", overrides={"ecs": {"max_capacity": 3}}).ecs.cpu == 256
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["repo:v2", "repo@sha256:" + "0" * 64, "host:5000/team/app:1.2.3", "a.dkr.ecr.b.amazonaws.com/c/d:e"],
+)
+def test_image_carries_tag_or_digest(image: str) -> None:
+    assert refusal({"container_image": image}) is None
+    assert refusal({"container_image": image.rpartition("@" if "@" in image else ":")[0]}) is not None
+
+
+def test_name_and_environment_fit_where_both_are_used() -> None:
+    assert "of at most 20 characters" in failure(name="a" * 21)
+
+
+def test_long_environment_name_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a-long-environment.toml").write_text((CONFIG_DIR / "dev.toml").read_text())
+    with pytest.raises(SettingsError, match="over 32 characters"):
+        load_settings("a-long-environment", overrides={"name": "a-very-long-name"}, config_dir=tmp_path)
+
+
+def test_own_variables_come_beside_those_of_the_contract() -> None:
+    overrides = {"ecs.environment.FEATURE_X": "on", "ecs.environment.LIMIT": "12"}
+    assert load_settings("prod", overrides=overrides).ecs.environment == {"FEATURE_X": "on", "LIMIT": "12"}
+    with pytest.raises(
+        SettingsError, match=r"environment\.DATABASE_SECRET = .* the service contract sets it"
+    ):
+        load_settings("prod", overrides={"ecs.environment.DATABASE_SECRET": "mine"})
 
 
 def test_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
@@ -104,22 +166,31 @@ def test_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["@aws-cdk/core:newStyleStackSynthesis", "aws:cdk:bundling-stacks", "environment"]
+    ("key", "expected"),
+    [
+        ("@aws-cdk/core:newStyleStackSynthesis", False),
+        ("aws:cdk:bundling-stacks", False),
+        ("availability-zones:account=1:region=x", False),
+        ("acknowledged-issue-numbers", False),
+        ("environment", False),
+        ("ecs.max_capacity", True),
+        ("Ecs.max_capacity", True),
+        ("ecs.max-capacity", True),
+    ],
 )
-def test_context_of_the_cdk_itself_is_not_taken_for_settings(key: str) -> None:
-    assert not is_settings_key(key)
+def test_whatever_is_not_the_cdks_is_taken_for_a_setting(key: str, *, expected: bool) -> None:
+    assert is_settings_key(key) is expected
 
 
-def test_every_setting_is_read_somewhere() -> None:
-    """A setting that nothing reads is a promise that nothing keeps."""
-    read = {
-        node.attr
-        for file in (ROOT / "stacks").glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Attribute)
-    }
-    unread = [key for key in keys() if key.rpartition(".")[2] not in read]
-    assert not unread
+def test_schema_for_editors_is_up_to_date() -> None:
+    assert (CONFIG_DIR / "settings.schema.json").read_text() == json_schema(), (
+        "run `python -m stacks.settings > config/settings.schema.json`"
+    )
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_files_name_their_schema(environment: str) -> None:
+    assert (CONFIG_DIR / f"{environment}.toml").read_text().startswith("#:schema settings.schema.json\n")
 
 
 @given(low=st.integers(-5, 1100), high=st.integers(-5, 1100))

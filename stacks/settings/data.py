@@ -1,0 +1,42 @@
+"""Settings of database and cache."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.model import Problem, SettingsModel, refuse
+
+_Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
+
+
+class AuroraSettings(SettingsModel):
+    """The database cluster."""
+
+    min_capacity: _Acu = Field(
+        0.5, ge=0, description="Fewest Aurora capacity units; 0 pauses an idle cluster."
+    )
+    max_capacity: _Acu = Field(4, ge=1, description="Most Aurora capacity units.")
+    readers: int = Field(1, ge=0, le=15, description="Reader instances beside the writer.")
+    backup_retention_days: int = Field(7, ge=1, le=35, description="Window of point-in-time recovery.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        if self.min_capacity > self.max_capacity:
+            yield Problem(
+                "min_capacity", self.min_capacity, f"must not exceed max_capacity ({self.max_capacity:g})"
+            )
+
+
+class ValkeySettings(SettingsModel):
+    """The serverless cache and its limits, which also limit its cost."""
+
+    max_data_gb: int = Field(5, ge=1, le=5000, description="Most data, in GB.")
+    max_ecpu_per_second: int = Field(
+        5000, ge=1000, le=15_000_000, description="Most processing units a second."
+    )
+    snapshot_retention_days: int = Field(7, ge=0, le=35, description="Days that daily snapshots are kept.")

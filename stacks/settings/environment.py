@@ -1,0 +1,121 @@
+"""All settings of one environment."""
+
+import re
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from stacks.settings.compute import EcsSettings, LoadBalancerSettings
+from stacks.settings.data import AuroraSettings, ValkeySettings
+from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.network import NetworkSettings
+from stacks.settings.observability import ObservabilitySettings, SecuritySettings
+from stacks.settings.state import StateSettings
+
+LAYERS = ("state", "network", "data", "compute", "security", "observability")
+_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+# The shortest limit of a name that is made of both: that of a load balancer's or a target group's.
+_NAME_LIMIT = 32
+
+
+class Settings(SettingsModel):
+    """Everything that differs between environments."""
+
+    name: str = Field(
+        "gantry", pattern=_NAME, max_length=20, description="Begins every name.", examples=["gantry"]
+    )
+    environment: str = Field(pattern=_NAME, max_length=20, description="Names the file.", examples=["prod"])
+    account: str = Field(pattern=r"^\d{12}$", description="Id of the AWS account.", examples=["123456789012"])
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region.", examples=["us-east-1"])
+    container_image: str | None = Field(
+        None,
+        pattern=r"^[^\s:@]+(:\d+)?(/[^\s:@]+)*(:[\w.-]+|@sha256:[0-9a-f]{64})$",
+        description="Image to run, with tag or digest; by default it is built from service/.",
+        examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1.2.3"],
+    )
+    state: StateSettings = StateSettings()
+    network: NetworkSettings = NetworkSettings()
+    aurora: AuroraSettings = AuroraSettings()
+    valkey: ValkeySettings = ValkeySettings()
+    ecs: EcsSettings = EcsSettings()
+    load_balancer: LoadBalancerSettings = LoadBalancerSettings()
+    security: SecuritySettings = SecuritySettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse([*self._naming_problems(), *self._https_problems(), *self._pausing_problems()])
+        return self
+
+    def _naming_problems(self) -> Iterator[Problem]:
+        if len(self.full_name) > _NAME_LIMIT:
+            yield Problem(
+                "name", self.name, f"and environment make {self.full_name}, over {_NAME_LIMIT} characters"
+            )
+
+    def _https_problems(self) -> Iterator[Problem]:
+        balancer = self.load_balancer
+        arn = balancer.certificate_arn
+        if arn is None and not balancer.allow_http:
+            yield Problem(
+                "load_balancer.certificate_arn", None, "is needed unless load_balancer.allow_http = true"
+            )
+        if self.environment == "prod" and balancer.allow_http:
+            yield Problem(
+                "load_balancer.allow_http", True, "must be false in prod: set load_balancer.certificate_arn"
+            )
+        if balancer.certificate_place() not in (None, (self.region, self.account)):
+            allowed = f"must be a certificate of region {self.region} and account {self.account}"
+            yield Problem("load_balancer.certificate_arn", arn, allowed)
+
+    def _pausing_problems(self) -> Iterator[Problem]:
+        if self.aurora.min_capacity == 0 and self.ecs.database_pool_min > 0:
+            yield Problem(
+                "ecs.database_pool_min",
+                self.ecs.database_pool_min,
+                "must be 0 when aurora.min_capacity is 0: a connection keeps the cluster from pausing",
+            )
+
+    @property
+    def full_name(self) -> str:
+        """Name of what there is one of in an environment."""
+        return f"{self.name}-{self.environment}"
+
+    def stack_name(self, layer: str) -> str:
+        """Return the name of a layer's stack, the same wherever the stack is made from."""
+        return f"{self.full_name}-{layer}"
+
+    @property
+    def keeps_data(self) -> bool:
+        """Whether stateful resources outlive their stack and are protected from deletion."""
+        return self.state.retention == "retain"
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """Names of the zones, given rather than looked up."""
+        return [f"{self.region}{zone}" for zone in self.network.zones]
+
+    @property
+    def prefix(self) -> str:
+        """Path under which the environment's secrets and images are named."""
+        return f"{self.name}/{self.environment}"
+
+    @property
+    def log_group_prefix(self) -> str:
+        """How the names of the platform's own log groups begin."""
+        return f"/{self.prefix}/"
+
+    @property
+    def service_version(self) -> str:
+        """What the service reports as its version: the tag or digest of its image."""
+        return "local" if self.container_image is None else re.split(r"[:@]", self.container_image)[-1]
+
+
+def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted key of every setting."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

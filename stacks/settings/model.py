@@ -1,0 +1,52 @@
+"""What all settings models have in common: strict, frozen, and able to refuse a combination of values."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+
+class SettingsModel(BaseModel):
+    """A table of settings: unknown keys and wrong types are refused, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that is possible by itself but not beside the others.
+
+    Attributes
+    ----------
+    key
+        The setting, relative to the model that refuses it.
+    value
+        Its value.
+    allowed
+        What it must be instead.
+    """
+
+    key: str
+    value: object
+    allowed: str
+
+
+class ImpossibleError(ValueError):
+    """Settings contradict each other; carries every contradiction, so that all are told at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{problem.key} {problem.allowed}" for problem in self.problems))
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise all problems at once.
+
+    Raises
+    ------
+    ImpossibleError
+        When there is one.
+    """
+    found = tuple(problems)
+    if found:
+        raise ImpossibleError(found)

@@ -1,0 +1,40 @@
+"""Settings of the VPC."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.model import Problem, SettingsModel, refuse
+
+_Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
+
+
+class NetworkSettings(SettingsModel):
+    """The VPC and its zones."""
+
+    cidr: str = Field(
+        "10.0.0.0/16",
+        pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$",
+        description="Address range, from /16 to /24.",
+        examples=["10.0.0.0/16"],
+    )
+    zones: tuple[_Zone, ...] = Field(
+        ("a", "b", "c"),
+        min_length=2,
+        max_length=3,
+        strict=False,
+        description="Letters of the region's zones.",
+    )
+    nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        if len(set(self.zones)) < len(self.zones):
+            yield Problem("zones", self.zones, "must differ from each other")
+        if self.nat_gateways > len(self.zones):
+            yield Problem("nat_gateways", self.nat_gateways, f"must not exceed the {len(self.zones)} zones")
