@@ -11,14 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sandbox import environment
 from sandbox.bootstrap import bootstrap
 from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
-from sandbox.ports import HOST, Ports, is_free
+from sandbox.ports import EDGE_PORTS, HOST, Ports, is_free
 from sandbox.postgres import PostgresServer
 from sandbox.processes import ProcessIdentity
 from sandbox.tasks import kill_leftover_tasks
@@ -84,11 +84,7 @@ class Sandbox:
         """
         with self._locked():
             if not self.status().running:
-                self._end_processes()
-                self._prepare()
-                self._start_process("edge", dict(os.environ))
-                self._start_process("server", self._server_environment())
-                self._wait_until_ready()
+                self._start_processes()
             try:
                 bootstrap(self.environment())
             except RuntimeError as error:
@@ -123,7 +119,7 @@ class Sandbox:
         pids = {name: identity.pid for name in ("server", "edge") if (identity := self._running(name))}
         port = ports.get("aws")
         return SandboxStatus(
-            running="server" in pids and port is not None and _answers(port) and self._edge_serves(),
+            running=self._server_serves() and self._edge_serves(),
             endpoint_url=None if port is None else environment.endpoint_url(port),
             pids=pids,
             ports=ports,
@@ -136,14 +132,28 @@ class Sandbox:
     def _aws_port(self) -> int:
         return self._ports.get("aws", preferred=_PREFERRED_PORT)
 
-    def _prepare(self) -> None:
-        shutil.rmtree(self._layout.temporary, ignore_errors=True)
+    def _start_processes(self) -> None:
+        # The edge serves on while the control plane is away, and the other way round.
+        if not self._edge_serves():
+            self._end_process("edge")
+            self._prepare(lambda name: name.startswith(EDGE_PORTS))
+            self._start_process("edge", dict(os.environ))
+        if not self._server_serves():
+            self._end_process("server")
+            self._end_leftovers()
+            shutil.rmtree(self._layout.temporary, ignore_errors=True)
+            self._aws_port()
+            self._prepare(lambda name: not name.startswith(EDGE_PORTS))
+            self._start_process("server", self._server_environment())
+        self._wait_until_ready()
+
+    def _prepare(self, uses: Callable[[str], bool]) -> None:
         for folder in (self._layout.temporary, self._layout.run, self._layout.logs):
             folder.mkdir(parents=True, exist_ok=True)
         environment.write_profile(self._layout)
-        self._aws_port()
         for name, port in self._ports.known().items():
-            _wait_until_free(name, port)
+            if uses(name):
+                _wait_until_free(name, port)
 
     def _server_environment(self) -> dict[str, str]:
         authority = ensure_authority(self._layout.tls)
@@ -178,13 +188,20 @@ class Sandbox:
                 raise SandboxError(f"The sandbox's {name} {problem}. The end of {self._log(name)}:\n{end}")
             time.sleep(0.05)
 
+    def _server_serves(self) -> bool:
+        port = self._ports.known().get("aws")
+        return self._running("server") is not None and port is not None and _answers(port)
+
     def _edge_serves(self) -> bool:
-        return EdgeControl(self._layout.root).is_running()
+        return self._running("edge") is not None and EdgeControl(self._layout.root).is_running()
 
     def _end_processes(self) -> None:
         # The edge goes last: it still serves the requests that the tasks are answering.
-        for name in ("server", "edge"):
-            self._end_process(name)
+        self._end_process("server")
+        self._end_leftovers()
+        self._end_process("edge")
+
+    def _end_leftovers(self) -> None:
         # What a control plane that was killed left behind, where nothing ties its children to it.
         kill_leftover_tasks(self._layout.run / "tasks")
         for folder in _folders(self._layout.databases):

@@ -19,7 +19,7 @@ from sandbox.plugin.resource_types import (
     run_off_the_event_loop,
 )
 from sandbox.plugin.secretsmanager import Response
-from sandbox.ports import HOST
+from sandbox.ports import EDGE_PORTS, HOST
 from sandbox.valkey import ValkeyServer
 
 Cache = dict[str, Any]
@@ -43,7 +43,7 @@ class Caches:
     def create(self, cache: Cache) -> None:
         """Start a new cache's server and the TLS terminator in front of it, and give it its users."""
         name = _name(cache)
-        port = self._context.ports.get(f"{name}/tls")
+        port = self._context.ports.get(EDGE_PORTS + name)
         server = self._server(cache)
         self._context.data_planes.start(name, server).result()
         self._context.edge.put_terminator(
@@ -67,9 +67,9 @@ class Caches:
         """Stop the server and remove its data."""
         name = _name(cache)
         ports = self._context.ports
-        self._context.edge.remove_terminator(ports.get(f"{name}/tls"))
+        self._context.edge.remove_terminator(ports.get(EDGE_PORTS + name))
         self._context.data_planes.destroy(name, self._server(cache))
-        ports.release(f"{name}/tls")
+        ports.release(EDGE_PORTS + name)
         ports.release(name)
 
     def refresh_users(self, cache: Cache) -> None:

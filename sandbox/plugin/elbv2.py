@@ -11,7 +11,7 @@ from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
 from sandbox.plugin.secretsmanager import Action, Response
-from sandbox.ports import HOST
+from sandbox.ports import EDGE_PORTS, HOST
 
 # What people type first; the next free port when another sandbox or program has it.
 _PREFERRED_PORT = 8080
@@ -134,4 +134,4 @@ def _is_first(listener: dict[str, Any]) -> bool:
 
 
 def _port_name(arn: str) -> str:
-    return arn.rpartition(":")[2]
+    return EDGE_PORTS + arn.rpartition(":")[2]

@@ -9,6 +9,7 @@ from ministack import app
 from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
 from sandbox.plugin import (
+    cloudformation,
     ecs,
     elasticache,
     elbv2,
@@ -74,6 +75,7 @@ class ControlPlane:
     def _install(self) -> rotation.Rotations:
         resource_types.install()
         recorded.install()
+        cloudformation.install()
         lambdas.install()
         secretsmanager.install()
         rotations = rotation.install(self._context.keeper)

@@ -1,0 +1,80 @@
+"""CloudFormation: attributes that ministack does not return, and no waiting for a poll of the CDK CLI."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from ministack.services import cloudformation, ec2
+from ministack.services.cloudformation import handlers as actions
+from ministack.services.cloudformation import provisioners
+
+from sandbox.plugin.patching import wrap
+from sandbox.plugin.resource_types import Properties, Provisioned, handlers
+from sandbox.plugin.secretsmanager import Response
+
+# The CLI asks every five seconds whether a stack is done.
+_LONGEST_ANSWER_SECONDS = 30.0
+
+
+def install() -> None:
+    """Correct what ministack does differently."""
+    _return_address_ranges()
+    _record_metric_math()
+    _answer_the_cli_when_it_is_done()
+
+
+def _return_address_ranges() -> None:
+    entry = handlers("AWS::EC2::VPC")
+
+    def complete(original: Callable[..., Provisioned], *arguments: object) -> Provisioned:
+        vpc, attributes = original(*arguments)
+        return vpc, attributes | {"CidrBlock": ec2._vpcs[vpc]["CidrBlock"]}
+
+    @wrap(entry, "create")
+    def create(original: Callable[..., Provisioned], *arguments: object) -> Provisioned:
+        return complete(original, *arguments)
+
+    @wrap(entry, "update")
+    def update(original: Callable[..., Provisioned], *arguments: object) -> Provisioned:
+        return complete(original, *arguments)
+
+
+def _record_metric_math() -> None:
+    # ministack refuses alarms on expressions. They are recorded, and never leave INSUFFICIENT_DATA.
+    @wrap(provisioners, "_cw_metric_alarm_record")
+    def record(original: Callable[[str, Properties], Properties], name: str, props: Properties) -> Properties:
+        if not props.get("Metrics"):
+            return original(name, props)
+        simple = {"MetricName": "expression", "Namespace": "expression", "Threshold": 0} | props
+        alarm = original(name, {key: value for key, value in simple.items() if key != "Metrics"})
+        return alarm | {"MetricName": "", "Namespace": "", "Metrics": props["Metrics"]}
+
+
+def _answer_the_cli_when_it_is_done() -> None:
+    # Otherwise each of the stacks costs up to the five seconds between two polls.
+    @wrap(cloudformation, "handle_request")
+    async def handle_request(
+        original: Callable[..., Any], method: str, path: str, headers: dict[str, str], body: bytes,
+        *rest: object,
+    ) -> Response:  # fmt: skip
+        request = parse_qs(body.decode(errors="replace"))
+        if "aws-cdk" in headers.get("user-agent", "") and request.get("Action") == ["DescribeStacks"]:
+            await _settled(request.get("StackName", [""])[0])
+        response: Response = await original(method, path, headers, body, *rest)
+        return response
+
+
+def is_changing(status: str) -> bool:
+    """Tell whether a stack in this status changes by itself; one in review waits for its change set."""
+    return status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+async def _settled(stack_name: str) -> None:
+    deadline = time.monotonic() + _LONGEST_ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        stack = actions._resolve_stack(stack_name)
+        if stack is None or not is_changing(stack["StackStatus"]):
+            return
+        await asyncio.sleep(0.02)
