@@ -1,6 +1,7 @@
 """Commands of `./gantry`; each imports what it needs when it runs, so that the others start fast."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,13 @@ Environment = Annotated[
     str,
     typer.Option("--environment", "-e", envvar="ENVIRONMENT", help="Which config/<environment>.toml."),
 ]
+# These commands read templates alone: no variable should silently choose another environment for them.
+Design = Annotated[
+    str, typer.Option("--environment", "-e", help="Which config/<environment>.toml; nothing is deployed.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--context", "-c", help="Override a setting: ecs.min_capacity=3.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the data as JSON on stdout.")]
 
 
@@ -30,9 +38,7 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when the service is healthy.")
     ] = False,
-    context: Annotated[
-        list[str] | None, typer.Option("--context", "-c", help="Override a setting: ecs.min_capacity=3.")
-    ] = None,
+    context: Overrides = None,
 ) -> None:
     """Deploy the whole platform to an AWS on this machine, and serve it."""
     from ops import up as sandbox_up
@@ -102,6 +108,24 @@ def bench(
     from ops import bench as benchmarks
 
     benchmarks.run(names or [], as_json=json)
+
+
+@app.command(name="map")
+def architecture_map(
+    *,
+    environment: Design = "prod",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; docs/images/architecture-map.svg.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only fail when the file is stale.")] = False,
+    context: Overrides = None,
+) -> None:
+    """Draw the platform from its templates: layers, resources, what passes between them (SVG)."""
+    from ops import architecture
+
+    architecture.run(
+        environment, output=output or architecture.DEFAULT_OUTPUT, check=check, overrides=context or ()
+    )
 
 
 @app.command()
