@@ -30,7 +30,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PREFERRED_PORT = 4566
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-_RELEASE_SECONDS = 5.0
+_RELEASE_SECONDS = 3.0
 _LOG_LINES = 25
 
 

@@ -39,7 +39,8 @@ class Services:
         self._scheduler = scheduler
 
     def create(self, service: Record) -> None:
-        """Start a service."""
+        """Start a service; one of that name that an interrupted stack operation left behind ends before."""
+        self._scheduler.delete_service(service["serviceArn"])
         self._scheduler.create_service(_specification(service))
         self.refresh()
 

@@ -1,5 +1,6 @@
 """Puts the plug-in's modules together and into ministack."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from sandbox.plugin import (
     persistence,
     rds,
     recorded,
+    recovery,
     resource_types,
     rotation,
     secretsmanager,
@@ -28,6 +30,8 @@ from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import HOST, Ports
 from sandbox.tasks import TaskScheduler
 from sandbox.tls import Authority
+
+_logger = logging.getLogger(__name__)
 
 _SERVICE_FOLDER = Path(__file__).resolve().parents[2] / "service"
 # What a task trusts, as the control plane itself does.
@@ -65,17 +69,18 @@ class ControlPlane:
             aws=ecs.aws(),
             edge=self._context.edge,
         )
-        self._rotations = self._install()
+        self._rotations = self._install(ports)
 
     def stop(self) -> None:
         """Stop the tasks and the data planes."""
         self._scheduler.stop()
         self._context.data_planes.stop_all()
 
-    def _install(self) -> rotation.Rotations:
+    def _install(self, ports: Ports) -> rotation.Rotations:
         resource_types.install()
         recorded.install()
         cloudformation.install()
+        recovery.install()
         lambdas.install()
         secretsmanager.install()
         rotations = rotation.install(self._context.keeper)
@@ -87,8 +92,15 @@ class ControlPlane:
 
         @patching.wrap(app, "_load_persisted_state")
         def load_persisted_state(original: Callable[[], None]) -> None:
-            original()
-            self._start()
+            del original
+            try:
+                persistence.load()
+                self._start()
+            except Exception:
+                # The server would go on serving without what failed here, and write that down.
+                _logger.exception("The control plane cannot start")
+                os._exit(1)
+            recovery.recover(ports.get("aws"))
 
         return rotations
 

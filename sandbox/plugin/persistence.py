@@ -25,12 +25,29 @@ _logger = logging.getLogger(__name__)
 # How long changes of one service are gathered before they are written.
 _DELAY_SECONDS = 0.25
 # During a stack operation nearly every service changes all the time.
-_STACK_DELAY_SECONDS = 3.0
+_STACK_DELAY_SECONDS = 1.0
 # A sweep over all services finds what changed without a request (schedules that fired, expired items).
 _SWEEP_SECONDS = 60.0
 _READ_PREFIXES = ("Describe", "List", "Get", "BatchGet", "Head", "Lookup", "Validate", "Estimate", "Simulate")
 
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[tuple[int, Any, Any]]]
+
+
+def load() -> None:
+    """Give every service the state that was written for it.
+
+    Raises
+    ------
+    RuntimeError
+        If a file cannot be read. ministack would begin afresh, and the next change would overwrite the file.
+    """
+    for key, module in app._state_map.items():
+        file = Path(persistence.STATE_DIR) / f"{key}.json"
+        if file.exists():
+            state = persistence.load_state(key)
+            if state is None:
+                raise RuntimeError(f"{file} cannot be read")
+            app._get_module(module).load_persisted_state(state)
 
 
 class StateKeeper:
@@ -132,8 +149,8 @@ def install(keeper: StateKeeper) -> None:
         **reasons: str,
     ) -> None:
         original(stack_id, stack_name, logical_id, *rest, **reasons)
-        ended = logical_id == stack_name and not rest[1].endswith("IN_PROGRESS")
-        keeper.everything_changed(within=_DELAY_SECONDS if ended else _STACK_DELAY_SECONDS)
+        of_the_stack = logical_id == stack_name
+        keeper.everything_changed(within=_DELAY_SECONDS if of_the_stack else _STACK_DELAY_SECONDS)
 
 
 def _observed(handler: Handler, key: str, keeper: StateKeeper) -> Handler:

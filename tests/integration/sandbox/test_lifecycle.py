@@ -1,0 +1,206 @@
+"""Starting, stopping and killing a sandbox."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sandbox.lifecycle import Sandbox, SandboxError
+from tests.integration.sandbox.emulator import Emulator, template, wait_until
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    sandbox = Sandbox(tmp_path / "sandbox")
+    sandbox.start()
+    try:
+        yield Emulator(sandbox, tmp_path / "sandbox")
+    finally:
+        sandbox.wipe()
+
+
+def processes(emulator: Emulator) -> list[int]:
+    listing = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+    lines = (line.split(None, 1) for line in listing.stdout.splitlines())
+    return [int(pid) for pid, command in lines if str(emulator.state_dir) in command]
+
+
+def kill(emulator: Emulator, name: str) -> None:
+    pid = emulator.sandbox.status().pids[name]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: name not in emulator.sandbox.status().pids)
+
+
+def kill_everything(emulator: Emulator) -> None:
+    for pid in processes(emulator):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not emulator.sandbox.status().pids)
+
+
+def saved(emulator: Emulator, service: str) -> str:
+    file = emulator.state_dir / "aws" / f"{service}.json"
+    return file.read_text() if file.exists() else ""
+
+
+def test_a_second_start_reuses_what_runs(emulator: Emulator) -> None:
+    before = emulator.sandbox.status()
+    emulator.sandbox.start()
+    Sandbox(emulator.state_dir).start()
+    assert emulator.sandbox.status() == before
+    assert before.running
+
+
+def test_stop_leaves_no_process_and_start_brings_everything_back(emulator: Emulator) -> None:
+    secrets = emulator.client("secretsmanager")
+    secrets.create_secret(Name="kept", SecretString="one")
+    before = emulator.sandbox.status()
+    emulator.sandbox.stop()
+    assert processes(emulator) == []
+    assert not emulator.sandbox.status().running
+    emulator.sandbox.start()
+    assert emulator.sandbox.status().ports == before.ports
+    assert secrets.get_secret_value(SecretId="kept")["SecretString"] == "one"
+
+
+def test_wipe_removes_the_data(emulator: Emulator) -> None:
+    emulator.sandbox.wipe()
+    assert not emulator.state_dir.exists()
+    assert not emulator.sandbox.status().running
+
+
+def test_what_was_done_survives_the_death_of_every_process(emulator: Emulator) -> None:
+    queue = template({"Queue": {"Type": "AWS::SQS::Queue"}}, Name={"Fn::GetAtt": ["Queue", "QueueName"]})
+    assert emulator.create("kept", queue) == "CREATE_COMPLETE"
+    secrets = emulator.client("secretsmanager")
+    secrets.create_secret(Name="kept", SecretString="one")
+    secrets.put_secret_value(SecretId="kept", SecretString="two")
+    outputs = emulator.outputs("kept")
+    wait_until(lambda: "two" in saved(emulator, "secretsmanager"))
+    wait_until(lambda: "CREATE_COMPLETE" in saved(emulator, "cloudformation"))
+    kill_everything(emulator)
+    emulator.sandbox.start()
+    assert emulator.outputs("kept") == outputs
+    assert secrets.get_secret_value(SecretId="kept")["SecretString"] == "two"
+    assert emulator.client("sqs").get_queue_url(QueueName=outputs["Name"])
+
+
+@pytest.mark.parametrize("name", ["server", "edge"])
+def test_only_what_died_is_started_again(emulator: Emulator, name: str) -> None:
+    (survivor,) = {"server", "edge"} - {name}
+    before = emulator.sandbox.status().pids
+    kill(emulator, name)
+    assert not emulator.sandbox.status().running
+    emulator.sandbox.start()
+    after = emulator.sandbox.status()
+    assert after.running
+    assert after.pids[survivor] == before[survivor]
+    assert after.pids[name] != before[name]
+
+
+def test_two_sandboxes_run_side_by_side(emulator: Emulator, tmp_path: Path) -> None:
+    other = Emulator(Sandbox(tmp_path / "other"), tmp_path / "other")
+    other.sandbox.start()
+    try:
+        emulator.client("sns").create_topic(Name="mine")
+        assert other.client("sns").list_topics()["Topics"] == []
+        mine, others = emulator.sandbox.status(), other.sandbox.status()
+        assert not set(mine.ports.values()) & set(others.ports.values())
+        assert not set(mine.pids.values()) & set(others.pids.values())
+    finally:
+        other.sandbox.wipe()
+    assert emulator.sandbox.status().running
+
+
+def test_a_taken_port_is_named_with_the_remedy(emulator: Emulator) -> None:
+    emulator.sandbox.stop()
+    port = emulator.sandbox.status().ports["aws"]
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        with pytest.raises(SandboxError, match=rf"Port {port}.* aws, .*gantry down --wipe"):
+            emulator.sandbox.start()
+    emulator.sandbox.start()
+    assert emulator.sandbox.status().running
+
+
+def test_a_control_plane_that_cannot_start_shows_the_end_of_its_log(emulator: Emulator) -> None:
+    emulator.sandbox.stop()
+    (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
+    with pytest.raises(SandboxError, match=r"server ended at its start(.|\n)*ssm.json cannot be read"):
+        emulator.sandbox.start()
+    assert processes(emulator) == []
+
+
+def test_nothing_listens_beyond_the_loopback_interface(emulator: Emulator) -> None:
+    connections = [
+        each for pid in processes(emulator) for each in psutil.Process(pid).net_connections("inet")
+    ]
+    addresses = {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    assert addresses == {"127.0.0.1"}
+
+
+SLOW = """
+import json, time, urllib.request
+def handler(event, context):
+    properties = event["ResourceProperties"]
+    if event["RequestType"] != "Delete" and properties["Value"] == "slow":
+        time.sleep(60)
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": "thing", "StackId": event["StackId"],
+              "RequestId": event["RequestId"], "LogicalResourceId": event["LogicalResourceId"]}
+    request = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(request)
+"""
+
+
+def with_thing(function: str, value: str) -> dict[str, Any]:
+    thing = {"Type": "Custom::Thing", "Properties": {"ServiceToken": function, "Value": value}}
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"before-{value}"}}
+    return template({"Queue": queue, "Thing": thing | {"DependsOn": "Queue"}}, Value=value)
+
+
+def interrupt(emulator: Emulator, name: str, in_progress: str) -> None:
+    """Kill the control plane while the custom resource of a stack is waited for."""
+
+    def waits() -> bool:
+        events = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+        return any(
+            each["LogicalResourceId"] == "Thing" and each["ResourceStatus"] == in_progress for each in events
+        )
+
+    wait_until(waits)
+    wait_until(lambda: in_progress in saved(emulator, "cloudformation"))
+    wait_until(lambda: "before-slow" in saved(emulator, "sqs"))
+    kill(emulator, "server")
+    emulator.sandbox.start()
+
+
+def test_an_interrupted_creation_is_rolled_back_at_the_next_start(emulator: Emulator) -> None:
+    function = emulator.function("slow", SLOW)
+    emulator.client("cloudformation").create_stack(
+        StackName="new", TemplateBody=json.dumps(with_thing(function, "slow"))
+    )
+    interrupt(emulator, "new", "CREATE_IN_PROGRESS")
+    assert emulator.settled("new") == "ROLLBACK_COMPLETE"
+    assert not emulator.client("sqs").list_queues(QueueNamePrefix="before-slow").get("QueueUrls")
+
+
+def test_an_interrupted_update_is_rolled_back_at_the_next_start(emulator: Emulator) -> None:
+    function = emulator.function("slow", SLOW)
+    assert emulator.create("old", with_thing(function, "quick")) == "CREATE_COMPLETE"
+    emulator.client("cloudformation").update_stack(
+        StackName="old", TemplateBody=json.dumps(with_thing(function, "slow"))
+    )
+    interrupt(emulator, "old", "UPDATE_IN_PROGRESS")
+    assert emulator.settled("old") == "UPDATE_ROLLBACK_COMPLETE"
+    assert emulator.outputs("old") == {"Value": "quick"}
+    names = emulator.client("sqs").list_queues(QueueNamePrefix="before-")["QueueUrls"]
+    assert [name.rpartition("/")[2] for name in names] == ["before-quick"]
+    assert emulator.update("old", with_thing(function, "quicker")) == "UPDATE_COMPLETE"
