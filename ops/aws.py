@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_ecs import ECSClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_secretsmanager import SecretsManagerClient
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"})
 
@@ -43,6 +44,11 @@ class Environment:
     def logs(self) -> "CloudWatchLogsClient":
         """A CloudWatch Logs client."""
         return self.session.client("logs", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
+    def secrets(self) -> "SecretsManagerClient":
+        """A Secrets Manager client."""
+        return self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=_CONFIG)
 
     def outputs(self, layer: str) -> dict[str, str]:
         """Return the outputs of a layer's stack.

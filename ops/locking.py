@@ -9,17 +9,18 @@ from ops.paths import ROOT
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """A requirements file to lock, and the oldest Python that it must serve."""
+    """A requirements file to lock, the oldest Python that it must serve, and what is there without it."""
 
     source: str
     target: str
     python: str = "3.11"
+    omit: tuple[str, ...] = ()
 
 
 # In this order: later files build on the pins of earlier ones.
 LOCKS = (
     Lock(source="service/requirements.in", target="service/requirements.txt"),
-    Lock(source="lambdas/requirements.in", target="lambdas/requirements.txt"),
+    Lock(source="lambdas/requirements.in", target="lambdas/requirements.txt", omit=("botocore",)),
     Lock(source="requirements.in", target="requirements.txt"),
     Lock(source="requirements-dev.in", target="requirements-dev.txt"),
 )
@@ -35,6 +36,7 @@ def run(*, upgrade: bool) -> None:
     """
     for lock in LOCKS:
         options = ["--universal", "--generate-hashes", "--no-emit-index-url", "--quiet"]
+        options += [word for package in lock.omit for word in ("--no-emit-package", package)]
         if upgrade:
             options.append("--upgrade")
         options += ["--python-version", lock.python, "--custom-compile-command", "./gantry lock"]

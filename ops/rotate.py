@@ -1,0 +1,191 @@
+"""`./gantry rotate`: starts a rotation and follows it to the retirement of the old credential."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ops.aws import Environment, connect
+from ops.console import CliError, Phase, err, out, phase
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
+
+_POLL_SECONDS = 0.5
+_STEPS_TIMEOUT = timedelta(minutes=10)
+_TASKS_TIMEOUT = timedelta(minutes=30)
+# One that has not ended by then has failed: a step's function may run for a minute, and there are four.
+_ABANDONED_AFTER = timedelta(minutes=15)
+# The label that the rotation functions put on a version once nothing else logs in.
+_SETTLED = "SETTLED"
+
+
+class RotatedSecret(StrEnum):
+    """The secrets that rotate."""
+
+    DATABASE = "database"
+    VALKEY = "valkey"
+    SIGNING_KEY = "signing-key"
+
+    @property
+    def output(self) -> tuple[str, str]:
+        """Layer and output that hold its ARN."""
+        return {
+            RotatedSecret.DATABASE: ("data", "DatabaseSecretArn"),
+            RotatedSecret.VALKEY: ("data", "ValkeySecretArn"),
+            RotatedSecret.SIGNING_KEY: ("compute", "SigningKeySecretArn"),
+        }[self]
+
+
+@dataclass
+class Report:
+    """How a rotation went; seconds since its start for each stage that was reached."""
+
+    secret: str
+    version: str
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Rotation:
+    environment: Environment
+    arn: str
+    version: str
+    began: float
+
+    @property
+    def client(self) -> "SecretsManagerClient":
+        return self.environment.secrets
+
+    def labels(self) -> dict[str, str]:
+        """Return the version of each label."""
+        stages = self.client.describe_secret(SecretId=self.arn)["VersionIdsToStages"]
+        return {label: version for version, labels in stages.items() for label in labels}
+
+
+def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -> None:
+    """Rotate a secret; with `wait`, follow the steps, the new tasks and the retirement.
+
+    Raises
+    ------
+    CliError
+        When the rotation cannot be started, or does not end in time; it carries what the function said.
+    """
+    connected = connect(environment)
+    layer, output = secret.output
+    rotation = _start(connected, connected.outputs(layer)[output])
+    report = Report(secret=secret.value, version=rotation.version)
+    if wait:
+        _follow(rotation, report, secret)
+    if as_json:
+        out.print_json(json.dumps(report, default=vars))
+    elif not wait:
+        err.print(f"The rotation has begun; follow it with `./gantry rotate {secret.value} --wait`.")
+        out.print(rotation.version)
+
+
+def _start(environment: Environment, arn: str) -> _Rotation:
+    client = environment.secrets
+    description = client.describe_secret(SecretId=arn)
+    if not description.get("RotationEnabled"):
+        raise CliError(f"{description['Name']} has no rotation.", remedy="Deploy the security layer first.")
+    began = time.monotonic()
+    pending = _pending(description)
+    if pending is not None:
+        if not _is_abandoned(client, arn, pending):
+            err.print(f"A rotation is in progress (version {pending}); following that one.")
+            return _Rotation(environment, arn, pending, began)
+        # At AWS a version that a failed rotation left behind blocks every later one.
+        err.print(f"Version {pending} was left behind by a rotation that failed; starting anew.")
+        client.update_secret_version_stage(
+            SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
+        )
+    version = client.rotate_secret(SecretId=arn)["VersionId"]
+    return _Rotation(environment, arn, version, began)
+
+
+def _pending(description: "DescribeSecretResponseTypeDef") -> str | None:
+    for version, labels in description["VersionIdsToStages"].items():
+        if "AWSPENDING" in labels and "AWSCURRENT" not in labels:
+            return version
+    return None
+
+
+def _is_abandoned(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
+    versions = client.list_secret_version_ids(SecretId=arn, IncludeDeprecated=True)["Versions"]
+    made = next((each["CreatedDate"] for each in versions if each["VersionId"] == pending), None)
+    return made is None or datetime.now(UTC) - made > _ABANDONED_AFTER
+
+
+def _follow(rotation: _Rotation, report: Report, secret: RotatedSecret) -> None:
+    """Show each stage while it lasts."""
+    stages: list[tuple[str, str, Callable[[], bool], timedelta]] = [
+        ("created", "createSecret", lambda: rotation.version in _labelled(rotation), _STEPS_TIMEOUT),
+        ("current", "setSecret, testSecret, finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
+        ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT),
+    ]
+    if secret is not RotatedSecret.SIGNING_KEY:
+        stages.append(("retired", "Old credential retired", lambda: _is_settled(rotation), _TASKS_TIMEOUT))
+    for name, label, reached, limit in stages:
+        with phase(label) as current:
+            _wait_for(rotation, reached, current, limit)
+        report.stages[name] = round(time.monotonic() - rotation.began, 1)
+    if secret is RotatedSecret.SIGNING_KEY:
+        err.print("The previous key verifies old sessions until they have ended; then it is retired.")
+
+
+def _labelled(rotation: _Rotation) -> set[str]:
+    return set(rotation.labels().values())
+
+
+def _is_current(rotation: _Rotation) -> bool:
+    return rotation.labels().get("AWSCURRENT") == rotation.version
+
+
+def _is_settled(rotation: _Rotation) -> bool:
+    return rotation.labels().get(_SETTLED) == rotation.version
+
+
+def _is_deployed(rotation: _Rotation) -> bool:
+    """Tell whether every deployment that the rotation asked for has ended."""
+    outputs = rotation.environment.outputs("compute")
+    services = rotation.environment.ecs.describe_services(
+        cluster=outputs["ClusterName"], services=[outputs["ServiceName"]]
+    )["services"]
+    deployments = services[0]["deployments"]
+    started = datetime.now(UTC) - timedelta(seconds=time.monotonic() - rotation.began)
+    newest = max(deployment["createdAt"] for deployment in deployments)
+    return newest >= started.replace(microsecond=0) and all(
+        deployment.get("rolloutState", "COMPLETED") == "COMPLETED" for deployment in deployments
+    )
+
+
+def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, limit: timedelta) -> None:
+    deadline = time.monotonic() + limit.total_seconds()
+    while not reached():
+        if time.monotonic() > deadline:
+            raise CliError(
+                f"'{current.label}' did not end within {limit}.",
+                detail=_what_the_function_said(rotation),
+                remedy="docs/rotation.md says what each alarm and failure means.",
+            )
+        current.note(f"version {rotation.version[:8]}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _what_the_function_said(rotation: _Rotation) -> str:
+    description: Any = rotation.client.describe_secret(SecretId=rotation.arn)
+    function = str(description.get("RotationLambdaARN", "")).rpartition(":")[2]
+    prefix = rotation.environment.settings.log_group_prefix
+    groups = rotation.environment.logs.describe_log_groups(logGroupNamePrefix=f"{prefix}lambda/rotation")
+    for group in groups["logGroups"]:
+        events = rotation.environment.logs.filter_log_events(
+            logGroupName=group["logGroupName"], filterPattern=f'"{rotation.version}"', limit=20
+        )["events"]
+        if events:
+            return "\n".join(event["message"].rstrip() for event in events)
+    return f"The function {function} said nothing of version {rotation.version}."
