@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie
 
 from taskboard.cache import Cache
 from taskboard.database import Database
@@ -48,7 +49,21 @@ async def _context(request: Request) -> RequestContext:
 ContextDep = Annotated[RequestContext, Depends(_context)]
 
 
-async def _signed_in(request: Request, services: ServicesDep, context: ContextDep) -> Session:
+# What the API's description says; the cookie is read below, by the name that it really has.
+_cookie = APIKeyCookie(
+    name="session",
+    scheme_name="session",
+    description="Comes with signing up or in. Where it is served over HTTPS, its name is `__Host-session`.",
+    auto_error=False,
+)
+
+
+async def _signed_in(
+    request: Request,
+    services: ServicesDep,
+    context: ContextDep,
+    _described: Annotated[str | None, Security(_cookie)],
+) -> Session:
     cookie = request.cookies.get(services.sessions.cookie_name)
     session = await services.sessions.find(cookie) if cookie else None
     if session is None:

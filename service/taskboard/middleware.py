@@ -107,6 +107,8 @@ class RequestMiddleware:
 
     def _add_headers(self, headers: MutableHeaders, context: RequestContext) -> None:
         headers["x-request-id"] = context.id
+        if "etag" in headers:
+            headers.setdefault("cache-control", "no-cache")  # kept, and asked for each time
         for name, value in self._headers.items():
             headers.setdefault(name, value)
         for name, value in context.response_headers:

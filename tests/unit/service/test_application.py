@@ -1,0 +1,143 @@
+"""The application's own behaviour: it needs neither database nor cache for any of this."""
+
+import base64
+import hashlib
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.unit.service.conftest import Ask
+
+
+def error_of(response: httpx.Response) -> dict[str, object]:
+    body = response.json()
+    assert set(body) == {"error"}
+    error: dict[str, object] = body["error"]
+    assert set(error) == {"code", "message", "request_id", "part", "details"}
+    assert error["request_id"] == response.headers["x-request-id"]
+    return error
+
+
+def test_liveness_depends_on_nothing(ask: Ask) -> None:
+    response = ask("GET", "/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "version": "1.2.3"})
+
+
+def test_detailed_health_names_what_failed(ask: Ask) -> None:
+    response = ask("GET", "/healthz?detailed=true")
+    report = response.json()
+    assert response.status_code == 503
+    assert (report["status"], report["failed"]) == ("unavailable", ["database", "cache"])
+    assert report["error"]["code"] == "database_unavailable"
+    assert report["error"]["request_id"] == response.headers["x-request-id"]
+    assert report["signing_keys"] == {
+        "current": hashlib.sha256(b"c" * 64).hexdigest()[:8],
+        "previous": hashlib.sha256(b"d" * 64).hexdigest()[:8],
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_line", "options", "status", "code"),
+    [
+        ("GET /nowhere", {}, 404, "not_found"),
+        ("PUT /healthz", {}, 405, "method_not_allowed"),
+        ("GET /healthz?detailed=perhaps", {}, 422, "invalid_request"),
+        ("GET /api/v1/projects", {}, 401, "not_signed_in"),
+        ("GET /api/v1/projects", {"headers": {"cookie": "__Host-session=a.b-c"}}, 401, "not_signed_in"),
+        ("POST /api/v1/sign-up", {"headers": {"origin": "https://evil.example"}}, 403, "cross_site"),
+        ("POST /api/v1/sign-up", {"content": b"x" * 70_000}, 413, "too_large"),
+        ("POST /api/v1/sign-up", {"json": {}}, 503, "cache_unavailable"),
+    ],
+)
+def test_every_error_has_the_same_shape(
+    ask: Ask, request_line: str, options: dict[str, object], status: int, code: str
+) -> None:
+    response = ask(*request_line.split(" "), **options)
+    assert (response.status_code, error_of(response)["code"]) == (status, code)
+
+
+def test_failure_of_the_code_tells_the_client_nothing_else(
+    app: FastAPI, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a detail that is nobody's business")
+
+    response = ask("GET", "/broken")
+    assert (response.status_code, error_of(response)["code"]) == (500, "internal_error")
+    assert "nobody's business" not in response.text
+    assert "nobody's business" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-request-id": "abcdef-123456"}, "abcdef-123456"),
+        ({"x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678"}, None),
+        ({"x-request-id": 'forged"} {"level": "INFO'}, ""),
+        ({}, ""),
+    ],
+)
+def test_request_id_is_taken_over_if_it_is_harmless(
+    ask: Ask, headers: dict[str, str], expected: str | None
+) -> None:
+    request_id = ask("GET", "/healthz", headers=headers).headers["x-request-id"]
+    if expected == "":
+        assert re.fullmatch("[0-9a-f]{32}", request_id)
+    else:
+        assert request_id == next(iter(headers.values()))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [(None, "192.0.2.1"), ("203.0.113.9", "203.0.113.9"), ("198.51.100.7, 203.0.113.9", "203.0.113.9")],
+)
+def test_client_is_whom_the_load_balancer_saw(
+    ask: Ask, caplog: pytest.LogCaptureFixture, forwarded: str | None, client: str
+) -> None:
+    caplog.set_level("INFO")
+    ask("GET", "/", headers={"x-forwarded-for": forwarded} if forwarded else {})
+    assert [vars(record)["client"] for record in caplog.records if record.name == "taskboard.access"] == [
+        client
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/docs"])
+def test_pages_allow_their_own_scripts_and_styles_alone(ask: Ask, path: str) -> None:
+    response = ask("GET", path)
+    policy = dict(
+        part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    for kind, content in re.findall(r"<(script|style)>(.*?)</", response.text, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy[f"{kind}-src"]
+    assert "unsafe" not in response.headers["content-security-policy"]
+    assert not re.search(r"(src|href)=[\"'](https?:)?//", response.text)
+
+
+def test_responses_are_not_stored_sniffed_or_downgraded(ask: Ask) -> None:
+    headers = ask("GET", "/healthz").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "max-age" in headers["strict-transport-security"]
+
+
+def test_description_of_the_api_knows_its_errors_and_its_cookie(ask: Ask) -> None:
+    document = ask("GET", "/api/openapi.json").json()
+    operations = [
+        operation
+        for path, methods in document["paths"].items()
+        if path.startswith("/api/v1/")
+        for operation in methods.values()
+    ]
+    assert len(operations) >= 14
+    envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
+    for operation in operations:
+        for status in ("401", "422", "429", "503"):
+            assert operation["responses"][status]["content"]["application/json"]["schema"] == envelope
+    open_to_all = {operation["summary"] for operation in operations if "security" not in operation}
+    assert open_to_all == {"Sign Up", "Sign In"}
+    assert document["components"]["securitySchemes"]["session"]["in"] == "cookie"

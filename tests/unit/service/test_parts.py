@@ -1,0 +1,90 @@
+"""Small parts: pages of a list, quotas, log lines, the order of migrations."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from http import HTTPStatus
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskboard import logs
+from taskboard.errors import ApiError
+from taskboard.migrate import MigrationError, load
+from taskboard.pagination import Item, PageRequest, Position
+from taskboard.rate_limits import Quota
+
+ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 2), timezones=ZONES), st.uuids())  # noqa: DTZ001 - a bound
+def test_a_cursor_leads_back_to_its_place(created_at: datetime, item_id: UUID) -> None:
+    position = Position(created_at, item_id)
+    assert Position.decode(position.encode()) == position
+
+
+@given(st.text())
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each library that reads a part words it differently
+        Position.decode(text)
+
+
+@pytest.mark.parametrize(("count", "shown", "more"), [(0, 0, False), (2, 2, False), (3, 2, True)])
+def test_a_page_says_whether_another_follows(count: int, shown: int, more: bool) -> None:
+    items = [Item(id=uuid4(), created_at=datetime.now(UTC)) for _ in range(count)]
+    page = PageRequest(after=Position(datetime.now(UTC), uuid4()), limit=2).page(items)
+    assert page.items == items[:shown]
+    assert (page.next_cursor is not None) is more
+
+
+def test_a_quota_is_used_up_by_the_request_after_the_last_allowed_one() -> None:
+    Quota(limit=3, used=3, reset=10).enforce()
+    with pytest.raises(ApiError) as refused:
+        Quota(limit=3, used=4, reset=10).enforce()
+    assert refused.value.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    assert refused.value.headers == {"retry-after": "10"}
+    assert Quota(limit=3, used=9, reset=10).headers["x-ratelimit-remaining"] == "0"
+
+
+def test_a_log_record_is_one_line_of_json_with_its_fields_and_exception() -> None:
+    try:
+        int("broken\nover two lines")
+    except ValueError:
+        record = logging.LogRecord("name", logging.ERROR, "", 1, "said %s", ("é\n",), sys.exc_info())
+    record.part = "database"
+    token = logs.request_id.set("request-1")
+    try:
+        written = logs.JsonFormatter().format(record)
+    finally:
+        logs.request_id.reset(token)
+    assert "\n" not in written
+    line = json.loads(written)
+    assert (line["message"], line["part"], line["request_id"]) == ("said é\n", "database", "request-1")
+    assert "ValueError: invalid literal" in line["exception"]
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+
+
+def test_shipped_migrations_are_in_order() -> None:
+    assert [migration.version for migration in load()] == list(range(1, len(load()) + 1))
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["0001_a.sql", "0003_c.sql"], "numbered"),
+        (["0001_a.sql", "0001_b.sql"], "numbered"),
+        (["0002_b.sql"], "numbered"),
+        (["0001_a.sql", "2_b.sql"], "2_b.sql"),
+    ],
+)
+def test_gaps_and_doubles_among_migrations_are_refused(
+    tmp_path: Path, names: list[str], complaint: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text("SELECT 1")
+    with pytest.raises(MigrationError, match=complaint):
+        load(tmp_path)

@@ -1,0 +1,75 @@
+"""Configuration from the environment."""
+
+import json
+
+import pytest
+
+from taskboard.database import connection_parameters
+from taskboard.settings import Settings, SettingsError
+
+
+def problems(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(environ)
+    return caught.value.problems
+
+
+def test_documented_variables_are_all_that_is_needed(environ: dict[str, str]) -> None:
+    settings = Settings.read(environ | {"UNRELATED": "x"})
+    assert settings.port == 8080
+    assert settings.host == "0.0.0.0"
+    assert settings.database_secret.username == "app_a"
+    assert settings.secret_key_base.previous is not None
+
+
+def test_empty_environment_names_every_required_variable(environ: dict[str, str]) -> None:
+    assert sorted(problems({})) == sorted(f"{name} is not set" for name in environ)
+
+
+def test_all_problems_are_told_at_once(environ: dict[str, str]) -> None:
+    wrong = {
+        "PORT": "70000",
+        "LOG_LEVEL": "verbose",
+        "STOP_TIMEOUT_SECONDS": "1",
+        "COOKIE_SECURE": "maybe",
+        "DATABASE_HOST": "",
+        "DATABASE_POOL_MAX": "none",
+        "VALKEY_SECRET": json.dumps({"username": "app"}),
+    }
+    told = problems(environ | wrong)
+    assert len(told) == len(wrong)
+    assert all(any(problem.startswith(name) for problem in told) for name in wrong)
+    assert any(problem.startswith("PORT='70000'") and "65535" in problem for problem in told)
+    assert any(problem.startswith("VALKEY_SECRET, key password") for problem in told)
+
+
+def test_pool_maximum_below_its_minimum_is_refused(environ: dict[str, str]) -> None:
+    (problem,) = problems(environ | {"DATABASE_POOL_MIN": "5"})
+    assert problem.startswith("DATABASE_POOL_MAX='2'")
+    assert "DATABASE_POOL_MIN" in problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_SECRET", '{"username": "u", "password": "sesame-sesame"'),
+        ("DATABASE_SECRET", '{"username": 7, "password": "sesame-sesame"}'),
+        ("VALKEY_SECRET", "sesame-sesame"),
+        ("SECRET_KEY_BASE", '{"current": "sesame-sesame"}'),
+    ],
+)
+def test_no_message_shows_a_secret(environ: dict[str, str], variable: str, value: str) -> None:
+    (problem,) = problems(environ | {variable: value})
+    assert problem.startswith(variable)
+    assert "sesame" not in problem
+
+
+def test_settings_can_be_printed_without_their_secrets(environ: dict[str, str]) -> None:
+    shown = f"{Settings.read(environ)!r} {Settings.read(environ)}"
+    assert not any(secret in shown for secret in ("p" * 32, "v" * 32, "c" * 64, "d" * 64))
+
+
+def test_connections_to_the_database_are_encrypted_and_verified(environ: dict[str, str]) -> None:
+    parameters = connection_parameters(Settings.read(environ))
+    assert (parameters["sslmode"], parameters["host"]) == ("verify-full", environ["DATABASE_HOST"])
+    assert "sslrootcert" not in parameters  # PGSSLROOTCERT decides
