@@ -41,6 +41,14 @@ class ProcessIdentity:
         return None if started is None else cls(pid=pid, started=started)
 
     @classmethod
+    def current(cls) -> "ProcessIdentity":
+        """Return the identity of the calling process."""
+        identity = cls.of(os.getpid())
+        if identity is None:
+            raise RuntimeError("the operating system does not tell when this process was started")
+        return identity
+
+    @classmethod
     def load(cls, path: Path) -> "ProcessIdentity | None":
         """Return what `save` wrote, or None when the file is missing or was cut short by a crash."""
         try:

@@ -4,12 +4,13 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sandbox.edge.config import EdgeConfig, Listener, Target, Terminator, admin_file, config_file
 from sandbox.ports import HOST
+from sandbox.processes import ProcessIdentity
 
 _ANSWER_TIMEOUT = 10.0  # seconds
 
@@ -40,7 +41,7 @@ class EdgeControl:
         """
         with self._change() as config:
             config.listeners[listener.port] = listener
-        self._check(listener.port)
+        self._check(listener.port, undo=self.remove_listener)
 
     def remove_listener(self, port: int) -> None:
         """Stop listening on a port."""
@@ -57,7 +58,7 @@ class EdgeControl:
         """
         with self._change() as config:
             config.terminators[terminator.port] = terminator
-        self._check(terminator.port)
+        self._check(terminator.port, undo=self.remove_terminator)
 
     def remove_terminator(self, port: int) -> None:
         """Stop ending TLS on a port."""
@@ -101,19 +102,25 @@ class EdgeControl:
             self._config.save(config_file(self._state_dir))
             self._order("apply")
 
-    def _check(self, port: int) -> None:
+    def _check(self, port: int, *, undo: Callable[[int], None]) -> None:
         status = self._order("status")
         if status and str(port) in status["errors"]:
+            undo(port)
             raise EdgeError(status["errors"][str(port)])
 
     def _order(self, order: str) -> dict[str, Any] | None:
         """Return the edge's answer, or None when it does not run."""
+        file = admin_file(self._state_dir)
+        edge = ProcessIdentity.load(file)
+        if edge is None or not edge.is_running():  # its port may belong to anybody now
+            return None
         try:
-            port = int(json.loads(admin_file(self._state_dir).read_text())["port"])
+            port = json.loads(file.read_text())["port"]
             with socket.create_connection((HOST, port), timeout=_ANSWER_TIMEOUT) as connection:
                 connection.sendall(order.encode() + b"\n")
                 status: dict[str, Any] = json.loads(connection.makefile().readline())
-        except (FileNotFoundError, ConnectionError, ValueError, KeyError, TypeError):
-            return None
-        # After a crash its port may belong to anybody, even to another sandbox's edge.
-        return status if status.get("state_dir") == str(self._state_dir) else None
+        except TimeoutError:
+            raise EdgeError(f"the edge (process {edge.pid}) does not take orders") from None
+        except (OSError, ValueError):
+            return None  # it has ended just now
+        return status

@@ -1,8 +1,10 @@
 """The edge: it listens where its configuration says, and obeys a new one when it is told."""
 
 import asyncio
+import dataclasses
 import json
 import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from sandbox.edge.config import EdgeConfig, Terminator, admin_file, config_file
 from sandbox.edge.proxy import serve
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
+from sandbox.processes import ProcessIdentity
 from sandbox.terminator import serve as serve_tls
 
 _logger = logging.getLogger(__name__)
@@ -43,12 +46,14 @@ class Edge:
         # In this order: a configuration that is written before the port is known is read below, a later one
         # is followed by an order.
         port = admin.sockets[0].getsockname()[1]
-        write_atomically(admin_file(self.state_dir), json.dumps({"port": port}))
+        record = dataclasses.asdict(ProcessIdentity.current()) | {"port": port}
+        write_atomically(admin_file(self.state_dir), json.dumps(record))
         await self._apply()
         await stopping.wait()
         admin_file(self.state_dir).unlink(missing_ok=True)
         for server in (admin, *self._listeners.values(), *self._terminators.values()):
             server.close()
+        self._balancer.apply(EdgeConfig())
 
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer each line, which is "apply" or "status", with a line of JSON."""
@@ -61,7 +66,6 @@ class Edge:
 
     def _status(self) -> dict[str, Any]:
         return {
-            "state_dir": str(self.state_dir),
             "version": self._version,
             "in_flight": self._balancer.in_flight(),
             "errors": self._errors,
@@ -85,7 +89,7 @@ class Edge:
                     self._accept(port), HOST, port, backlog=1024
                 )
             except OSError as error:
-                errors[port] = f"cannot listen on port {port}: {error.strerror}"
+                errors[port] = f"cannot listen on port {port}: {_reason(error)}"
                 _logger.error(errors[port])  # noqa: TRY400 - the message says it all
         return errors
 
@@ -101,8 +105,8 @@ class Edge:
                 self._terminators[terminator] = await serve_tls(
                     terminator.port, terminator.upstream_port, context
                 )
-            except OSError as error:  # ssl.SSLError is one
-                errors[terminator.port] = f"cannot end TLS on port {terminator.port}: {error.strerror}"
+            except OSError as error:
+                errors[terminator.port] = f"cannot end TLS on port {terminator.port}: {_reason(error)}"
                 _logger.error(errors[terminator.port])  # noqa: TRY400 - the message says it all
         return errors
 
@@ -111,3 +115,10 @@ class Edge:
             await serve(ClientConnection(reader, writer), port, self._balancer)
 
         return accept
+
+
+def _reason(error: OSError) -> str:
+    """Return what is wrong, without asyncio's words around it."""
+    if isinstance(error, ssl.SSLError) or error.errno is None:
+        return str(error)
+    return os.strerror(error.errno)

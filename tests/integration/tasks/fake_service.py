@@ -1,8 +1,9 @@
 """A service for tests of the scheduler, without a dependency, that behaves as its environment tells it to.
 
-BEHAVIOUR is "healthy", "unhealthy" (answers, but fails its health check), "deaf" (does not listen), "crash" (ends
-at once) or "stubborn" (ignores SIGTERM). A healthy one becomes unhealthy when it is asked for /sicken. SIGTERM is
-handled as common servers do: no new connections, idle ones are closed, requests in flight are answered.
+BEHAVIOUR is "healthy", "unhealthy" (answers, but fails its health check), "deaf" (does not listen), "crash"
+(ends at once) or "stubborn" (ignores SIGTERM). A healthy one becomes unhealthy when it is asked for /sicken.
+SIGTERM is handled as common servers do it: no new connections, idle ones are closed, and what was read is
+answered.
 """
 
 import asyncio
@@ -12,66 +13,80 @@ import signal
 import sys
 
 BEHAVIOUR = os.environ.get("BEHAVIOUR", "healthy")
+ending = asyncio.Event()
+connections: set["Connection"] = set()
+sick = BEHAVIOUR == "unhealthy"
 
 
-class Server:
+class Connection(asyncio.Protocol):
+    """Answers one request after another."""
+
     def __init__(self) -> None:
-        self.ending = asyncio.Event()
-        self.idle: set[asyncio.StreamWriter] = set()
-        self.busy = 0
-        self.sick = BEHAVIOUR == "unhealthy"
+        self.received = b""
+        self.answering: asyncio.Task[None] | None = None
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while not self.ending.is_set():
-                self.idle.add(writer)
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.idle.discard(writer)
-                self.busy += 1
-                try:
-                    await self.answer(head, reader, writer)
-                finally:
-                    self.busy -= 1
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self.idle.discard(writer)
-            writer.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        connections.add(self)
 
-    async def answer(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method, path, *_ = head.decode("latin-1").split(" ")
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                await reader.readexactly(int(line.partition(b":")[2]))
+    def connection_lost(self, _: Exception | None) -> None:
+        connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if end and len(body) >= content_length(head):
+            self.received = b""
+            self.answering = asyncio.create_task(self.answer(*head.decode("latin-1").split(" ")[:2]))
+
+    def close_if_idle(self) -> None:
+        if self.answering is None and not self.received:
+            self.transport.close()
+
+    async def answer(self, method: str, path: str) -> None:
+        global sick  # noqa: PLW0603 - the whole process is
         if path.startswith("/slow"):
             await asyncio.sleep(float(path.partition("=")[2]))
-        if path == "/sicken":
-            self.sick = True
-        failing = path == "/healthz" and self.sick
+        sick = sick or path == "/sicken"
+        status = b"503 Service Unavailable" if path == "/healthz" and sick else b"200 OK"
+        close = b"Connection: close\r\n" if ending.is_set() else b""
         body = json.dumps({"pid": os.getpid(), "method": method, "environment": dict(os.environ)}).encode()
-        close = b"Connection: close\r\n" if self.ending.is_set() else b""
-        status = b"503 Service Unavailable" if failing else b"200 OK"
-        writer.write(b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, close, len(body), body))
-        await writer.drain()
+        head = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n" % (status, close, len(body))
+        self.transport.write(head + body)
+        self.answering = None
+        if close:
+            self.transport.close()
 
-    async def run(self) -> None:
-        # A stubborn service ends only by SIGKILL.
-        end = (lambda: None) if BEHAVIOUR == "stubborn" else self.ending.set
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
-        server = await asyncio.start_server(self.accept, os.environ["HOST"], int(os.environ["PORT"]))
-        sys.stdout.write("listening\n")
-        sys.stdout.flush()
-        await self.ending.wait()
-        server.close()
-        for writer in list(self.idle):
-            writer.close()
-        while self.busy:
-            await asyncio.sleep(0.01)
-        sys.stdout.write("bye\n")
+
+def content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, (lambda: None) if BEHAVIOUR == "stubborn" else ending.set)
+    server = await loop.create_server(Connection, os.environ["HOST"], int(os.environ["PORT"]))
+    say("listening")
+    await ending.wait()
+    server.close()
+    for connection in list(connections):
+        connection.close_if_idle()
+    while connections:
+        await asyncio.sleep(0.01)
+    say("bye")
 
 
 if BEHAVIOUR == "crash":
     sys.exit("cannot start: it was told to crash")
 if BEHAVIOUR == "deaf":
     signal.pause()
-asyncio.run(Server().run())
+asyncio.run(main())

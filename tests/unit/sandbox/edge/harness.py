@@ -2,41 +2,20 @@
 
 import asyncio
 import contextlib
-import functools
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import ParamSpec
 
 from sandbox.edge.balancer import Balancer
 from sandbox.edge.client import ClientConnection
 from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState
 from sandbox.edge.proxy import serve
 
-Parameters = ParamSpec("Parameters")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-def scenario(test: Callable[Parameters, Coroutine[None, None, None]]) -> Callable[Parameters, None]:
-    """Run a test in an event loop, and leave nothing open behind it."""
-
-    @functools.wraps(test)
-    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        async def run_and_clean_up() -> None:
-            await test(*args, **kwargs)
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for other in others:
-                other.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.sleep(0)  # closed connections are taken down in the next turn
-
-        asyncio.run(run_and_clean_up())
-
-    return run
 
 
 @dataclass

@@ -5,7 +5,8 @@ from collections import Counter
 
 from sandbox.edge.balancer import Balancer
 from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState
-from tests.unit.sandbox.edge.harness import OK, FakeTarget, load_balancer, scenario, target
+from tests.unit.sandbox.edge.harness import OK, FakeTarget, load_balancer, target
+from tests.unit.sandbox.event_loop import scenario
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from sandbox.edge.config import TargetState
-from tests.unit.sandbox.edge.harness import OK, load_balancer, scenario, socket_target, target, unused_port
+from tests.unit.sandbox.edge.harness import OK, load_balancer, socket_target, target, unused_port
+from tests.unit.sandbox.event_loop import scenario
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"

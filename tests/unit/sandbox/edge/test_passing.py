@@ -5,7 +5,8 @@ import gzip
 
 import pytest
 
-from tests.unit.sandbox.edge.harness import OK, lines, load_balancer, scenario, target
+from tests.unit.sandbox.edge.harness import OK, lines, load_balancer, target
+from tests.unit.sandbox.event_loop import scenario
 
 CLOSE = b"Connection: close\r\n\r\n"
 

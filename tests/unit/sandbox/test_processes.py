@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox.processes import ProcessIdentity, bound_command
+
+
+def test_a_process_is_known_by_its_start_too(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        assert identity.is_running()
+        identity.save(tmp_path / "pid.json")
+        assert ProcessIdentity.load(tmp_path / "pid.json") == identity
+        assert not ProcessIdentity(pid=process.pid, started="another time").is_running()
+    finally:
+        process.kill()
+    assert _ends(identity)  # even as a zombie
+    process.wait()
+    assert ProcessIdentity.of(process.pid) is None
+
+
+def test_a_stranger_with_the_same_id_is_neither_killed_nor_signalled() -> None:
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    stale = ProcessIdentity(pid=process.pid, started="another time")
+    stale.kill_group()
+    stale.signal(15)
+    time.sleep(0.05)
+    assert process.poll() is None
+    process.kill()
+    process.wait()
+
+
+def test_killing_takes_the_whole_group() -> None:
+    script = "import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+    leader = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert leader.stdout is not None
+    child = ProcessIdentity.of(int(leader.stdout.readline()))
+    identity = ProcessIdentity.of(leader.pid)
+    assert child is not None
+    assert identity is not None
+    identity.kill_group()
+    leader.communicate()
+    assert _ends(child)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 1}', "[]", '{"pid": "x", "started": ""}'])
+def test_a_file_that_is_damaged_names_no_process(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pid.json").write_text(content)
+    assert ProcessIdentity.load(tmp_path / "pid.json") is None
+    assert ProcessIdentity.load(tmp_path / "missing.json") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds a child to its parent")
+def test_a_bound_process_ends_with_its_parent() -> None:
+    script = (
+        "import subprocess, sys, time; from sandbox.processes import bound_command; "
+        "p = subprocess.Popen(bound_command(['sleep', '60'])); print(p.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    # It is the command itself, and not something that waits for it.
+    while b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
+        time.sleep(0.01)
+    child = ProcessIdentity.of(pid)
+    assert child is not None
+    parent.kill()
+    parent.communicate()
+    assert _ends(child)
+
+
+def test_a_command_that_does_not_exist_says_so() -> None:
+    answer = subprocess.run(bound_command(["no-such-program"]), capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr.strip() == f"cannot run no-such-program: {os.strerror(2)}"
+
+
+def _ends(identity: ProcessIdentity) -> bool:
+    deadline = time.monotonic() + 10
+    while identity.is_running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not identity.is_running()
