@@ -8,6 +8,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from gantry_runtime.custom_resource import Outcome, answer
+from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import read_json
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _POLL_SECONDS = 2.0
 _DEADLINE_SECONDS = 480.0  # under the function's own limit
 
 
-class CacheUserError(Exception):
+class CacheUserError(SafeError):
     """The user cannot be brought into the state that was asked for."""
 
 

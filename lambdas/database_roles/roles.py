@@ -4,39 +4,21 @@ Two log-in roles take turns, so that a rotation changes the password of the one 
 either of them makes belongs to `app_owner`, so that neither ever lacks a right on what the other made.
 """
 
+from pathlib import Path
+
 from pg8000.native import Connection, identifier, literal
+
+from gantry_runtime.failures import SafeError
 
 OWNER = "app_owner"
 APPLICATION_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
 
-# The rotator may call these two functions and nothing else. Since PostgreSQL 16 changing another role's
-# password takes CREATEROLE, which would also let it make roles; the functions lend it the master user's right
-# for these two roles alone. Their search path is fixed, so that nobody can put another function in the way.
-_FUNCTIONS = f"""
-CREATE OR REPLACE FUNCTION gantry.admit(target text, verifier text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-BEGIN
-    IF target IS NULL OR NOT target = ANY (ARRAY['{APPLICATION_ROLES[0]}', '{APPLICATION_ROLES[1]}']) THEN
-        RAISE EXCEPTION 'gantry.admit: % is not a role of the application', target;
-    END IF;
-    IF verifier IS NULL OR verifier NOT LIKE 'SCRAM-SHA-256$%' THEN
-        RAISE EXCEPTION 'gantry.admit: the password must be given as a SCRAM-SHA-256 verifier';
-    END IF;
-    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', target, verifier);
-END $body$;
-CREATE OR REPLACE FUNCTION gantry.retire(target text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-BEGIN
-    IF target IS NULL OR NOT target = ANY (ARRAY['{APPLICATION_ROLES[0]}', '{APPLICATION_ROLES[1]}']) THEN
-        RAISE EXCEPTION 'gantry.retire: % is not a role of the application', target;
-    END IF;
-    EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', target);
-END $body$;
-REVOKE ALL ON FUNCTION gantry.admit(text, text), gantry.retire(text) FROM PUBLIC;
-GRANT USAGE ON SCHEMA gantry TO {ROTATOR};
-GRANT EXECUTE ON FUNCTION gantry.admit(text, text), gantry.retire(text) TO {ROTATOR};
-"""
+_FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
+
+
+class RolesError(SafeError):
+    """The roles cannot be made as asked."""
 
 
 def ensure_roles(
@@ -57,13 +39,13 @@ def ensure_roles(
 
     Raises
     ------
-    ValueError
+    RolesError
         When `user` is not one of the application's roles.
     pg8000.DatabaseError
         When the database refuses.
     """
     if user not in APPLICATION_ROLES:
-        raise ValueError(f"the application's user must be one of {', '.join(APPLICATION_ROLES)}, not {user}")
+        raise RolesError(f"the application's user must be one of {', '.join(APPLICATION_ROLES)}, not {user}")
     connection.run("BEGIN")
     # Two invocations at once, as after a time-out that CloudFormation retries, take turns.
     connection.run("SELECT pg_advisory_xact_lock(hashtext('gantry.database_roles'))")

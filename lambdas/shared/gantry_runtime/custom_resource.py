@@ -8,6 +8,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from gantry_runtime.failures import describe
+
 _REASON_LIMIT = 1000  # a response must stay under 4 KB
 
 
@@ -31,7 +33,7 @@ def answer(event: Mapping[str, Any], act: Callable[[Mapping[str, Any]], Outcome]
     """Carry a request out and tell CloudFormation how it ended, whatever happens.
 
     Without an answer CloudFormation would wait for its time limit, so that every failure is answered, with
-    the error's type and text as the reason. Errors raised in `act` must therefore never carry a secret.
+    as much of the reason as cannot hold a secret.
 
     Parameters
     ----------
@@ -48,8 +50,9 @@ def answer(event: Mapping[str, Any], act: Callable[[Mapping[str, Any]], Outcome]
         outcome = act(event)
         body |= {"PhysicalResourceId": outcome.physical_id, "Data": dict(outcome.data)}
     except Exception as error:  # noqa: BLE001 - see above
-        logger.error("the request failed", extra={"error": type(error).__name__, "reason": str(error)})  # noqa: TRY400 - a trace may quote values
-        body |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:_REASON_LIMIT]}
+        failure = describe(error)
+        logger.error("the request failed", extra={"failure": failure})  # noqa: TRY400 - a trace may quote values
+        body |= {"Status": "FAILED", "Reason": failure[:_REASON_LIMIT]}
     body |= {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's own presigned address
         event["ResponseURL"], data=json.dumps(body).encode(), headers={"Content-Type": ""}, method="PUT"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pg8000.native
 
 _BUNDLE = Path(__file__).parent / "rds-global-bundle.pem"
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute to wake up
 
 
 def trust() -> ssl.SSLContext:

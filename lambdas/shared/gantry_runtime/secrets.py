@@ -3,11 +3,13 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from gantry_runtime.failures import SafeError
+
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 
-class SecretError(Exception):
+class SecretError(SafeError):
     """A secret does not hold what it should; the message names it and never its value."""
 
 
@@ -22,11 +24,27 @@ def read_json(
         When it holds something else.
     """
     text = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)["SecretString"]
+    return parse(text, f"{stage} of {secret_arn}")
+
+
+def parse(text: str, name: str) -> dict[str, Any]:
+    """Return the JSON object that a secret's text spells.
+
+    Parameters
+    ----------
+    name
+        What to call the text in an error.
+
+    Raises
+    ------
+    SecretError
+        When it spells something else.
+    """
     try:
         document = json.loads(text)
     except ValueError:
         document = None
     if not isinstance(document, dict):
         # Raised outside of the handler: the parser's error carries the text.
-        raise SecretError(f"{stage} of {secret_arn} is not a JSON object")
+        raise SecretError(f"{name} is not a JSON object")
     return document

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from database_roles.roles import ensure_roles
+from database_roles.roles import RolesError, ensure_roles
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
 from sandbox.postgres import PostgresServer
@@ -99,11 +99,15 @@ def test_what_one_role_made_belongs_to_both(server: PostgresServer) -> None:
         first.execute("DROP TABLE more")
 
 
-def test_retired_role_can_no_longer_log_in_and_can_be_admitted_again(server: PostgresServer) -> None:
+def test_retired_role_is_out_and_can_be_admitted_again(server: PostgresServer) -> None:
     admit(server, "app_b")
-    with log_in(server, "gantry_rotator") as rotator:
+    with log_in(server, "app_b") as held, log_in(server, "gantry_rotator") as rotator:
         rotator.execute("SELECT gantry.retire('app_b')")
-    assert not can_log_in(server, "app_b")
+        assert not can_log_in(server, "app_b")
+        held.execute("SELECT 1")
+        rotator.execute("SELECT gantry.end_sessions('app_b')")
+        with pytest.raises(psycopg.OperationalError):
+            held.execute("SELECT 1")
     admit(server, "app_b")
     assert can_log_in(server, "app_b")
 
@@ -140,6 +144,8 @@ def test_repeating_disturbs_neither_the_other_role_nor_the_data(server: Postgres
         "SELECT gantry.retire('master')",
         "SELECT gantry.retire('app_owner')",
         "SELECT gantry.retire(NULL)",
+        "SELECT gantry.end_sessions('master')",
+        "SELECT gantry.end_sessions('app_a')",  # which is in use
         "CREATE FUNCTION gantry.admit(text) RETURNS void LANGUAGE sql AS ''",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app_a'",
     ],
@@ -181,7 +187,7 @@ def test_no_password_is_kept_in_plain_text_or_logged(server: PostgresServer) -> 
 
 def test_user_that_is_not_the_applications_is_refused(server: PostgresServer) -> None:
     with (
-        pytest.raises(ValueError, match="must be one of app_a, app_b, not master"),
+        pytest.raises(RolesError, match="must be one of app_a, app_b, not master"),
         postgres.connection(
             host="127.0.0.1", port=server.port, database="app", user="master", password=PASSWORDS["master"]
         ) as connection,

@@ -1,0 +1,84 @@
+"""The function of one secret: rotates it, and brings it to rest afterwards.
+
+Secrets Manager calls it with the steps of a rotation. Everything else that calls it, a schedule, an event of
+ECS or an operator, has it look after the secret and gets a report.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+from gantry_runtime.failures import SafeError, describe
+from rotation.reconciler import Report
+from rotation.wiring import Parts, assemble
+
+logger = Logger(service="rotation")
+metrics = Metrics(namespace="Gantry", service="rotation")
+tracer = Tracer(service="rotation", patch_modules=["botocore"])
+_SECONDS_A_DAY, _SECONDS_AN_HOUR = 86400, 3600
+
+
+class RotationFailedError(SafeError):
+    """What the function tells its caller."""
+
+
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any] | None:
+    """Run a step, or look after the secret.
+
+    Raises
+    ------
+    RotationFailedError
+        When it cannot be done. Nothing that a library raised leaves this function, nor does its traceback.
+    """
+    try:
+        return _dispatch(event)
+    except Exception as error:  # noqa: BLE001 - see above
+        failure = describe(error)
+    # Outside of the handler, so that the new error does not carry the old one.
+    logger.error("failed", extra={"failure": failure})
+    raise RotationFailedError(failure)
+
+
+def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    parts = _parts()
+    if "Step" not in event:
+        with logger.append_context_keys(secret=parts.secret_arn):
+            report = parts.reconciler.run()
+        _measure(report)
+        return _told(report)
+    if event["SecretId"] != parts.secret_arn:
+        raise SafeError(f"this function rotates {parts.secret_arn} and not {event['SecretId']}")
+    step, token = event["Step"], event["ClientRequestToken"]
+    tracer.put_annotation("step", step)
+    with logger.append_context_keys(secret=parts.secret_arn, step=step, version=token):
+        parts.rotation.run(step, token)
+    return None
+
+
+@cache
+def _parts() -> Parts:
+    return assemble(os.environ, logger)
+
+
+def _measure(report: Report) -> None:
+    now = datetime.now(UTC)
+    overdue = 0.0 if report.settled else (now - report.due).total_seconds()
+    metrics.add_dimension("Secret", report.name)
+    age = (now - report.rotated_at).total_seconds()
+    metrics.add_metric("DaysSinceRotation", MetricUnit.Count, age / _SECONDS_A_DAY)
+    metrics.add_metric("HoursUnretired", MetricUnit.Count, max(0.0, overdue) / _SECONDS_AN_HOUR)
+    metrics.flush_metrics()
+
+
+def _told(report: Report) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in dataclasses.asdict(report).items()
+    }

@@ -1,0 +1,150 @@
+"""Brings a secret to rest after a rotation: tasks replaced, earlier credentials retired.
+
+It looks at what is, not at what it was told, so that it may run at any time, at once with itself or not for
+hours. What it does rests on one rule: a task that ECS created after the secret was last changed has read
+the version that is current now. A rotation, the manual move of a label and anything else that changes the
+secret count as such a change, so that the rule errs on the side of waiting.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aws_lambda_powertools import Logger
+
+from rotation.clock import Clock
+from rotation.service import Progress, Replacement, Service
+from rotation.store import PENDING, PREVIOUS, SETTLED, SecretStore, Snapshot
+from rotation.strategy import Strategy
+
+# Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
+_ABANDONED = timedelta(hours=24)
+_ROUNDS = 4  # each ends with labels moved, or is the last
+_ATTEMPTS = 2  # an asynchronous change is made in the first and found in effect in the second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a secret stands.
+
+    Attributes
+    ----------
+    name
+        The secret's name.
+    current, previous, pending
+        Versions by label; `previous` is there as long as tasks may use it.
+    replacement, tasks
+        How far the replacement of tasks has come, and how many are to be replaced.
+    settled
+        Whether nothing but the current version logs in.
+    due
+        When everything else may be retired at the earliest.
+    rotated_at
+        When the secret was last rotated, or else made.
+    """
+
+    name: str
+    current: str
+    previous: str | None
+    pending: str | None
+    replacement: Replacement
+    tasks: int
+    settled: bool
+    due: datetime
+    rotated_at: datetime
+
+
+class Reconciler:
+    """Retires the earlier credentials of one secret.
+
+    Parameters
+    ----------
+    store
+        The secret.
+    strategy
+        How its kind of secret is rotated.
+    service
+        Whose tasks read it.
+    clock
+        Tells the time.
+    logger
+        Told what was done.
+    """
+
+    def __init__(
+        self, *, store: SecretStore, strategy: Strategy, service: Service, clock: Clock, logger: Logger
+    ) -> None:
+        self._store, self._strategy, self._service = store, strategy, service
+        self._clock, self._logger = clock, logger
+
+    def run(self) -> Report:
+        """Do what can be done now, and tell how the secret stands."""
+        snapshot = self._set_abandoned_rotation_aside(self._store.snapshot())
+        progress = Progress(replacement=Replacement.DONE, tasks=0)
+        for _ in range(_ROUNDS):
+            if snapshot.settled:
+                break
+            progress = self._advance(snapshot)
+            before, snapshot = snapshot, self._store.snapshot()
+            if snapshot.labels == before.labels:
+                break
+        return self._report(snapshot, progress)
+
+    def _set_abandoned_rotation_aside(self, snapshot: Snapshot) -> Snapshot:
+        if snapshot.pending is None or self._clock.now() < snapshot.changed_at + _ABANDONED:
+            return snapshot
+        self._store.remove(PENDING, snapshot)
+        self._logger.warning("a rotation was abandoned", extra={"version": snapshot.pending})
+        return self._store.snapshot()
+
+    def _advance(self, snapshot: Snapshot) -> Progress:
+        progress = Progress(replacement=Replacement.DONE, tasks=0)
+        if snapshot.previous is not None:
+            progress = self._service.replace_tasks(snapshot.changed_at)
+            if progress.replacement is Replacement.DONE:
+                # From here on it counts as retired: a rotation may take its place, and who would move
+                # AWSCURRENT back to it has to name it.
+                self._store.remove(PREVIOUS, snapshot)
+                self._logger.info("no task uses the previous version", extra={"version": snapshot.previous})
+                return progress
+        # Who may log in is the rotation's business while there is one.
+        if snapshot.pending is None and self._clock.now() >= self._due(snapshot):
+            self._settle(snapshot)
+        return progress
+
+    def _due(self, snapshot: Snapshot) -> datetime:
+        if snapshot.settled or snapshot.previous is not None:
+            return snapshot.changed_at
+        return self._strategy.due(self._store.current(snapshot), snapshot.changed_at)
+
+    def _settle(self, snapshot: Snapshot) -> None:
+        """Make who may log in agree with the labels: the current version and, if any, the previous one."""
+        current, previous = self._store.current(snapshot), self._store.find(snapshot.previous)
+        for _ in range(_ATTEMPTS):
+            works = self._strategy.works(current)
+            if snapshot.previous is not None and (works or previous is None):
+                return
+            with self._strategy.exclusively() as target:
+                # A rotation gives no way to this one, so that this one gives way to a rotation.
+                if self._store.snapshot().labels != snapshot.labels:
+                    return
+                if not works:
+                    self._logger.warning("the current version did not log in", extra={"version": current.id})
+                if previous is not None:
+                    target.admit(current, beside=previous)
+                elif target.restrict(current, works=works):
+                    self._store.move(SETTLED, current.id, snapshot)
+                    self._logger.info("nothing else logs in", extra={"version": current.id})
+                    return
+
+    def _report(self, snapshot: Snapshot, progress: Progress) -> Report:
+        return Report(
+            name=snapshot.name,
+            current=snapshot.current,
+            previous=snapshot.previous,
+            pending=snapshot.pending,
+            replacement=progress.replacement,
+            tasks=progress.tasks,
+            settled=snapshot.settled,
+            due=self._due(snapshot),
+            rotated_at=snapshot.rotated_at,
+        )

@@ -1,0 +1,181 @@
+"""The versions of a secret and the labels on them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from gantry_runtime.secrets import SecretError, parse
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
+# Our own: on the current version once nothing else logs in, so that an idle secret costs one look at it.
+SETTLED = "SETTLED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A version that has a value.
+
+    Attributes
+    ----------
+    id
+        Which version.
+    document
+        Its JSON object; never shown.
+    """
+
+    id: str
+    document: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Which version carries which label at one moment.
+
+    Attributes
+    ----------
+    name
+        The secret's name.
+    labels
+        The version of each label.
+    changed_at
+        When the secret was last changed in any way, and so no earlier than the last move of a label.
+    rotated_at
+        When it was last rotated, or else made.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    changed_at: datetime
+    rotated_at: datetime
+
+    @property
+    def current(self) -> str:
+        """The version that tasks read when they start."""
+        return self.labels[CURRENT]
+
+    @property
+    def previous(self) -> str | None:
+        """The version that tasks may still use."""
+        return self.labels.get(PREVIOUS)
+
+    @property
+    def pending(self) -> str | None:
+        """The version of a rotation that has begun and has not ended."""
+        pending = self.labels.get(PENDING)
+        return None if pending == self.current else pending
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing but the current version logs in."""
+        return self.previous is None and self.labels.get(SETTLED) == self.current
+
+
+class SecretStore:
+    """One secret in Secrets Manager.
+
+    Parameters
+    ----------
+    client
+        Of Secrets Manager.
+    arn
+        The secret's ARN.
+    """
+
+    def __init__(self, client: "SecretsManagerClient", arn: str) -> None:
+        self._client = client
+        self.arn = arn
+
+    def snapshot(self) -> Snapshot:
+        """Return the labels as they are now."""
+        description = self._client.describe_secret(SecretId=self.arn)
+        stages = description["VersionIdsToStages"]
+        return Snapshot(
+            name=description["Name"],
+            labels={label: version for version, labels in stages.items() for label in labels},
+            changed_at=max(
+                description["LastChangedDate"],
+                description.get("LastRotatedDate", description["LastChangedDate"]),
+            ),
+            rotated_at=description.get("LastRotatedDate", description["CreatedDate"]),
+        )
+
+    def find(self, version_id: str | None) -> Version | None:
+        """Return a version, or None when there is none or it has no value yet.
+
+        Raises
+        ------
+        SecretError
+            When its value is not a JSON object.
+        """
+        if version_id is None:
+            return None
+        try:
+            value = self._client.get_secret_value(SecretId=self.arn, VersionId=version_id)
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        name = f"version {version_id} of {self.arn}"
+        return Version(id=version_id, document=parse(value.get("SecretString", ""), name))
+
+    def current(self, snapshot: Snapshot) -> Version:
+        """Return the current version.
+
+        Raises
+        ------
+        SecretError
+            When it has no value, or one that is not a JSON object.
+        """
+        found = self.find(snapshot.current)
+        if found is None:
+            raise SecretError(f"the current version of {self.arn} has no value")
+        return found
+
+    def add(self, version_id: str, document: Mapping[str, Any], *, label: str) -> None:
+        """Add a version, or leave the one that another invocation added under the same id first."""
+        try:
+            self._client.put_secret_value(
+                SecretId=self.arn,
+                ClientRequestToken=version_id,
+                SecretString=json.dumps(dict(document)),
+                VersionStages=[label],
+            )
+        except self._client.exceptions.ResourceExistsException:
+            return
+
+    def move(self, label: str, version_id: str, snapshot: Snapshot) -> None:
+        """Move a label to a version, unless it is elsewhere by now than the snapshot says.
+
+        Raises
+        ------
+        ClientError
+            When it is.
+        """
+        holder = snapshot.labels.get(label)
+        if holder == version_id:
+            return
+        if holder is None:
+            self._client.update_secret_version_stage(
+                SecretId=self.arn, VersionStage=label, MoveToVersionId=version_id
+            )
+        else:
+            self._client.update_secret_version_stage(
+                SecretId=self.arn, VersionStage=label, MoveToVersionId=version_id, RemoveFromVersionId=holder
+            )
+
+    def remove(self, label: str, snapshot: Snapshot) -> None:
+        """Take a label off, unless it is elsewhere by now than the snapshot says.
+
+        Raises
+        ------
+        ClientError
+            When it is.
+        """
+        holder = snapshot.labels.get(label)
+        if holder is not None:
+            self._client.update_secret_version_stage(
+                SecretId=self.arn, VersionStage=label, RemoveFromVersionId=holder
+            )

@@ -1,0 +1,119 @@
+"""What a kind of secret must know to be rotated."""
+
+import secrets
+import string
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any
+
+from gantry_runtime.failures import SafeError
+from rotation.store import Version
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+class RotationError(SafeError):
+    """A step cannot be done; the message says why."""
+
+
+class UnusableVersionError(RotationError):
+    """The pending version can never become the current one; rotation must begin anew."""
+
+
+class NotRetiredError(RotationError):
+    """An earlier credential that tasks may still use stands in the way; the same rotation works later."""
+
+
+class LogInRefusedError(RotationError):
+    """A credential does not log in."""
+
+
+class Target(ABC):
+    """What the credentials open, while nobody else changes who may log in."""
+
+    @abstractmethod
+    def admit(self, version: Version, *, beside: Version) -> None:
+        """Let a version log in and leave another one as it is."""
+
+    @abstractmethod
+    def restrict(self, version: Version, *, works: bool) -> bool:
+        """Let this version log in and no other.
+
+        Parameters
+        ----------
+        works
+            Whether it logs in already.
+
+        Returns
+        -------
+        bool
+            Whether that is in effect now; otherwise it is on its way.
+        """
+
+
+class Strategy(ABC):
+    """How the credentials of one kind of secret are made, admitted, tried and retired."""
+
+    @abstractmethod
+    def renew(self, current: Version) -> dict[str, Any]:
+        """Return the document of the version that follows the current one."""
+
+    @abstractmethod
+    def check(self, pending: Version, current: Version) -> None:
+        """Make sure that a pending version is a successor of the current one and nothing else.
+
+        Raises
+        ------
+        UnusableVersionError
+            When it names another place or user: whoever may write the secret could otherwise have this
+            function give a password of their choice to somebody else's user.
+        """
+
+    @abstractmethod
+    def require_room(self, current: Version, previous: Version | None) -> None:
+        """Make sure that admitting a successor takes the place of no credential that tasks may use.
+
+        Raises
+        ------
+        NotRetiredError
+            When it would.
+        """
+
+    @abstractmethod
+    def verify(self, version: Version) -> None:
+        """Log in with a version.
+
+        Raises
+        ------
+        LogInRefusedError
+            When it is not let in.
+        """
+
+    @abstractmethod
+    def exclusively(self, *, announced_at: datetime | None = None) -> AbstractContextManager[Target]:
+        """Return the target for the body, in which nobody else changes it.
+
+        Parameters
+        ----------
+        announced_at
+            Since when everybody can see that a rotation is on its way; None for whoever gives way to one.
+        """
+
+    def due(self, current: Version, since: datetime) -> datetime:
+        """Return when everything but the current version may be retired, if tasks know it since a moment."""
+        del current
+        return since
+
+    def works(self, version: Version) -> bool:
+        """Return whether a version logs in."""
+        try:
+            self.verify(version)
+        except LogInRefusedError:
+            return False
+        return True
+
+
+def random_text(length: int = 48) -> str:
+    """Return letters and digits, which need quoting nowhere; 48 of them carry 285 bits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,101 @@
+"""Puts the function's parts together as its environment says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from gantry_runtime.failures import SafeError
+from gantry_runtime.secrets import read_json
+from rotation.clock import Clock
+from rotation.protocol import Rotation
+from rotation.reconciler import Reconciler
+from rotation.service import Service
+from rotation.store import SecretStore
+from rotation.strategy import Strategy
+
+# Well within `cache.NOTICE`: who may no longer be waited for must have given up.
+_PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the function does, for one secret."""
+
+    secret_arn: str
+    rotation: Rotation
+    reconciler: Reconciler
+
+
+def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = None) -> Parts:
+    """Return the parts for the secret that the environment names.
+
+    Parameters
+    ----------
+    environ
+        STRATEGY, SECRET_ARN, CLUSTER, SERVICE, and what the strategy needs.
+    logger
+        Told what was done.
+    clock
+        Tells the time; by default the machine's.
+
+    Raises
+    ------
+    SafeError
+        When the environment names no known strategy.
+    """
+    clock = clock or Clock()
+    name = environ["STRATEGY"]
+    if name not in _STRATEGIES:
+        raise SafeError(f"STRATEGY must be one of {', '.join(_STRATEGIES)}, not {name!r}")
+    store = SecretStore(boto3.client("secretsmanager"), environ["SECRET_ARN"])
+    service = Service(
+        boto3.client("ecs"), cluster=environ["CLUSTER"], service=environ["SERVICE"], clock=clock
+    )
+    strategy = _STRATEGIES[name](environ, store, clock)
+    return Parts(
+        secret_arn=store.arn,
+        rotation=Rotation(store=store, strategy=strategy, service=service, logger=logger),
+        reconciler=Reconciler(store=store, strategy=strategy, service=service, clock=clock, logger=logger),
+    )
+
+
+# Imported where they are used: each function loads the drivers of its own kind of secret alone.
+
+
+def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
+    from rotation.database import AlternatingRoles  # noqa: PLC0415
+
+    del store, clock
+    return AlternatingRoles(partial(read_json, boto3.client("secretsmanager"), environ["ROTATOR_SECRET_ARN"]))
+
+
+def _valkey(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
+    from rotation.cache import TwoPasswords, connection  # noqa: PLC0415
+
+    del store
+    return TwoPasswords(
+        boto3.client("elasticache", config=_PROMPT),
+        user_id=environ["CACHE_USER_ID"],
+        connect=partial(connection, environ["CACHE_HOST"], int(environ["CACHE_PORT"])),
+        clock=clock,
+    )
+
+
+def _signing_key(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
+    from rotation.signing_key import KeyRing  # noqa: PLC0415
+
+    del clock
+    lifetime = timedelta(seconds=int(environ["SESSION_LIFETIME_SECONDS"]))
+    return KeyRing(store, session_lifetime=lifetime)
+
+
+_STRATEGIES: dict[str, Callable[[Mapping[str, str], SecretStore, Clock], Strategy]] = {
+    "database": _database,
+    "valkey": _valkey,
+    "signing-key": _signing_key,
+}
