@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "constructs"))
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from gantry.python_asset import BundlingError
 from stacks.platform import Platform
 from stacks.settings import Settings, SettingsError, is_settings_key, load_settings
 
@@ -35,12 +36,11 @@ def settings_of(app: App) -> Settings:
 def main() -> None:
     """Synthesise the chosen environment, checked by cdk-nag."""
     app = App()
-    try:
-        settings = settings_of(app)
-    except SettingsError as error:
-        sys.exit(f"gantry: {error}")
     build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
-    Platform(app, settings=settings, build_dir=build_dir)
+    try:
+        Platform(app, settings=settings_of(app), build_dir=build_dir)
+    except (SettingsError, BundlingError) as error:
+        sys.exit(f"gantry: {error}")
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
 

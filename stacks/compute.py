@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import CfnOutput, Duration, Token
-from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from gantry.alarms import DeploymentAlarms
-from gantry.load_balancer import PublicLoadBalancer, WebFirewall
-from gantry.nag import acknowledge
-from gantry.secrets import PlatformSecret, read_statements
+from gantry.container_image import container_image
+from gantry.load_balancer import PublicLoadBalancer
+from gantry.secrets import PlatformSecret
+from gantry.web_firewall import WebFirewall
 from gantry.web_service import HEALTH_PATH, WebService
 from stacks.data import DATABASE, DataRefs
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
@@ -47,23 +46,47 @@ class ComputeStack(LayerStack):
         service_dir: Path,
     ) -> None:
         super().__init__(scope, "compute", settings=settings, description="Gantry: service and load balancer")
-        self._settings = settings
-        secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
+        self._settings, self._network = settings, network
+        self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
+        self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         signing_key = PlatformSecret(
             self,
             "SigningKeySecret",
             name=f"{settings.prefix}/signing-key",
             description=f"{settings.prefix}: key ring that signs the service's cookies",
-            key=secrets_key,
+            key=self._secrets_key,
             generated_field="current",
             length=64,
             removal_policy=removal_policy(settings),
         )
+        door = self._door(state)
+        image = container_image(
+            self, "ImageRepository", reference=settings.container_image, source=service_dir
+        )
+        web = self._service(image, door, data, signing_key)
+        for name, value in {
+            "ServiceUrl": door.url,
+            "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
+            "ClusterName": web.cluster.cluster_name,
+            "ServiceName": web.service.service_name,
+            "ServiceLogGroupName": web.log_group.log_group_name,
+            "SigningKeySecretArn": signing_key.secret_arn,
+        }.items():
+            CfnOutput(self, name, value=value)
+        self.refs = ComputeRefs(
+            service=web.service,
+            load_balancer=door.load_balancer,
+            target_group=door.target_group,
+            signing_key_secret=signing_key,
+        )
+
+    def _door(self, state: StateRefs) -> PublicLoadBalancer:
+        settings = self._settings
         door = PublicLoadBalancer(
             self,
             "Door",
-            vpc=network.vpc,
-            security_group=network.load_balancer_group,
+            vpc=self._network.vpc,
+            security_group=self._network.load_balancer_group,
             port=SERVICE_PORT,
             health_path=HEALTH_PATH,
             certificate_arn=settings.load_balancer.certificate_arn,
@@ -77,76 +100,53 @@ class ComputeStack(LayerStack):
             name=settings.full_name,
             load_balancer=door.load_balancer,
             requests_per_five_minutes=settings.load_balancer.requests_per_five_minutes,
+            logs_key=self._logs_key,
+            log_retention=log_retention(settings),
         )
-        log_group = logs.LogGroup(
-            self,
-            "ServiceLogGroup",
-            log_group_name=f"{settings.log_group_prefix}service",
-            encryption_key=imported_key(self, "LogsKey", state.logs_key),
-            retention=log_retention(settings),
-            removal_policy=removal_policy(settings),
-        )
-        secrets: dict[str, secretsmanager.ISecret] = {
-            "DATABASE_SECRET": data.database_secret,
-            "VALKEY_SECRET": data.valkey_secret,
-            "SECRET_KEY_BASE": signing_key,
-        }
-        deployment_alarms = DeploymentAlarms(
+        return door
+
+    def _service(
+        self,
+        image: ecs.ContainerImage,
+        door: PublicLoadBalancer,
+        data: DataRefs,
+        signing_key: secretsmanager.ISecret,
+    ) -> WebService:
+        settings = self._settings
+        alarms = DeploymentAlarms(
             self,
             "DeploymentAlarms",
             name_prefix=f"{settings.full_name}-deployment",
             target_group=door.target_group,
             server_errors=settings.observability.server_errors_alarm_count,
         )
-        web = WebService(
+        return WebService(
             self,
             "Web",
             name=settings.full_name,
-            vpc=network.vpc,
-            security_group=network.service_group,
+            vpc=self._network.vpc,
+            security_group=self._network.service_group,
             target_group=door.target_group,
-            image=self._image(service_dir),
+            image=image,
             port=SERVICE_PORT,
             environment=self._environment(data),
-            secrets=secrets,
-            read_secrets=read_statements(self, secrets_key, *secrets.values()),
-            log_group=log_group,
+            secrets={
+                "DATABASE_SECRET": data.database_secret,
+                "VALKEY_SECRET": data.valkey_secret,
+                "SECRET_KEY_BASE": signing_key,
+            },
+            secrets_key=self._secrets_key,
+            log_group_name=f"{settings.log_group_prefix}service",
+            logs_key=self._logs_key,
+            log_retention=log_retention(settings),
             cpu=settings.ecs.cpu,
             memory_mib=settings.ecs.memory_mib,
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
             min_capacity=settings.ecs.min_capacity,
             max_capacity=settings.ecs.max_capacity,
             cpu_target_utilization=settings.ecs.cpu_target_utilization,
-            deployment_alarms=deployment_alarms.alarms,
+            deployment_alarms=alarms.alarms,
         )
-        if settings.container_image is not None and ".dkr.ecr." in settings.container_image:
-            state.repository.grant_pull(web.execution_role)
-        if settings.container_image is None or ".dkr.ecr." in settings.container_image:
-            acknowledge(
-                web.execution_role,
-                "Pulling an image takes ecr:GetAuthorizationToken, which knows no resource.",
-                "AwsSolutions-IAM5[Resource::*]",
-            )
-        for name, value in {
-            "ServiceUrl": door.url,
-            "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
-            "ClusterName": web.cluster.cluster_name,
-            "ServiceName": web.service.service_name,
-            "ServiceLogGroupName": log_group.log_group_name,
-            "SigningKeySecretArn": signing_key.secret_arn,
-        }.items():
-            CfnOutput(self, name, value=value)
-        self.refs = ComputeRefs(
-            service=web.service,
-            load_balancer=door.load_balancer,
-            target_group=door.target_group,
-            signing_key_secret=signing_key,
-        )
-
-    def _image(self, service_dir: Path) -> ecs.ContainerImage:
-        if self._settings.container_image is not None:
-            return ecs.ContainerImage.from_registry(self._settings.container_image)
-        return ecs.ContainerImage.from_asset(str(service_dir), platform=ecr_assets.Platform.LINUX_ARM64)
 
     def _environment(self, data: DataRefs) -> dict[str, str]:
         settings = self._settings

@@ -1,10 +1,13 @@
 """What the stacks of all layers have in common."""
 
 from aws_cdk import Environment, RemovalPolicy, Stack, Tags
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from gantry.python_asset import PythonSource
+from gantry.python_function import FunctionDefaults
 from stacks.settings import Settings
 
 _RETENTION = {
@@ -59,6 +62,19 @@ def removal_policy(settings: Settings) -> RemovalPolicy:
 def log_retention(settings: Settings) -> logs.RetentionDays:
     """Return the retention of log groups as the log group construct takes it."""
     return _RETENTION[settings.state.log_retention_days]
+
+
+def function_defaults(
+    settings: Settings, *, source: PythonSource, vpc: ec2.IVpc, logs_key: kms.IKey
+) -> FunctionDefaults:
+    """Return what the functions of a layer have in common."""
+    return FunctionDefaults(
+        source=source,
+        vpc=vpc,
+        log_group_prefix=settings.log_group_prefix,
+        logs_key=logs_key,
+        log_retention=log_retention(settings),
+    )
 
 
 def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey:

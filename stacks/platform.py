@@ -4,7 +4,7 @@ from pathlib import Path
 
 from constructs import Construct
 
-from gantry.python_function import PythonSource
+from gantry.python_asset import PythonSource
 from stacks.compute import ComputeStack
 from stacks.data import DataStack
 from stacks.network import NetworkStack
@@ -30,11 +30,11 @@ class Platform:
     """
 
     def __init__(self, scope: Construct, *, settings: Settings, build_dir: Path) -> None:
-        functions = PythonSource(root=ROOT / "lambdas", build_dir=build_dir)
+        python = PythonSource(root=ROOT / "lambdas", build_dir=build_dir)
         self.state = StateStack(scope, settings=settings)
         self.network = NetworkStack(scope, settings=settings, state=self.state.refs)
         self.data = DataStack(
-            scope, settings=settings, state=self.state.refs, network=self.network.refs, functions=functions
+            scope, settings=settings, state=self.state.refs, network=self.network.refs, python=python
         )
         self.compute = ComputeStack(
             scope,

@@ -2,6 +2,7 @@
 
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
@@ -21,7 +22,8 @@ class SecurityStack(LayerStack):
             self,
             "Trail",
             trail_name=settings.full_name,
-            bucket=state.trail_bucket,
+            # Imported: the construct would add statements of its own, broader ones, to the real one's policy.
+            bucket=s3.Bucket.from_bucket_name(self, "TrailBucket", state.trail_bucket.bucket_name),
             encryption_key=key,
             is_multi_region_trail=True,
             include_global_service_events=True,

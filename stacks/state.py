@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from gantry import aurora, web_firewall
 from gantry.encryption_keys import EncryptionKeys
 from gantry.log_buckets import DeliveryBucket, TrailBucket
 from stacks.layer import LayerStack, removal_policy
@@ -44,7 +45,11 @@ class StateStack(LayerStack):
         keys = EncryptionKeys(
             self,
             "Keys",
-            log_group_prefix=settings.log_group_prefix,
+            log_groups=[
+                f"{settings.log_group_prefix}*",
+                aurora.log_group_pattern(settings.full_name),
+                web_firewall.log_group_name(settings.full_name),
+            ],
             trail_name=settings.full_name,
             removal_policy=removal,
         )

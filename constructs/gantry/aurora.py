@@ -1,9 +1,10 @@
-"""The database cluster and its application roles."""
+"""The database cluster."""
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -11,6 +12,22 @@ from constructs import Construct
 from gantry.nag import acknowledge
 
 PORT = 5432
+_LOG_EXPORT = "postgresql"
+_PARAMETERS = {
+    "rds.force_ssl": "1",
+    # Milliseconds; what an operator looks for first when the service is slow.
+    "log_min_duration_statement": "1000",
+    "log_lock_waits": "1",
+    # KiB; a sort that spills to disk wants an index or more memory.
+    "log_temp_files": "10240",
+    # Milliseconds; a transaction that was left open keeps its locks and holds up vacuum.
+    "idle_in_transaction_session_timeout": "300000",
+}
+
+
+def log_group_pattern(cluster_name: str) -> str:
+    """Return what the names of a cluster's log groups match; RDS chooses them."""
+    return f"/aws/rds/cluster/{cluster_name}/*"
 
 
 class AuroraPostgres(Construct):
@@ -18,18 +35,25 @@ class AuroraPostgres(Construct):
 
     Parameters
     ----------
+    name
+        Identifier of the cluster. A change that would replace the cluster fails on it, rather than leave the
+        data behind.
     vpc, security_group
         Where it lives: in isolated subnets, behind this group alone.
     key
-        Encrypts storage, the master secret and performance data; imported by ARN.
+        Encrypts storage and performance data; imported by ARN when it belongs to another stack.
+    secrets_key
+        Encrypts the master secret; likewise.
     database
         Name of the database that is made with the cluster.
     min_capacity, max_capacity
         Aurora capacity units; 0 pauses an idle cluster.
     readers
-        Reader instances beside the writer.
+        Reader instances beside the writer; the first is as large as the writer and takes over from it.
     backup_retention
         Window of point-in-time recovery.
+    logs_key, log_retention
+        Of the log that PostgreSQL writes.
     deletion_protection, removal_policy
         What keeps the data from being deleted.
 
@@ -46,26 +70,40 @@ class AuroraPostgres(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         key: kms.IKey,
+        secrets_key: kms.IKey,
         database: str,
         min_capacity: float,
         max_capacity: float,
         readers: int,
         backup_retention: Duration,
+        logs_key: kms.IKey,
+        log_retention: logs.RetentionDays,
         deletion_protection: bool,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
+        # RDS would make the group itself, without key and retention.
+        log_group = logs.LogGroup(
+            self,
+            "LogGroup",
+            log_group_name=log_group_pattern(name).replace("*", _LOG_EXPORT),
+            encryption_key=logs_key,
+            retention=log_retention,
+            removal_policy=removal_policy,
+        )
         engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_9)
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",
+            cluster_identifier=name,
             engine=engine,
-            writer=self._instance("Writer"),
+            writer=_instance("Writer", key),
             readers=[
-                self._instance(f"Reader{number}", scale_with_writer=number == 1)
+                _instance(f"Reader{number}", key, scale_with_writer=number == 1)
                 for number in range(1, readers + 1)
             ],
             serverless_v2_min_capacity=min_capacity,
@@ -75,24 +113,33 @@ class AuroraPostgres(Construct):
             security_groups=[security_group],
             port=PORT,
             default_database_name=database,
-            credentials=rds.Credentials.from_username("gantry_admin", encryption_key=key),
+            credentials=rds.Credentials.from_username("gantry_admin", encryption_key=secrets_key),
             manage_master_user_password=True,
             parameter_group=rds.ParameterGroup(
                 self,
                 "Parameters",
                 engine=engine,
-                description="TLS is forced; slow statements are logged",
-                parameters={"rds.force_ssl": "1", "log_min_duration_statement": "1000"},
+                description="TLS is forced; slow statements, lock waits and spilt sorts are logged",
+                parameters=_PARAMETERS,
             ),
             storage_encrypted=True,
             storage_encryption_key=key,
             iam_authentication=True,
-            cloudwatch_logs_exports=["postgresql"],
-            backup=rds.BackupProps(retention=backup_retention),
+            cloudwatch_logs_exports=[_LOG_EXPORT],
+            enable_performance_insights=True,
+            performance_insight_encryption_key=key,
+            performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
+            database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
+            enable_cluster_level_enhanced_monitoring=True,
+            monitoring_interval=Duration.minutes(1),
+            monitoring_role=self._monitoring_role(),
+            backup=rds.BackupProps(retention=backup_retention, preferred_window="02:00-03:00"),
+            preferred_maintenance_window="sun:05:00-sun:06:00",
             copy_tags_to_snapshot=True,
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
         )
+        self.cluster.node.add_dependency(log_group)
         if not deletion_protection:
             acknowledge(
                 self.cluster,
@@ -103,55 +150,47 @@ class AuroraPostgres(Construct):
             raise RuntimeError("the cluster has no managed master secret")
         self.master_secret: secretsmanager.ISecret = self.cluster.secret
 
-    @staticmethod
-    def _instance(name: str, *, scale_with_writer: bool = False) -> rds.IClusterInstance:
-        if name == "Writer":
-            return rds.ClusterInstance.serverless_v2(name, auto_minor_version_upgrade=True)
-        return rds.ClusterInstance.serverless_v2(
-            name, scale_with_writer=scale_with_writer, auto_minor_version_upgrade=True
+    def _monitoring_role(self) -> iam.Role:
+        """Return a role for Enhanced Monitoring; AWS's managed policy allows every group named RDS…."""
+        group = Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="RDSOSMetrics",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-
-
-class DatabaseRoles(Construct):
-    """The application's roles in a cluster, made by a function when the cluster is first deployed.
-
-    Parameters
-    ----------
-    function
-        Makes the roles; may read the three secrets and complete the last two.
-    cluster, database
-        Where the roles are made.
-    master_secret, rotator_secret, application_secret
-        Log-ins of the master user, of the role that rotates passwords, and of the application.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        function: lambda_.IFunction,
-        cluster: rds.IDatabaseCluster,
-        database: str,
-        master_secret: secretsmanager.ISecret,
-        rotator_secret: secretsmanager.ISecret,
-        application_secret: secretsmanager.ISecret,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        resource = CustomResource(
-            self,
-            "Resource",
-            resource_type="Custom::DatabaseRoles",
-            service_token=function.function_arn,
-            service_timeout=Duration.minutes(15),
-            properties={
-                "ClusterEndpoint": cluster.cluster_endpoint.hostname,
-                "Port": cluster.cluster_endpoint.port,
-                "Database": database,
-                "MasterSecretArn": master_secret.secret_arn,
-                "RotatorSecretArn": rotator_secret.secret_arn,
-                "ApplicationSecretArn": application_secret.secret_arn,
-            },
+        role = iam.Role(
+            self, "MonitoringRole", assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com")
         )
-        # The writer must run before anyone can log in.
-        resource.node.add_dependency(cluster)
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group])
+        )
+        streams = f"{group}:log-stream:*"
+        acknowledge(
+            role,
+            "Each instance writes a stream that is named by an id which RDS gives the instance.",
+            f"AwsSolutions-IAM5[Resource::{streams}]",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:GetLogEvents",
+                    "logs:PutLogEvents",
+                ],
+                resources=[streams],
+            )
+        )
+        return role
+
+
+def _instance(name: str, key: kms.IKey, *, scale_with_writer: bool = False) -> rds.IClusterInstance:
+    return rds.ClusterInstance.serverless_v2(
+        name,
+        ca_certificate=rds.CaCertificate.RDS_CA_RSA2048_G1,
+        auto_minor_version_upgrade=True,
+        enable_performance_insights=True,
+        performance_insight_encryption_key=key,
+        performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
+        scale_with_writer=scale_with_writer,
+    )

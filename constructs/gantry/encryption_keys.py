@@ -1,5 +1,7 @@
 """Customer-managed keys, one a purpose, with the service principals that may use them."""
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,8 +18,8 @@ class EncryptionKeys(Construct):
 
     Parameters
     ----------
-    log_group_prefix
-        Log groups whose names begin so may be encrypted with the logs key.
+    log_groups
+        Patterns of the names of the log groups that may be encrypted with the logs key.
     trail_name
         The CloudTrail trail that may write with the logs key.
     removal_policy
@@ -34,7 +36,7 @@ class EncryptionKeys(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        log_group_prefix: str,
+        log_groups: Sequence[str],
         trail_name: str,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -44,7 +46,7 @@ class EncryptionKeys(Construct):
         self.secrets = self._key("Secrets", "secrets")
         self.logs = self._key("Logs", "logs and the trail")
         self.messages = self._key("Messages", "alerts")
-        self._allow_log_groups(log_group_prefix)
+        self._allow_log_groups(log_groups)
         self._allow_trail(trail_name)
         self._allow_alert_publishers()
 
@@ -59,14 +61,17 @@ class EncryptionKeys(Construct):
             removal_policy=self._removal_policy,
         )
 
-    def _allow_log_groups(self, prefix: str) -> None:
+    def _allow_log_groups(self, patterns: Sequence[str]) -> None:
         stack = Stack.of(self)
-        groups = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{prefix}*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
+        groups = [
+            stack.format_arn(
+                service="logs",
+                resource="log-group",
+                resource_name=pattern,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for pattern in patterns
+        ]
         self.logs.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="EncryptLogGroups",

@@ -1,18 +1,13 @@
-"""The platform's door: load balancer, listeners and WAF."""
+"""The public load balancer."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-_MANAGED_RULES = (
-    "AWSManagedRulesCommonRuleSet",
-    "AWSManagedRulesKnownBadInputsRuleSet",
-    "AWSManagedRulesAmazonIpReputationList",
-)
+from gantry.log_buckets import ACCESS_LOG_PREFIX
 
 
 class PublicLoadBalancer(Construct):
@@ -29,7 +24,7 @@ class PublicLoadBalancer(Construct):
     certificate_arn
         Turns HTTPS on.
     access_logs
-        Bucket for the request log, delivered with SSE-S3.
+        Bucket for the request log, under the prefix that its policy allows.
     deregistration_delay
         How long a leaving target may finish what it began.
     deletion_protection
@@ -71,7 +66,7 @@ class PublicLoadBalancer(Construct):
         )
         self.load_balancer.set_attribute("access_logs.s3.enabled", "true")
         self.load_balancer.set_attribute("access_logs.s3.bucket", access_logs.bucket_name)
-        self.load_balancer.set_attribute("access_logs.s3.prefix", "alb")
+        self.load_balancer.set_attribute("access_logs.s3.prefix", ACCESS_LOG_PREFIX)
         self.target_group = elbv2.ApplicationTargetGroup(
             self,
             "Targets",
@@ -107,75 +102,3 @@ class PublicLoadBalancer(Construct):
             )
         scheme = "http" if certificate_arn is None else "https"
         self.url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"
-
-
-class WebFirewall(Construct):
-    """AWS's managed rules and a rate limit for each address, in front of a load balancer.
-
-    Parameters
-    ----------
-    name
-        Name of the web ACL and prefix of its metrics.
-    load_balancer
-        What it protects.
-    requests_per_five_minutes
-        More from one address are refused with 403.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        requests_per_five_minutes: int,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        rate_limit = wafv2.CfnWebACL.RuleProperty(
-            name="rate-limit",
-            priority=0,
-            action=wafv2.CfnWebACL.RuleActionProperty(block={}),
-            statement=wafv2.CfnWebACL.StatementProperty(
-                rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
-                    aggregate_key_type="IP", limit=requests_per_five_minutes
-                )
-            ),
-            visibility_config=_visibility(f"{name}-rate-limit"),
-        )
-        managed = [_managed_rule(rules, priority) for priority, rules in enumerate(_MANAGED_RULES, start=1)]
-        self.web_acl = wafv2.CfnWebACL(
-            self,
-            "WebAcl",
-            name=name,
-            scope="REGIONAL",
-            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
-            visibility_config=_visibility(name),
-            rules=[rate_limit, *managed],
-        )
-        wafv2.CfnWebACLAssociation(
-            self,
-            "Association",
-            resource_arn=load_balancer.load_balancer_arn,
-            web_acl_arn=self.web_acl.attr_arn,
-        )
-
-
-def _managed_rule(name: str, priority: int) -> wafv2.CfnWebACL.RuleProperty:
-    return wafv2.CfnWebACL.RuleProperty(
-        name=name,
-        priority=priority,
-        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-        statement=wafv2.CfnWebACL.StatementProperty(
-            managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-                vendor_name="AWS", name=name
-            )
-        ),
-        visibility_config=_visibility(name),
-    )
-
-
-def _visibility(metric: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
-    return wafv2.CfnWebACL.VisibilityConfigProperty(
-        cloud_watch_metrics_enabled=True, metric_name=metric, sampled_requests_enabled=True
-    )

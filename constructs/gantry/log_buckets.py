@@ -1,12 +1,14 @@
 """Buckets that AWS services deliver logs to."""
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.nag import acknowledge
+
+ACCESS_LOG_PREFIX = "alb"
 
 
 class DeliveryBucket(s3.Bucket):
@@ -48,6 +50,22 @@ class DeliveryBucket(s3.Bucket):
             self,
             "It receives the access logs of the others; its own, logged into itself, would never end.",
             "AwsSolutions-S1",
+        )
+        self._allow_load_balancers()
+
+    def _allow_load_balancers(self) -> None:
+        stack = Stack.of(self)
+        balancers = stack.format_arn(
+            service="elasticloadbalancing", resource="loadbalancer", resource_name="*"
+        )
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LoadBalancersWrite",
+                principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[self.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{stack.account}/*")],
+                conditions={"ArnLike": {"aws:SourceArn": balancers}},
+            )
         )
 
 
@@ -103,12 +121,7 @@ class TrailBucket(s3.Bucket):
 
     def _allow_trail(self, name: str) -> None:
         stack = Stack.of(self)
-        trail = stack.format_arn(
-            service="cloudtrail",
-            resource="trail",
-            resource_name=name,
-            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
-        )
+        trail = stack.format_arn(service="cloudtrail", resource="trail", resource_name=name)
         principal = iam.ServicePrincipal("cloudtrail.amazonaws.com")
         source = {"aws:SourceArn": trail}
         self.add_to_resource_policy(

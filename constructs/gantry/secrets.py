@@ -89,7 +89,7 @@ def read_statements(
         Whether new versions may be put, too.
     """
     arns = [secret.secret_full_arn or secret.secret_arn for secret in secrets]
-    actions = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    actions = ["secretsmanager:GetSecretValue"]
     key_actions = ["kms:Decrypt"]
     if write:
         actions.append("secretsmanager:PutSecretValue")

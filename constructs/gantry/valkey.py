@@ -1,41 +1,30 @@
-"""The serverless cache and its user."""
+"""The serverless cache."""
 
 from collections.abc import Sequence
 
-from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-PORT = 6379
 _ENGINE = "valkey"
-# Everything that an application needs, on all keys; nothing that administers the server.
-ACCESS_STRING = "on ~* &* +@all -@admin -@dangerous +info"
+# All keys and channels, and every command but those that administer the server or block it for others.
+APPLICATION_ACCESS = "on ~* &* +@all -@admin -@dangerous +info"
 
 
 class ValkeyCache(Construct):
-    """A serverless Valkey cache that one user with a password may enter, over TLS.
-
-    The user is a custom resource because CloudFormation's own resends the password list on every update of
-    any property, which would undo rotations; the function of this one sets a password only when it makes it.
+    """A serverless Valkey cache that its users enter with a password, over TLS.
 
     Parameters
     ----------
     name
-        Name of the cache and its group, and the id of its user; unique in account and region.
-    user_name
-        Name with which the application logs in.
-    user_secret
-        Holds the user's first password.
-    user_function
-        Makes, changes and deletes the user.
+        Name of the cache and of its user group; unique in account and region.
+    user_ids
+        Who may enter.
     vpc, security_group
         Where it lives: in isolated subnets, behind this group alone.
     key
-        Encrypts it at rest; imported by ARN.
+        Encrypts it at rest; imported by ARN when it belongs to another stack.
     max_data_gb, max_ecpu_per_second
         Limits of what it may hold and do, and so of what it may cost.
     snapshot_retention_days
@@ -45,10 +34,6 @@ class ValkeyCache(Construct):
     ----------
     cache
         The cache.
-    host, port
-        Its endpoint.
-    user_id
-        Id of the user.
     """
 
     def __init__(
@@ -57,9 +42,7 @@ class ValkeyCache(Construct):
         construct_id: str,
         *,
         name: str,
-        user_name: str,
-        user_secret: secretsmanager.ISecret,
-        user_function: lambda_.IFunction,
+        user_ids: Sequence[str],
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         key: kms.IKey,
@@ -68,22 +51,8 @@ class ValkeyCache(Construct):
         snapshot_retention_days: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        user = CustomResource(
-            self,
-            "User",
-            resource_type="Custom::CacheUser",
-            service_token=user_function.function_arn,
-            service_timeout=Duration.minutes(15),
-            properties={
-                "UserId": name,
-                "UserName": user_name,
-                "AccessString": ACCESS_STRING,
-                "SecretArn": user_secret.secret_arn,
-            },
-        )
-        self.user_id: str = user.ref
         group = elasticache.CfnUserGroup(
-            self, "UserGroup", engine=_ENGINE, user_group_id=name, user_ids=[self.user_id]
+            self, "UserGroup", engine=_ENGINE, user_group_id=name, user_ids=list(user_ids)
         )
         limits = elasticache.CfnServerlessCache.CacheUsageLimitsProperty(
             data_storage=elasticache.CfnServerlessCache.DataStorageProperty(unit="GB", maximum=max_data_gb),
@@ -96,16 +65,10 @@ class ValkeyCache(Construct):
             major_engine_version="8",
             serverless_cache_name=name,
             user_group_id=group.ref,
-            subnet_ids=_subnets(vpc),
+            subnet_ids=vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
             security_group_ids=[security_group.security_group_id],
             kms_key_id=key.key_arn,
             cache_usage_limits=limits,
+            daily_snapshot_time="04:00" if snapshot_retention_days else None,
             snapshot_retention_limit=snapshot_retention_days,
         )
-        self.host = self.cache.attr_endpoint_address
-        self.port = self.cache.attr_endpoint_port
-
-
-def _subnets(vpc: ec2.IVpc) -> Sequence[str]:
-    # ElastiCache Serverless takes two or three subnets in different zones.
-    return vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids

@@ -1,0 +1,98 @@
+"""A user of an ElastiCache cache whose passwords CloudFormation leaves alone."""
+
+from aws_cdk import ArnFormat, CustomResource, Duration, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from gantry.python_function import FunctionDefaults, PythonFunction
+from gantry.secrets import read_statements
+
+
+class CacheUser(Construct):
+    """A user with a password, made, changed and deleted by a function.
+
+    CloudFormation's own resource resends the password list on every update of any property, which would undo
+    rotations; the function sets a password only when it makes the user.
+
+    Parameters
+    ----------
+    functions
+        What the function has in common with others.
+    security_group
+        Lets the function reach AWS's API.
+    user_id
+        Unique in account and region.
+    user_name
+        Name with which the application logs in.
+    access_string
+        What the user may do, as Valkey's ACL writes it.
+    secret
+        Holds the user's first password.
+    secrets_key
+        Encrypts the secret.
+
+    Attributes
+    ----------
+    user_id
+        Id of the user, known once it is made.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: FunctionDefaults,
+        security_group: ec2.ISecurityGroup,
+        user_id: str,
+        user_name: str,
+        access_string: str,
+        secret: secretsmanager.ISecret,
+        secrets_key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        timeout = Duration.minutes(10)
+        function = PythonFunction(
+            self,
+            "Function",
+            defaults=functions,
+            asset="cache_user",
+            description="Makes the application's user of the cache",
+            security_group=security_group,
+            statements=[*read_statements(self, secrets_key, secret), self._administration(user_id)],
+            timeout=timeout,
+        )
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::CacheUser",
+            service_token=function.function.function_arn,
+            service_timeout=timeout.plus(Duration.minutes(1)),
+            properties={
+                "UserId": user_id,
+                "UserName": user_name,
+                "AccessString": access_string,
+                "SecretArn": secret.secret_arn,
+            },
+        )
+        self.user_id: str = resource.ref
+
+    def _administration(self, user_id: str) -> iam.PolicyStatement:
+        user = Stack.of(self).format_arn(
+            service="elasticache",
+            resource="user",
+            resource_name=user_id,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return iam.PolicyStatement(
+            actions=[
+                "elasticache:CreateUser",
+                "elasticache:DeleteUser",
+                "elasticache:DescribeUsers",
+                "elasticache:ModifyUser",
+            ],
+            resources=[user],
+        )

@@ -1,0 +1,85 @@
+"""The application's roles in a database cluster."""
+
+from aws_cdk import CustomResource, Duration
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from gantry.python_function import FunctionDefaults, PythonFunction
+from gantry.secrets import read_statements
+
+_ASSET = "database_roles"
+
+
+class DatabaseRoles(Construct):
+    """The application's roles, made by a function when the cluster is first deployed.
+
+    Afterwards the function only adds what is missing; passwords are the rotation's.
+
+    Parameters
+    ----------
+    functions
+        What the function has in common with others.
+    security_group
+        Lets the function reach the cluster.
+    cluster, database
+        Where the roles are made.
+    master_secret
+        Log-in of the master user.
+    rotator_secret, application_secret
+        Log-ins of the role that rotates passwords and of the application; the function completes both with
+        the cluster's address.
+    secrets_key
+        Encrypts the three secrets.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: FunctionDefaults,
+        security_group: ec2.ISecurityGroup,
+        cluster: rds.IDatabaseCluster,
+        database: str,
+        master_secret: secretsmanager.ISecret,
+        rotator_secret: secretsmanager.ISecret,
+        application_secret: secretsmanager.ISecret,
+        secrets_key: kms.IKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        timeout = Duration.minutes(5)
+        function = PythonFunction(
+            self,
+            "Function",
+            defaults=functions,
+            asset=_ASSET,
+            description="Makes the application's roles in the database",
+            security_group=security_group,
+            statements=[
+                *read_statements(self, secrets_key, master_secret),
+                *read_statements(self, secrets_key, rotator_secret, application_secret, write=True),
+            ],
+            timeout=timeout,
+        )
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::DatabaseRoles",
+            service_token=function.function.function_arn,
+            service_timeout=timeout.plus(Duration.minutes(1)),
+            properties={
+                "ClusterEndpoint": cluster.cluster_endpoint.hostname,
+                "Port": cluster.cluster_endpoint.port,
+                "Database": database,
+                "MasterSecretArn": master_secret.secret_arn,
+                "RotatorSecretArn": rotator_secret.secret_arn,
+                "ApplicationSecretArn": application_secret.secret_arn,
+                # Makes CloudFormation call the function again when its code has learnt something.
+                "Revision": functions.source.digest(_ASSET),
+            },
+        )
+        # The writer must run before anyone can log in.
+        resource.node.add_dependency(cluster)
