@@ -18,8 +18,6 @@ _BACKLOG = 1024
 _TICK = 0.05
 # Seconds that are left of the stop timeout for closing the pools and leaving.
 _MARGIN = 1.0
-# How long a connection that was accepted last may take to send its request.
-_FIRST_REQUEST = 1.0
 
 
 class Server(uvicorn.Server):
@@ -27,7 +25,8 @@ class Server(uvicorn.Server):
 
     A load balancer goes on sending requests for a moment after the process was told to stop. So they are
     served, each with `Connection: close`, until none has come for a tenth of the stop timeout, or half of it
-    is over; only then is the port closed, and what is still being answered has the rest of the time.
+    is over; only then is the port closed. Connections that were made last have another tenth to send their
+    request, and what is being answered has the rest of the time.
     """
 
     def __init__(
@@ -36,6 +35,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._stop = stop
         self._stop_timeout = stop_timeout
+        self._quiet = stop_timeout / 10
         self._activity = activity
 
     @contextmanager
@@ -64,8 +64,7 @@ class Server(uvicorn.Server):
                 cycle.keep_alive = False
         began = time.monotonic()
         end = began + self._stop_timeout / 2
-        quiet = self._stop_timeout / 10
-        while time.monotonic() < min(end, max(began, self._activity.last_request) + quiet):
+        while time.monotonic() < min(end, max(began, self._activity.last_request) + self._quiet):
             await super().on_tick(0)  # which puts the headers in force, and the time of day with them
             await asyncio.sleep(_TICK)
 
@@ -91,7 +90,7 @@ class Server(uvicorn.Server):
         )
 
     async def _await_first_requests(self) -> None:
-        end = time.monotonic() + _FIRST_REQUEST
+        end = time.monotonic() + self._quiet
         await asyncio.sleep(_TICK)
         while time.monotonic() < end and any(
             getattr(connection, "cycle", None) is None for connection in self.server_state.connections
