@@ -2,10 +2,17 @@
 
 import asyncio
 import dataclasses
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from sandbox.edge.config import Target, TargetState
-from sandbox.edge.control import EdgeControl
+from sandbox.edge.control import EdgeControl, EdgeError
 
+_logger = logging.getLogger(__name__)
+
+_Parameters = ParamSpec("_Parameters")
+_ResultT = TypeVar("_ResultT")
 _POLL_INTERVAL = 0.05  # seconds, only while a target drains
 
 
@@ -38,7 +45,7 @@ class Registration:
         await self.set_state(TargetState.DRAINING)
         deadline = asyncio.get_running_loop().time() + self._delay
         while asyncio.get_running_loop().time() < deadline:
-            if not await asyncio.to_thread(self._edge.in_flight, self._target.address):
+            if not await _tell(self._edge.in_flight, self._target.address):
                 return
             await asyncio.sleep(_POLL_INTERVAL)
 
@@ -46,10 +53,24 @@ class Registration:
         """Deregister the target."""
         async with self._order:
             self._target = dataclasses.replace(self._target, state=TargetState.DRAINING)
-            await asyncio.to_thread(self._edge.remove_target, self._group, self._target.address)
+            await _tell(self._edge.remove_target, self._group, self._target.address)
 
     async def _set_state(self, state: TargetState) -> None:
         async with self._order:
             if self._target.state is not TargetState.DRAINING:
                 self._target = dataclasses.replace(self._target, state=state)
-                await asyncio.to_thread(self._edge.put_target, self._group, self._target)
+                await _tell(self._edge.put_target, self._group, self._target)
+
+
+async def _tell(
+    function: Callable[_Parameters, _ResultT], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+) -> _ResultT | None:
+    """Call a function of the edge's control off the event loop.
+
+    An edge that hangs has the change in its file, and obeys when it is started again; tasks go on meanwhile.
+    """
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except EdgeError:
+        _logger.exception("the edge was not told about a target")
+        return None

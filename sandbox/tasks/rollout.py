@@ -1,5 +1,6 @@
 """The deployments of a service: which one is rolled out, when it is done, and when it has failed."""
 
+import collections
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from sandbox.tasks.model import ServiceSpec, TaskDefinition
 from sandbox.tasks.service_log import ServiceLog
 
 _logger = logging.getLogger(__name__)
+
+_PAST = 20  # deployments, for those who still wait for their outcome
 
 
 class Rollout:
@@ -44,6 +47,7 @@ class Rollout:
         self._put_event = put_event
         self.deployments: list[Deployment] = []
         self._last_completed: Deployment | None = None
+        self._past: collections.deque[Deployment] = collections.deque(maxlen=_PAST)
         if document is None:
             self.deploy(spec.task_definition)
             return
@@ -61,6 +65,11 @@ class Rollout:
         """Whether the primary deployment may start tasks, which a failed one may not."""
         return self.primary.rollout_state is not RolloutState.FAILED
 
+    def find(self, deployment_id: str) -> Deployment | None:
+        """Return a deployment by its id, also one that is over, unless it is too long ago."""
+        known = (*self.deployments, *self._past)
+        return next((each for each in known if each.id == deployment_id), None)
+
     def deploy(self, definition: TaskDefinition) -> Deployment:
         """Begin a new deployment."""
         deployment = Deployment(task_definition=definition)
@@ -73,6 +82,7 @@ class Rollout:
         primary.enter(RolloutState.COMPLETED, f"ECS deployment {primary.id} completed.")
         for other in self.deployments[1:]:
             other.status = DeploymentStatus.INACTIVE
+        self._past.extend(self.deployments[1:])
         self.deployments = [primary]
         self._last_completed = primary
         self._log.add(f"(deployment {primary.id}) deployment completed.")

@@ -130,16 +130,12 @@ class Service:
             The deployment, COMPLETED or FAILED; None when another one took its place, or the service is
             being deleted.
         """
-        wanted = deployment_id or self._rollout.primary.id
-        while True:
-            found = next((each for each in self._rollout.deployments if each.id == wanted), None)
-            if found is None or self.is_ending:
-                return None
-            if not found.in_progress:
-                return self._describe_deployment(found)
-            if found is not self._rollout.primary:
-                return None
+        deployment = self._rollout.find(deployment_id or self._rollout.primary.id)
+        while deployment is self._rollout.primary and deployment.in_progress and not self.is_ending:
             await self._settled.wait()
+        if deployment is None or deployment.in_progress:
+            return None
+        return self._describe_deployment(deployment)
 
     def describe(self) -> dict[str, Any]:
         """Return what ECS's description of the service says about its deployments and tasks."""

@@ -117,10 +117,13 @@ class Task:
             await self._supervise(process)
             await asyncio.wait({log}, timeout=_LOG_TIMEOUT)
         finally:
+            # Whatever went wrong, no process is left and nobody waits for this task for ever.
+            self.kill()
             if self.record.port is not None:
                 self._host.ports.give_back(self.record.port)
-        self.record.stopped_at = now()
-        self._enter(Status.STOPPED)
+            self._will_stop("internal error of the sandbox", StopCode.FAILED_TO_START)
+            self.record.stopped_at = now()
+            self._enter(Status.STOPPED)
 
     async def _start(self) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
         record, host = self.record, self._host

@@ -67,7 +67,7 @@ def test_a_task_that_ignores_sigterm_is_killed_after_its_stop_timeout(bench: Ben
 
 def test_a_request_in_flight_ends_before_its_task_does(bench: Bench) -> None:
     bench.deploy(spec(1, desired=1))
-    with bench.load("GET", "/slow?s=1", clients=2) as load:
+    with bench.load("GET", "/slow?s=0.5", clients=4) as load:
         bench.deploy(spec(2, desired=1))
     assert load.failures == []
     assert load.versions == {"1", "2"}
@@ -84,6 +84,19 @@ def test_a_task_whose_secret_is_missing_fails_to_start_and_says_so(bench: Bench)
         "ResourceInitializationError: unable to retrieve secret arn:missing"
     )
     assert "startedAt" not in task
+
+
+def test_an_update_whose_tasks_cannot_even_start_fails_and_is_rolled_back(bench: Bench) -> None:
+    first = bench.deploy(spec(1))
+    assert first is not None
+    failed = bench.deploy(spec(2, secrets={"DATABASE_SECRET": "arn:missing"}))
+    assert failed is not None
+    assert failed["rolloutState"] == "FAILED"
+    # Also for those who ask late.
+    assert bench.scheduler.wait_for_deployment(SERVICE, failed["id"], timeout=5) == failed
+    restored = bench.scheduler.wait_for_deployment(SERVICE, timeout=5)
+    assert restored is not None
+    assert (restored["id"], restored["rolloutState"]) == (first["id"], "COMPLETED")
 
 
 def test_a_task_of_a_service_that_a_user_stops_is_replaced(bench: Bench) -> None:
