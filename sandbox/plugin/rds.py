@@ -172,14 +172,14 @@ def _serve_cluster_actions(databases: Databases) -> None:
         original(cluster, new_pass)
         databases.set_master_password(cluster, new_pass)
 
-    @wrap(rds, "_stop_db_cluster")
+    @wrap(rds._ACTION_MAP, "StopDBCluster")
     def stop_cluster(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
         if response[0] < 400:
             databases.stop(rds._resolve_cluster_in_request_region(rds._p(p, "DBClusterIdentifier")))
         return response
 
-    @wrap(rds, "_start_db_cluster")
+    @wrap(rds._ACTION_MAP, "StartDBCluster")
     def start_cluster(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
         if response[0] < 400:

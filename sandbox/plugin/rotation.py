@@ -54,7 +54,8 @@ class Rotations:
 
     def __init__(self, keeper: StateKeeper) -> None:
         self._keeper = keeper
-        self._running: set[str] = set()
+        # By secret, the rotations that run, and whether each shall be attempted again if it fails.
+        self._running: dict[str, bool] = {}
         self._lock = threading.Lock()
 
     def rotate(self, data: dict[str, Any]) -> Response:
@@ -114,25 +115,23 @@ class Rotations:
     def _start(self, secret: Secret, token: str) -> None:
         with self._lock:
             if secret["ARN"] in self._running:
+                self._running[secret["ARN"]] = True
                 return
-            self._running.add(secret["ARN"])
+            self._running[secret["ARN"]] = False
         spawn_background(self._run, secret, token, thread_name=f"rotation-{secret['Name']}")
 
     def _run(self, secret: Secret, token: str) -> None:
-        try:
-            for step in _STEPS:
-                _invoke(secret, token, step)
-            if version_with(secret, CURRENT) != token:
-                raise RotationError("finishSecret did not move AWSCURRENT to the new version")  # noqa: TRY301
-            secret["LastRotatedDate"] = time.time()
-            _logger.info("Rotation of %s to %s succeeded", secret["Name"], token)
-        except RotationError as error:
-            _logger.warning("Rotation of %s to %s failed: %s", secret["Name"], token, error)
-        finally:
-            secret["NextRotationDate"] = _next_rotation(secret)
+        done = False
+        while not done:
+            succeeded = _attempt(secret, token)
             with self._lock:
-                self._running.discard(secret["ARN"])
-            self._keeper.changed("secretsmanager")
+                done = succeeded or not self._running[secret["ARN"]]
+                if done:
+                    del self._running[secret["ARN"]]
+                else:
+                    self._running[secret["ARN"]] = False
+        secret["NextRotationDate"] = _next_rotation(secret)
+        self._keeper.changed("secretsmanager")
 
     def _start_test(self, secret: Secret) -> None:
         # "Secrets Manager tests the rotation configuration by running the testSecret step [...]. The test
@@ -215,6 +214,21 @@ def _register_schedule(rotations: Rotations) -> None:
 
     register(resource_type, create=create, update=update, delete=delete, replaces=("SecretId",))
     run_off_the_event_loop(resource_type)
+
+
+def _attempt(secret: Secret, token: str) -> bool:
+    try:
+        for step in _STEPS:
+            _invoke(secret, token, step)
+    except RotationError as error:
+        _logger.warning("Rotation of %s to %s failed: %s", secret["Name"], token, error)
+        return False
+    if version_with(secret, CURRENT) != token:
+        _logger.warning("Rotation of %s to %s did not move AWSCURRENT", secret["Name"], token)
+        return False
+    secret["LastRotatedDate"] = time.time()
+    _logger.info("Rotation of %s to %s succeeded", secret["Name"], token)
+    return True
 
 
 def _invoke(secret: Secret, token: str, step: str) -> None:

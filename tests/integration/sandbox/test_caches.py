@@ -1,0 +1,121 @@
+"""ElastiCache of the sandbox: a real Valkey whose users are ElastiCache's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import valkey
+
+from tests.integration.sandbox.emulator import Emulator, template, wait_until
+
+FIRST, SECOND, THIRD = ("first-password-of-16", "second-password-of-16", "third-password-of-16")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A deployed cache and its user."""
+
+    emulator: Emulator
+    address: str
+    port: int
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401 - boto3 makes the clients' classes
+        return self.emulator.client("elasticache")
+
+    def logs_in(self, password: str) -> bool:
+        connection = valkey.Valkey(
+            host=self.address, port=self.port, username="app", password=password, ssl=True,
+            ssl_ca_certs=str(self.emulator.state_dir / "tls" / "ca.pem"),
+        )  # fmt: skip
+        try:
+            with connection:
+                return bool(connection.ping())
+        except valkey.AuthenticationError:
+            return False
+
+    def modify(self, **changes: object) -> None:
+        """Change the user, and wait until that has taken effect."""
+        assert self.client.modify_user(UserId="app-user", **changes)["Status"] == "modifying"
+        wait_until(lambda: self.status() == "active")
+
+    def status(self) -> str:
+        return str(self.client.describe_users(UserId="app-user")["Users"][0]["Status"])
+
+
+@pytest.fixture(scope="module")
+def cache(emulator: Emulator) -> Iterator[Cache]:
+    client = emulator.client("elasticache")
+    user = client.create_user(
+        UserId="app-user", UserName="app", Engine="valkey", AccessString="on ~* &* +@all", Passwords=[FIRST]
+    )
+    assert user["Status"] == "creating"
+    wait_until(lambda: client.describe_users(UserId="app-user")["Users"][0]["Status"] == "active")
+    resources = {
+        "Group": {
+            "Type": "AWS::ElastiCache::UserGroup",
+            "Properties": {"UserGroupId": "group", "Engine": "valkey", "UserIds": ["app-user"]},
+        },
+        "Cache": {
+            "Type": "AWS::ElastiCache::ServerlessCache",
+            "Properties": {
+                "ServerlessCacheName": "cache", "Engine": "valkey", "UserGroupId": {"Ref": "Group"},
+            },
+        },
+    }  # fmt: skip
+    outputs = {
+        "Address": {"Fn::GetAtt": ["Cache", "Endpoint.Address"]},
+        "Port": {"Fn::GetAtt": ["Cache", "Endpoint.Port"]},
+    }
+    with emulator.deployed("cache", template(resources, **outputs)) as values:
+        yield Cache(emulator, values["Address"], int(values["Port"]))
+    client.delete_user(UserId="app-user")
+
+
+def test_the_endpoint_is_a_server_with_verified_tls_and_the_groups_users(cache: Cache) -> None:
+    assert cache.logs_in(FIRST)
+    assert not cache.logs_in("another-password-of-16")
+    described = cache.client.describe_serverless_caches(ServerlessCacheName="cache")["ServerlessCaches"][0]
+    assert described["Status"] == "available"
+    assert described["Endpoint"] == {"Address": cache.address, "Port": cache.port}
+
+
+def test_a_user_has_the_passwords_that_were_given_last(cache: Cache) -> None:
+    cache.modify(Passwords=[SECOND, FIRST])
+    assert cache.logs_in(FIRST)
+    assert cache.logs_in(SECOND)
+    assert cache.client.describe_users(UserId="app-user")["Users"][0]["Authentication"]["PasswordCount"] == 2
+    cache.modify(Passwords=[SECOND])
+    assert not cache.logs_in(FIRST)
+    cache.modify(AccessString="on ~* &* +@all -@dangerous")
+    assert cache.logs_in(SECOND)
+    cache.modify(Passwords=[FIRST])
+
+
+def test_a_third_password_and_a_short_one_are_refused(cache: Cache) -> None:
+    for passwords in ([FIRST, SECOND, THIRD], ["short"]):
+        with pytest.raises(cache.client.exceptions.InvalidParameterValueException):
+            cache.client.modify_user(UserId="app-user", Passwords=passwords)
+    assert cache.logs_in(FIRST)
+
+
+def test_a_change_while_another_takes_effect_is_refused(cache: Cache) -> None:
+    cache.client.modify_user(UserId="app-user", Passwords=[FIRST])
+    with pytest.raises(cache.client.exceptions.InvalidUserStateFault):
+        cache.client.modify_user(UserId="app-user", Passwords=[SECOND])
+    wait_until(lambda: cache.status() == "active")
+    assert cache.logs_in(FIRST)
+
+
+def test_the_server_is_gone_with_the_cache(emulator: Emulator) -> None:
+    resource = {
+        "Type": "AWS::ElastiCache::ServerlessCache",
+        "Properties": {"ServerlessCacheName": "short-lived", "Engine": "valkey"},
+    }
+    with emulator.deployed("short-lived", template({"Cache": resource})):
+        ports = emulator.sandbox.status().ports
+        assert any("short-lived" in name for name in ports)
+        assert list((emulator.state_dir / "valkey").glob("*short-lived"))
+    assert not any("short-lived" in name for name in emulator.sandbox.status().ports)
+    assert not list((emulator.state_dir / "valkey").glob("*short-lived"))
