@@ -255,7 +255,10 @@ def _actions(services: Services) -> dict[str, Callable[[Action, dict[str, Any]],
         return response
 
     def run_task(original: Action, data: dict[str, Any]) -> Response:
-        del original
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        definition = ecs._resolve_td_key(data.get("taskDefinition", ""))
+        if cluster not in ecs._clusters or definition not in ecs._task_defs:
+            return original(data)
         return json_response({"tasks": services.run_task(data), "failures": []})  # type: ignore[no-any-return]
 
     def stop_task(original: Action, data: dict[str, Any]) -> Response:
@@ -298,6 +301,11 @@ def _provision_services(services: Services) -> None:
     ):
         wrap(ecs, function)(actions[name])
 
+    def delete_service(service: Record) -> None:
+        cluster = _key(service).partition("/")[0]
+        ecs._delete_service({"cluster": cluster, "service": service["serviceArn"], "force": True})
+        services.delete(service, wait=True)
+
     # ministack's handler leaves out some properties, such as the grace period.
     @wrap(entry, "create")
     def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
@@ -308,7 +316,11 @@ def _provision_services(services: Services) -> None:
         if status >= 400:
             raise ValueError(f"{resource_type}: {json.loads(body)['message']}")
         service = json.loads(body)["service"]
-        services.wait_until_stable(service["serviceArn"])
+        try:
+            services.wait_until_stable(service["serviceArn"])
+        except ValueError:
+            delete_service(service)
+            raise
         return service["serviceArn"], {"ServiceArn": service["serviceArn"], "Name": service["serviceName"]}
 
     @wrap(entry, "update")
@@ -328,9 +340,7 @@ def _provision_services(services: Services) -> None:
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
-        record = ecs._services.get(physical_id.partition(":service/")[2])
-        original(physical_id, props)
-        if record is not None:
-            services.delete(record, wait=True)
+        del original, props
+        delete_service({"serviceArn": physical_id})
 
     run_off_the_event_loop(resource_type)

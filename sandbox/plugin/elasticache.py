@@ -328,6 +328,7 @@ def _register_serverless_cache() -> None:
         cache = elasticache._serverless_caches[name]
         _wait_until(lambda: cache["Status"] != "creating", name)
         if cache["Status"] != "available":
+            delete(name, properties)
             raise ValueError(f"{_CACHE_TYPE} {name}: {cache['_reason']}")
         return name, attributes(name)
 

@@ -115,7 +115,12 @@ def _provision_clusters(databases: Databases) -> None:
         cluster = rds._clusters[cluster_id]
         if props.get("ManageMasterUserPassword"):
             _manage_master_password(cluster, props.get("MasterUserSecret", {}).get("KmsKeyId"))
-        databases.create(cluster)
+        try:
+            databases.create(cluster)
+        except Exception:
+            _forget(databases, cluster)
+            del rds._clusters[cluster_id]
+            raise
         return cluster_id, provisioners._rds_db_cluster_attrs(cluster)
 
     @wrap(entry, "update")

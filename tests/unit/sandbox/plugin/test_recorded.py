@@ -1,0 +1,26 @@
+"""The types that are recorded only are like AWS's, whose schemas cfn-lint brings along."""
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it ships no types
+
+from sandbox.plugin.recorded import RECORDED
+
+AWS_TYPES = [name for name in RECORDED if name.startswith("AWS::")]
+
+
+def top_level(pointers: list[str]) -> set[str]:
+    return {pointer.split("/")[2] for pointer in pointers}
+
+
+@pytest.mark.parametrize("resource_type", AWS_TYPES)
+def test_the_properties_that_replace_are_those_of_the_schema(resource_type: str) -> None:
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource_type).schema
+    writable = set(schema["properties"]) - top_level(schema.get("readOnlyProperties") or [])
+    ours = {name for name in writable if name in RECORDED[resource_type].replaces}
+    assert ours == top_level(schema.get("createOnlyProperties") or [])
+
+
+@pytest.mark.parametrize("resource_type", AWS_TYPES)
+def test_the_attributes_are_those_of_the_schema(resource_type: str) -> None:
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource_type)
+    assert set(RECORDED[resource_type].attributes) <= set(schema.get_atts)
