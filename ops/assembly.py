@@ -123,6 +123,18 @@ class Assembly:
             if name in self._exports:
                 yield self._exports[name]
 
+    @cached_property
+    def _referrers(self) -> dict[tuple[str, str], list[Resource]]:
+        found: dict[tuple[str, str], list[Resource]] = {}
+        for resource in self.resources:
+            for target in {(each.stack, each.logical_id): None for each in self.referents(resource)}:
+                found.setdefault(target, []).append(resource)
+        return found
+
+    def referrers(self, resource: Resource) -> list[Resource]:
+        """Return the resources that refer to one, in whatever stack they stand."""
+        return self._referrers.get((resource.stack, resource.logical_id), [])
+
     def cross_stack_references(self) -> Iterator[Reference]:
         """Yield each use of another stack's resource once."""
         seen: set[tuple[str, str, str, str]] = set()

@@ -129,6 +129,30 @@ def architecture_map(
 
 
 @app.command()
+def cost(
+    *,
+    environment: Design = "prod",
+    compare: Annotated[
+        str | None, typer.Option("--compare", help="An environment to compare with, itself too.")
+    ] = None,
+    requests_per_second: Annotated[
+        list[float] | None,
+        typer.Option("--requests-per-second", "-r", min=0, help="A load; repeat for more."),
+    ] = None,
+    assume: Annotated[
+        list[str] | None, typer.Option("--assume", help="Replace an assumption: response_kb=25.")
+    ] = None,
+    context: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Estimate what an environment costs in a month, idle and under load."""
+    from ops import cost as costs
+
+    request = costs.Request(environment, compare, requests_per_second or (), context or (), assume or ())
+    costs.run(request, as_json=json)
+
+
+@app.command()
 def lock(
     *, upgrade: Annotated[bool, typer.Option(help="Move every pin to its newest version.")] = False
 ) -> None:

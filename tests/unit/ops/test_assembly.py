@@ -80,6 +80,21 @@ def test_use_inside_a_stack_is_no_reference_between_layers(tmp_path: Path) -> No
     assert [each.name for each in read.referents(consumer)] == ["Vpc"]
 
 
+def test_referrers_are_found_in_other_stacks_too(tmp_path: Path) -> None:
+    use = {"Fn::ImportValue": "state:key"}
+    read = assembly(
+        tmp_path,
+        State=stack(
+            KEY,
+            resource("AWS::KMS::Alias", "State/Alias", TargetKeyId={"Ref": "StateKeysDataResource"}),
+            exports={"state:key": {"Ref": "StateKeysDataResource"}},
+        ),
+        Data=stack(resource("AWS::S3::Bucket", "Data/Bucket", Key=use, KeyAgain=use)),
+    )
+    key = next(iter(read.resources))
+    assert [each.name for each in read.referrers(key)] == ["Alias", "Bucket"]
+
+
 def test_property_is_found_by_its_path(tmp_path: Path) -> None:
     body = resource("AWS::RDS::DBCluster", "Data/Cluster", Scaling={"MinCapacity": 0.5})
     (cluster,) = assembly(tmp_path, Data=stack(body)).resources
