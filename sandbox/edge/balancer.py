@@ -38,15 +38,15 @@ class Backend:
         self._suspended_until = asyncio.get_running_loop().time() + _SUSPENSION
         self.close_idle()
 
-    async def connection(self) -> Upstream:
-        """Return an idle connection, or else a new one.
+    async def connection(self, *, reuse: bool) -> Upstream:
+        """Return a connection: an idle one if that will do and there is one, else a new one.
 
         Raises
         ------
         UpstreamError
             When a new one cannot be made.
         """
-        while self._idle:
+        while reuse and self._idle:
             # The one used last is the least likely to have been closed for idleness meanwhile.
             upstream = self._idle.pop()
             if upstream.reusable:

@@ -91,8 +91,11 @@ class EdgeControl:
         return int(status["in_flight"].get(address, 0)) if status else 0
 
     def is_running(self) -> bool:
-        """Tell whether this sandbox's edge runs."""
-        return self._order("status") is not None
+        """Tell whether this sandbox's edge runs and takes orders."""
+        try:
+            return self._order("status") is not None
+        except EdgeError:
+            return False
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[EdgeConfig]:

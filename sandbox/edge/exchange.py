@@ -54,7 +54,7 @@ class Exchange:
         ClientGoneError
             When the client hangs up, or the response breaks off and the client's connection with it.
         """
-        upstream = await self._backend.connection()
+        upstream = await self._backend.connection(reuse=self._can_lose_its_connection())
         self.reused_connection = upstream.used
         try:
             await self._run(upstream)
@@ -71,6 +71,12 @@ class Exchange:
             return False
         unseen = error.unread and self._request_size <= _ATOMIC_REQUEST
         return unseen or self._request.method in _IDEMPOTENT
+
+    def _can_lose_its_connection(self) -> bool:
+        """Tell whether the request can be repeated if its connection is one that the target is closing."""
+        if self._body is None:
+            return False
+        return self._request.method in _IDEMPOTENT or len(self._body) < _ATOMIC_REQUEST
 
     async def _run(self, upstream: Upstream) -> None:
         head = upstream.http.send(self._upstream_request()) or b""

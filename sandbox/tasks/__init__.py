@@ -1,10 +1,10 @@
 """Runs services and tasks as ECS does, with processes in the place of containers."""
 
 from sandbox.tasks.errors import TaskError
-from sandbox.tasks.host import Aws
+from sandbox.tasks.host import Aws, kill_leftover_tasks
 from sandbox.tasks.logs import LogEvent
-from sandbox.tasks.model import ServiceSpec
 from sandbox.tasks.pace import Pace
-from sandbox.tasks.scheduler import TaskScheduler, kill_leftover_tasks
+from sandbox.tasks.scheduler import TaskScheduler
+from sandbox.tasks.specification import ServiceSpec
 
 __all__ = ["Aws", "LogEvent", "Pace", "ServiceSpec", "TaskError", "TaskScheduler", "kill_leftover_tasks"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from sandbox.tasks.clock import iso, now
-from sandbox.tasks.model import TaskDefinition
+from sandbox.tasks.definition import TaskDefinition
 
 
 class DeploymentStatus(enum.StrEnum):

@@ -6,8 +6,8 @@ import enum
 from collections.abc import AsyncIterator
 
 from sandbox.ports import HOST
-from sandbox.tasks.model import ServiceSpec
 from sandbox.tasks.pace import Pace
+from sandbox.tasks.specification import ServiceSpec
 
 _FAILURES = 3  # in a row, at least, before a task is unhealthy: a laptop is busy now and then
 

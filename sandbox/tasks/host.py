@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sandbox.edge.control import EdgeControl
 from sandbox.ports import is_free
+from sandbox.processes import ProcessIdentity
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import Event
 from sandbox.tasks.logs import LogEvent
@@ -104,3 +105,12 @@ async def resolve(secrets: Mapping[str, str], aws: Aws) -> dict[str, str]:
         except Exception as error:
             raise TaskError(f"unable to retrieve secret {source}: {error}") from error
     return values
+
+
+def kill_leftover_tasks(run_dir: Path) -> None:
+    """Kill the tasks of a scheduler that is gone, where its end did not end them."""
+    for file in run_dir.glob("*.json"):
+        identity = ProcessIdentity.load(file)
+        if identity is not None:
+            identity.kill_group()
+        file.unlink(missing_ok=True)

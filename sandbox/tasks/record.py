@@ -9,8 +9,8 @@ from typing import Any
 from sandbox.ports import HOST
 from sandbox.tasks.arn import ClusterArn
 from sandbox.tasks.clock import iso, now
+from sandbox.tasks.definition import ContainerDefinition, TaskDefinition
 from sandbox.tasks.health import Health
-from sandbox.tasks.model import ContainerDefinition, TaskDefinition
 
 
 class Status(enum.StrEnum):

@@ -5,10 +5,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sandbox.tasks.definition import TaskDefinition
 from sandbox.tasks.deployment import Deployment, DeploymentStatus, RolloutState
 from sandbox.tasks.events import Event, deployment_state_change
-from sandbox.tasks.model import ServiceSpec, TaskDefinition
 from sandbox.tasks.service_log import ServiceLog
+from sandbox.tasks.specification import ServiceSpec
 
 _logger = logging.getLogger(__name__)
 

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 from sandbox.edge.control import EdgeControl
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
-from sandbox.processes import ProcessIdentity
+from sandbox.tasks.definition import Document, TaskDefinition
 from sandbox.tasks.dispatch import Dispatcher
 from sandbox.tasks.errors import TaskError
-from sandbox.tasks.host import Aws, Host, PortPool
-from sandbox.tasks.model import Document, ServiceSpec, TaskDefinition
+from sandbox.tasks.host import Aws, Host, PortPool, kill_leftover_tasks
 from sandbox.tasks.pace import AS_FAST_AS_HONEST, Pace
 from sandbox.tasks.record import StopCode, TaskRecord
 from sandbox.tasks.service import Service
-from sandbox.tasks.task import Task
+from sandbox.tasks.specification import ServiceSpec
+from sandbox.tasks.task import Task, stop_all
+from sandbox.tasks.task_set import TaskSet
 
 _logger = logging.getLogger(__name__)
 
@@ -78,8 +79,7 @@ class TaskScheduler:
         self._services: dict[str, Service] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         # Tasks that belong to no service, or to none that is left.
-        self._single: dict[str, Task] = {}
-        self._lives: set[asyncio.Task[None]] = set()
+        self._single = TaskSet()
 
     def start(self) -> None:
         """End what a crash left behind, and run the remembered services."""
@@ -250,38 +250,28 @@ class TaskScheduler:
         except Exception:
             _logger.exception("the service %s is not looked after any more", service.spec.name)
             raise
-        self._single = {
-            key: task for key, task in self._single.items() if not task.is_history
-        } | service.tasks
+        self._single.forget_history()
+        for task in service.tasks:
+            self._single.add(task)
         self._services.pop(service.spec.arn, None)
         self._keepers.pop(service.spec.arn, None)
         self._save()
 
     def _run_single(self, record: TaskRecord) -> dict[str, Any]:
-        task = Task(record, self._host)
-        self._single[record.id] = task
-        life = self._loop.create_task(task.run())
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        self._single.add(Task(record, self._host))
         return record.describe()
 
     async def _shut_down(self) -> None:
-        reason, within = "the sandbox was stopped", self._host.pace.shutdown_timeout
-        services = [service.stop_tasks(reason, within=within) for service in self._services.values()]
-        for task in self._single.values():
-            task.stop(reason, StopCode.USER)
-        await asyncio.gather(*services)
-        for task in self._single.values():
-            task.kill()
-        if self._lives:
-            await asyncio.wait(self._lives)
+        for service in self._services.values():
+            service.pause()
+        await stop_all(self._tasks(), "the sandbox was stopped", within=self._host.pace.shutdown_timeout)
         for keeper in self._keepers.values():
             keeper.cancel()
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
 
     def _tasks(self) -> list[Task]:
-        of_services = [task for service in self._services.values() for task in service.tasks.values()]
-        return of_services + list(self._single.values())
+        of_services = [task for service in self._services.values() for task in service.tasks]
+        return of_services + list(self._single)
 
     def _service(self, service_arn: str) -> Service:
         service = self._services.get(service_arn)
@@ -308,15 +298,6 @@ class TaskScheduler:
         except TimeoutError:
             future.cancel()
             raise
-
-
-def kill_leftover_tasks(run_dir: Path) -> None:
-    """Kill the tasks of a scheduler that is gone, where its end did not end them."""
-    for file in run_dir.glob("*.json"):
-        identity = ProcessIdentity.load(file)
-        if identity is not None:
-            identity.kill_group()
-        file.unlink(missing_ok=True)
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

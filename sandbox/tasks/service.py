@@ -3,19 +3,20 @@
 import asyncio
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.tasks.backoff import Backoff
 from sandbox.tasks.deployment import Deployment
 from sandbox.tasks.health import HealthChecks
 from sandbox.tasks.host import Host
-from sandbox.tasks.model import ServiceSpec
 from sandbox.tasks.record import Status, StopCode, TaskRecord
 from sandbox.tasks.rolling import Bounds, Plan, plan
 from sandbox.tasks.rollout import Rollout
 from sandbox.tasks.service_log import ServiceLog
+from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task
+from sandbox.tasks.task_set import TaskSet
 
 _PENDING = frozenset({Status.PROVISIONING, Status.PENDING, Status.ACTIVATING})
 _FAILED_BY_ITSELF = frozenset({StopCode.FAILED_TO_START, StopCode.CONTAINER_EXITED})
@@ -57,15 +58,12 @@ class Service:
     ) -> None:
         self.spec = spec
         self.status = ServiceStatus.ACTIVE
-        self.tasks: dict[str, Task] = {}
+        self.tasks = TaskSet()
         self._log = ServiceLog(spec.name)
         self._rollout = Rollout(spec, self._log, host.aws.put_event, document)
         self._host = host
         self._changed = changed
         self._backoff = Backoff(host.pace)
-        self._judged: set[str] = set()
-        self._seen: dict[str, Status] = {}
-        self._lives: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._steady = False
@@ -99,17 +97,9 @@ class Service:
         self.spec = dataclasses.replace(self.spec, desired_count=0)
         self._has_changed()
 
-    async def stop_tasks(self, reason: str, *, within: float) -> None:
-        """Stop all tasks and start no others, without forgetting that there should be some."""
+    def pause(self) -> None:
+        """Start and stop no tasks any more, whatever happens to them."""
         self._paused = True
-        for task in self.tasks.values():
-            task.stop(reason, StopCode.USER)
-        if self._lives:
-            await asyncio.wait(self._lives, timeout=within)
-        for task in self.tasks.values():
-            task.kill()
-        if self._lives:
-            await asyncio.wait(self._lives)
 
     @property
     def primary(self) -> Deployment:
@@ -137,14 +127,25 @@ class Service:
             return None
         return self._describe_deployment(deployment)
 
+    def task_entered(self, task: Task) -> None:
+        """Take note that a task is in another state of its life."""
+        self._log.task_entered(task, self.spec)
+        self._wake.set()
+
+    def task_changed(self, task: Task) -> None:
+        """Take note that a task's health is another, or that it is to stop."""
+        if task.healthy:
+            self._rollout.task_is_healthy(task.record.started_by, self.spec)
+        self._wake.set()
+
     def describe(self) -> dict[str, Any]:
         """Return what ECS's description of the service says about its deployments and tasks."""
         return {
             "status": str(self.status),
             "taskDefinition": self._rollout.primary.task_definition.arn,
             "desiredCount": self.spec.desired_count,
-            "runningCount": self._count({Status.RUNNING}),
-            "pendingCount": self._count(_PENDING),
+            "runningCount": self.tasks.count({Status.RUNNING}),
+            "pendingCount": self.tasks.count(_PENDING),
             "deployments": [self._describe_deployment(each) for each in self._rollout.deployments],
             "events": self._log.describe(),
         }
@@ -172,26 +173,26 @@ class Service:
                 "configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
             )
         self._check_progress()
-        self._forget_stopped_tasks()
+        self.tasks.forget_history()
         return pause if pause > 0 else None
 
     def _plan(self, *, may_start: bool) -> Plan[Task]:
-        live = [task for task in self.tasks.values() if task.wanted]
+        primary = self._rollout.primary
         return plan(
             Bounds(
                 desired=self.spec.desired_count,
                 minimum_healthy=self.spec.minimum_healthy,
                 maximum_running=self.spec.maximum_running,
             ),
-            current=[task for task in live if self._is_current(task)],
-            older=[task for task in live if not self._is_current(task)],
+            current=self.tasks.wanted(primary),
+            older=self.tasks.wanted_by_others(primary),
             may_start=may_start,
         )
 
     def _judge_tasks(self) -> None:
         """Find the tasks that have failed since the last time."""
-        for task in list(self.tasks.values()):
-            if task.record.id in self._judged:
+        for task in self.tasks:
+            if task.judged:
                 continue
             if task.record.stop_code in _FAILED_BY_ITSELF:
                 self._has_failed(task)
@@ -199,8 +200,8 @@ class Service:
                 self._stop([task])
 
     def _has_failed(self, task: Task) -> None:
-        self._judged.add(task.record.id)
-        if not self._is_current(task):
+        task.judged = True
+        if task.record.started_by != self._rollout.primary.id:
             return
         self._backoff.failed(asyncio.get_running_loop().time(), healthy_since=task.healthy_since)
         if self._backoff.failures == _IMPAIRED_AFTER:
@@ -228,12 +229,7 @@ class Service:
         self._log.stopped(tasks)
 
     def _start(self, count: int) -> None:
-        tasks = [self._new_task() for _ in range(count)]
-        for task in tasks:
-            life = asyncio.create_task(task.run(), name=f"task {task.record.id}")
-            self._lives.add(life)
-            life.add_done_callback(self._lives.discard)
-        self._log.started(tasks)
+        self._log.started([self._new_task() for _ in range(count)])
 
     def _new_task(self) -> Task:
         deployment = self._rollout.primary
@@ -245,29 +241,19 @@ class Service:
             started_by=deployment.id,
         )
         checks = HealthChecks.of(self.spec, self._host.pace)
-        task = Task(
-            record, self._host, checks=checks, target_group=self.spec.target_group, changed=self._task_changed
-        )
-        self.tasks[record.id] = task
+        task = Task(record, self._host, checks=checks, target_group=self.spec.target_group, observer=self)
+        self.tasks.add(task)
         return task
-
-    def _task_changed(self, task: Task) -> None:
-        record = task.record
-        if self._seen.get(record.id) is not record.status:
-            self._seen[record.id] = record.status
-            self._log.task_entered(task, record.status, self.spec)
-        elif task.healthy:
-            self._rollout.task_is_healthy(record.started_by, self.spec)
-        self._wake.set()
 
     def _check_progress(self) -> None:
         if self.status is ServiceStatus.DRAINING:
-            if all(task.stopped for task in self.tasks.values()):
+            if all(task.stopped for task in self.tasks):
                 self.status = ServiceStatus.INACTIVE
                 self._wake.set()
             return
-        live = [task for task in self.tasks.values() if not task.stopped]
-        ready = all(task.healthy and self._is_current(task) for task in live)
+        live = [task for task in self.tasks if not task.stopped]
+        primary = self._rollout.primary.id
+        ready = all(task.healthy and task.record.started_by == primary for task in live)
         steady = ready and len(live) == self.spec.desired_count and self._rollout.may_start_tasks
         if steady and self._rollout.primary.in_progress:
             self._rollout.complete()
@@ -276,34 +262,16 @@ class Service:
             self._log.add("has reached a steady state.")
         self._steady = steady
 
-    def _forget_stopped_tasks(self) -> None:
-        for task in list(self.tasks.values()):
-            if task.is_history:
-                del self.tasks[task.record.id]
-                self._seen.pop(task.record.id, None)
-                self._judged.discard(task.record.id)
-
-    def _is_current(self, task: Task) -> bool:
-        return task.record.started_by == self._rollout.primary.id
-
     def _has_changed(self) -> None:
         self._settled.set()
         self._settled = asyncio.Event()
         self._wake.set()
         self._changed()
 
-    def _count(self, statuses: Collection[Status], deployment: Deployment | None = None) -> int:
-        return sum(
-            task.record.status in statuses
-            for task in self.tasks.values()
-            if deployment is None or task.record.started_by == deployment.id
-        )
-
     def _describe_deployment(self, deployment: Deployment) -> dict[str, Any]:
-        wanted = sum(task.wanted for task in self.tasks.values() if task.record.started_by == deployment.id)
         leading = deployment is self._rollout.primary and self._rollout.may_start_tasks
         return deployment.describe(
-            desired=self.spec.desired_count if leading else wanted,
-            running=self._count({Status.RUNNING}, deployment),
-            pending=self._count(_PENDING, deployment),
+            desired=self.spec.desired_count if leading else len(self.tasks.wanted(deployment)),
+            running=self.tasks.count({Status.RUNNING}, deployment),
+            pending=self.tasks.count(_PENDING, deployment),
         )

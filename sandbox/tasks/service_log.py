@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.tasks.clock import iso, now
-from sandbox.tasks.model import ServiceSpec
 from sandbox.tasks.record import Status
+from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task
 
 _LENGTH = 100  # as many as DescribeServices returns
@@ -33,8 +33,9 @@ class ServiceLog:
         if not self._events or not self._events[0]["message"].endswith(message):
             self.add(message)
 
-    def task_entered(self, task: Task, status: Status, spec: ServiceSpec) -> None:
+    def task_entered(self, task: Task, spec: ServiceSpec) -> None:
         """Say what a task's new state means for the service."""
+        status = task.record.status
         if spec.target_group is None:
             return
         if status is Status.RUNNING:

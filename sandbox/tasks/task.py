@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import datetime
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from sandbox.edge.config import TargetState
 from sandbox.processes import ProcessIdentity, bound_command, kill_group
@@ -16,11 +16,21 @@ from sandbox.tasks.health import Health, HealthChecks
 from sandbox.tasks.host import Host, resolve
 from sandbox.tasks.image import Image
 from sandbox.tasks.logs import TaskLog
-from sandbox.tasks.model import TargetGroup
 from sandbox.tasks.record import Status, StopCode, TaskRecord
 from sandbox.tasks.registration import Registration
+from sandbox.tasks.specification import TargetGroup
 
 _LOG_TIMEOUT = 5.0  # seconds: something that left the process group may keep the pipe open for ever
+
+
+class Observer(Protocol):
+    """Whoever wants to know about a task."""
+
+    def task_entered(self, task: "Task") -> None:
+        """Take note that a task is in another state of its life."""
+
+    def task_changed(self, task: "Task") -> None:
+        """Take note that a task's health is another, or that it is to stop."""
 
 
 class Task:
@@ -36,8 +46,8 @@ class Task:
         How its health is watched; None for a task that is expected to end.
     target_group
         Where it is registered while it runs.
-    changed
-        Called after every change of its state or health.
+    observer
+        Is told about it.
 
     Attributes
     ----------
@@ -45,6 +55,8 @@ class Task:
         When it became healthy, by the event loop's clock; None while it is not.
     was_healthy
         Whether it ever was.
+    judged
+        Whether its service has drawn its conclusions from its failure.
     """
 
     def __init__(
@@ -54,19 +66,21 @@ class Task:
         *,
         checks: HealthChecks | None = None,
         target_group: TargetGroup | None = None,
-        changed: Callable[["Task"], None] = lambda _: None,
+        observer: Observer | None = None,
     ) -> None:
         self.record = record
         self.healthy_since: float | None = None
         self.was_healthy = False
+        self.judged = False
         self._host = host
         self._checks = checks
         self._target_group = target_group
-        self._changed = changed
+        self._observer = observer
         self._registration: Registration | None = None
         self._stop = asyncio.Event()
         self._pid_file = host.run_dir / f"{record.id}.json"
-        self._announce()
+        self._put_event()
+        self._life = asyncio.create_task(self._live(), name=f"task {record.id}")
 
     @property
     def wanted(self) -> bool:
@@ -99,16 +113,21 @@ class Task:
         if not self.wanted:
             return
         self._will_stop(reason, code)
-        self._announce()
+        self._put_event()
         self._stop.set()
+        if self._observer is not None:
+            self._observer.task_changed(self)
 
     def kill(self) -> None:
         """End its process at once."""
         if self.record.pid is not None and self.record.exit_code is None:
             kill_group(self.record.pid)
 
-    async def run(self) -> None:
-        """Live its life."""
+    async def ended(self) -> None:
+        """Wait until its life is over."""
+        await asyncio.wait({self._life})
+
+    async def _live(self) -> None:
         try:
             process, log = await self._start()
         except (TaskError, OSError) as error:
@@ -204,7 +223,8 @@ class Task:
             self.record.health = health
             self.healthy_since = asyncio.get_running_loop().time() if health is Health.HEALTHY else None
             self.was_healthy = self.was_healthy or health is Health.HEALTHY
-            self._changed(self)
+            if self._observer is not None:
+                self._observer.task_changed(self)
 
     def _will_stop(self, reason: str, code: StopCode) -> None:
         record = self.record
@@ -217,11 +237,12 @@ class Task:
     def _enter(self, status: Status) -> None:
         self.record.status = status
         self.record.version += 1
-        self._announce()
+        self._put_event()
+        if self._observer is not None:
+            self._observer.task_entered(self)
 
-    def _announce(self) -> None:
+    def _put_event(self) -> None:
         self._host.aws.put_event(task_state_change(self.record.describe()))
-        self._changed(self)
 
     def _register(self, group: TargetGroup, port: int) -> Registration:
         delay = min(group.deregistration_delay, self._host.pace.deregistration_delay)
@@ -251,6 +272,20 @@ class Task:
             deliver = lambda events: self._host.aws.put_log_events(destination.group, stream, events)  # noqa: E731
         path = self._host.log_dir / f"{record.id}.log"
         return TaskLog(path, deliver=deliver, interval=self._host.pace.log_interval)
+
+
+async def stop_all(tasks: Iterable[Task], reason: str, *, within: float) -> None:
+    """Stop tasks in an orderly way, and kill those that take longer than `within` seconds."""
+    running = [task for task in tasks if not task.stopped]
+    for task in running:
+        task.stop(reason, StopCode.USER)
+    try:
+        async with asyncio.timeout(within):
+            await asyncio.gather(*(task.ended() for task in running))
+    except TimeoutError:
+        for task in running:
+            task.kill()
+        await asyncio.gather(*(task.ended() for task in running))
 
 
 def _exit_code(return_code: int) -> int:

@@ -8,7 +8,14 @@ import time
 import pytest
 
 from sandbox.edge.config import TargetState
-from tests.unit.sandbox.edge.harness import OK, load_balancer, socket_target, target, unused_port
+from tests.unit.sandbox.edge.harness import (
+    OK,
+    content_length,
+    load_balancer,
+    socket_target,
+    target,
+    unused_port,
+)
 from tests.unit.sandbox.event_loop import scenario
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -90,6 +97,21 @@ async def test_a_connection_that_the_target_closed_for_idleness_costs_no_request
         for _ in range(5):
             assert (await edge.ask(POST)).startswith(b"HTTP/1.1 200")
         assert (len(service.heads), service.connections) == (5, 5)
+
+
+@scenario
+async def test_a_request_that_cannot_be_repeated_gets_a_connection_of_its_own() -> None:
+    def answer_once(connection: socket.socket) -> None:
+        request = connection.recv(65536)
+        while len(request) < content_length(request):
+            request += connection.recv(65536)
+        connection.sendall(OK)
+        time.sleep(0.1)  # idle, and about to be closed by a server that has read nothing more
+
+    with socket_target(answer_once) as service:
+        async with load_balancer(service) as edge:
+            for _ in range(3):
+                assert (await edge.ask(LARGE_POST)).startswith(b"HTTP/1.1 200")
 
 
 @scenario

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.tasks.definition import TaskDefinition
 from sandbox.tasks.errors import TaskError
-from sandbox.tasks.model import CircuitBreaker, ServiceSpec, TaskDefinition, ThresholdType
+from sandbox.tasks.specification import CircuitBreaker, ServiceSpec, ThresholdType
 
 
 @pytest.mark.parametrize(
