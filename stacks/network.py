@@ -24,6 +24,7 @@ class NetworkRefs:
     cache_group: ec2.ISecurityGroup
     database_functions_group: ec2.ISecurityGroup
     cache_functions_group: ec2.ISecurityGroup
+    functions_group: ec2.ISecurityGroup
 
 
 class NetworkStack(LayerStack):
@@ -34,6 +35,7 @@ class NetworkStack(LayerStack):
         network = PlatformNetwork(
             self,
             "Network",
+            name=settings.full_name,
             cidr=settings.network.cidr,
             availability_zones=settings.availability_zones,
             nat_gateways=settings.network.nat_gateways,
@@ -56,4 +58,5 @@ class NetworkStack(LayerStack):
             cache_group=groups.cache,
             database_functions_group=groups.database_functions,
             cache_functions_group=groups.cache_functions,
+            functions_group=groups.functions,
         )

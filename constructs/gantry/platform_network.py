@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -16,6 +16,8 @@ class PlatformNetwork(Construct):
 
     Parameters
     ----------
+    name
+        Begins the names of the VPC and what is in it.
     cidr
         Range of the VPC.
     availability_zones
@@ -40,6 +42,7 @@ class PlatformNetwork(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        name: str,
         cidr: str,
         availability_zones: Sequence[str],
         nat_gateways: int,
@@ -51,6 +54,7 @@ class PlatformNetwork(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
+            vpc_name=name,
             ip_addresses=ec2.IpAddresses.cidr(cidr),
             availability_zones=list(availability_zones),
             nat_gateways=nat_gateways,
@@ -67,6 +71,7 @@ class PlatformNetwork(Construct):
             },
             restrict_default_security_group=True,
         )
+        self._name_subnets(name)
         acknowledge(
             self.vpc,
             "The zones are chosen by name: asking AWS for them would tie the synthesis to an account.",
@@ -82,6 +87,16 @@ class PlatformNetwork(Construct):
         )
         self.vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group))
 
+    def _name_subnets(self, name: str) -> None:
+        """Name subnets by kind and zone: the CDK's names are paths, which a pipeline would change."""
+        for kind, subnets in {
+            "public": self.vpc.public_subnets,
+            "private": self.vpc.private_subnets,
+            "isolated": self.vpc.isolated_subnets,
+        }.items():
+            for subnet in subnets:
+                Tags.of(subnet).add("Name", f"{name}-{kind}-{subnet.availability_zone}")
+
 
 class SecurityGroups(Construct):
     """Every security group and every rule between them, in one place.
@@ -93,8 +108,8 @@ class SecurityGroups(Construct):
     ----------
     load_balancer, service, database, cache
         Of the request's path.
-    database_functions, cache_functions
-        Of the Lambda functions that administer the database and the cache.
+    database_functions, cache_functions, functions
+        Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
     """
 
     def __init__(
@@ -114,6 +129,7 @@ class SecurityGroups(Construct):
         self.cache = self._group("Cache", "Valkey cache")
         self.database_functions = self._group("DatabaseFunctions", "functions that administer database roles")
         self.cache_functions = self._group("CacheFunctions", "functions that administer cache users")
+        self.functions = self._group("Functions", "functions that reach AWS APIs alone")
         for port in listener_ports:
             self.load_balancer.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "the internet")
         acknowledge(
@@ -126,7 +142,7 @@ class SecurityGroups(Construct):
         self._connect(self.service, self.cache, 6379, "Valkey")
         self._connect(self.database_functions, self.database, 5432, "PostgreSQL")
         self._connect(self.cache_functions, self.cache, 6379, "Valkey")
-        for group in (self.service, self.database_functions, self.cache_functions):
+        for group in (self.service, self.database_functions, self.cache_functions, self.functions):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
 
     def _group(self, name: str, what: str) -> ec2.SecurityGroup:

@@ -1,0 +1,102 @@
+"""Synthesises environments for the tests of this folder, each combination of settings once."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, Stage
+
+from ops.assembly import Assembly, Resource, read
+from stacks.platform import Platform
+from stacks.settings import CONFIG_DIR, Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
+ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
+STATEFUL = frozenset(
+    {
+        "AWS::DynamoDB::Table",
+        "AWS::ECR::Repository",
+        "AWS::ElastiCache::ServerlessCache",
+        "AWS::KMS::Key",
+        "AWS::RDS::DBCluster",
+        "AWS::S3::Bucket",
+        "AWS::SecretsManager::Secret",
+    }
+)
+
+
+def new_app(outdir: Path) -> App:
+    """Return an app as the CDK CLI makes it: with the context of cdk.json."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return App(context=context | {"aws:cdk:enable-path-metadata": True}, outdir=str(outdir))
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """An environment and what the CDK app makes of it."""
+
+    settings: Settings
+    assembly: Assembly
+
+    def template(self, layer: str) -> dict[str, Any]:
+        """Return the template of a layer."""
+        text = (self.assembly.directory / f"{layer.capitalize()}.template.json").read_text()
+        template: dict[str, Any] = json.loads(text)
+        return template
+
+    def of_type(self, *types: str) -> list[Resource]:
+        """Return the resources of some types."""
+        return [resource for resource in self.assembly.resources if resource.type in types]
+
+    def only(self, resource_type: str, *, path: str = "") -> Resource:
+        """Return the one resource of a type whose path contains a text."""
+        found = [resource for resource in self.of_type(resource_type) if path in resource.path]
+        assert len(found) == 1, f"{len(found)} of {resource_type} at {path!r}: {[r.path for r in found]}"
+        return found[0]
+
+    def statements(self) -> Iterator[tuple[Resource, dict[str, Any]]]:
+        """Yield every statement of every policy, with the resource that holds it."""
+        for resource in self.assembly.resources:
+            for key in ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument", "ResourcePolicy"):
+                for statement in resource.get(key, "Statement", default=()):
+                    yield resource, statement
+            for policy in resource.get("Policies", default=()) if resource.type == "AWS::IAM::Role" else ():
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield resource, statement
+
+
+@dataclass(frozen=True)
+class Synthesiser:
+    """Makes each combination of environment and overrides once."""
+
+    root: Path
+    _made: dict[str, Synthesised] = field(default_factory=dict)
+
+    def __call__(self, environment: str, overrides: Mapping[str, object] | None = None) -> Synthesised:
+        key = json.dumps([environment, overrides or {}], sort_keys=True)
+        if key not in self._made:
+            outdir = self.root / str(len(self._made))
+            settings = load_settings(environment, overrides=overrides)
+            app = new_app(outdir)
+            Platform(app, settings=settings, build_dir=BUILD_DIR)
+            app.synth()
+            self._made[key] = Synthesised(settings, read(outdir, environment=environment))
+        return self._made[key]
+
+    def in_stage(self, environment: str) -> Assembly:
+        """Return an environment as a pipeline's stage makes it."""
+        outdir = self.root / f"stage-{environment}"
+        app = new_app(outdir)
+        stage = Stage(app, "Stage")
+        Platform(stage, settings=load_settings(environment), build_dir=BUILD_DIR)
+        app.synth()
+        return read(outdir / "assembly-Stage", environment=environment)
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    """Return what CloudFormation accepts alone or in a list as a list."""
+    return value if isinstance(value, list) else [value]

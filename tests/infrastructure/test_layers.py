@@ -1,0 +1,84 @@
+"""Six stacks, one direction, the same wherever they are made from."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stacks.settings import LAYERS
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
+
+# CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+MAX_TEMPLATE_BYTES, MAX_RESOURCES, MAX_OUTPUTS = 1_000_000, 500, 200
+
+
+def test_stacks_are_named_by_name_environment_and_layer(platform: Synthesised) -> None:
+    environment = platform.settings.environment
+    assert [stack.name for stack in platform.assembly.stacks] == [
+        f"gantry-{environment}-{layer}" for layer in LAYERS
+    ]
+
+
+def test_place_of_every_stack_is_concrete_and_nothing_is_looked_up(platform: Synthesised) -> None:
+    places = {(stack.account, stack.region) for stack in platform.assembly.stacks}
+    assert places == {(platform.settings.account, platform.settings.region)}
+    manifest = json.loads((platform.assembly.directory / "manifest.json").read_text())
+    assert "missing" not in manifest
+
+
+def test_layer_depends_only_on_earlier_ones(platform: Synthesised) -> None:
+    for stack in platform.assembly.stacks:
+        earlier = {layer.capitalize() for layer in LAYERS[: LAYERS.index(stack.layer)]}
+        assert {name for name in stack.depends_on if not name.endswith(".assets")} <= earlier
+
+
+def test_references_between_layers_are_strong(platform: Synthesised) -> None:
+    """A weak one goes stale silently after a replacement, and a parameter of Systems Manager does too."""
+    for layer in LAYERS:
+        text = json.dumps(platform.template(layer))
+        assert "Fn::GetStackOutput" not in text
+        assert "{{resolve:ssm" not in text
+        parameters = platform.template(layer).get("Parameters", {})
+        assert set(parameters) <= {"BootstrapVersion"}
+
+
+def test_templates_stay_far_from_the_limits(platform: Synthesised) -> None:
+    for layer in LAYERS:
+        template = platform.template(layer)
+        assert len(json.dumps(template)) < MAX_TEMPLATE_BYTES * 0.6
+        assert len(template["Resources"]) < MAX_RESOURCES * 0.6
+        assert len(template.get("Outputs", {})) < MAX_OUTPUTS * 0.6
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_pipeline_stage_makes_the_same_stacks(environment: str, synthesise: Synthesiser) -> None:
+    """Moving to a pipeline must not make a second database."""
+    staged = {stack.name: stack for stack in synthesise.in_stage(environment).stacks}
+    for stack in synthesise(environment).assembly.stacks:
+        twin = staged[stack.name]
+        ours = {resource.logical_id: _comparable(resource.properties) for resource in stack.resources}
+        theirs = {resource.logical_id: _comparable(resource.properties) for resource in twin.resources}
+        assert ours == theirs
+
+
+def _comparable(properties: Any) -> str:  # noqa: ANN401 - JSON
+    return json.dumps(properties, sort_keys=True)
+
+
+def test_outputs_that_operators_and_the_sandbox_read(platform: Synthesised) -> None:
+    promised = {
+        "state": {"LedgerTableName", "AssemblyBucketName", "RepositoryUri"},
+        "data": {"DatabaseSecretArn", "ValkeySecretArn", "ClusterIdentifier"},
+        "compute": {"ServiceUrl", "LoadBalancerDnsName", "ClusterName", "ServiceName", "SigningKeySecretArn"},
+        "observability": {"DashboardName"},
+    }
+    for layer, names in promised.items():
+        assert names <= set(platform.template(layer)["Outputs"])
+
+
+def test_every_resource_says_whose_it_is(platform: Synthesised) -> None:
+    """Costs are read by these tags."""
+    expected = {"application": "gantry", "environment": platform.settings.environment}
+    for resource in platform.of_type("AWS::RDS::DBCluster", "AWS::ECS::Service", "AWS::EC2::NatGateway"):
+        tags = {tag["Key"]: tag["Value"] for tag in resource.get("Tags")}
+        assert tags.items() >= expected.items()

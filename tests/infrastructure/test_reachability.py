@@ -1,0 +1,111 @@
+"""Who may reach whom, and from where."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from ops.assembly import Resource
+from tests.infrastructure.synthesis import Synthesised, Synthesiser
+
+WORLD = "the internet"
+
+
+def group_name(resource: Resource) -> str:
+    return resource.construct.rpartition("/")[2]
+
+
+def rules(platform: Synthesised, direction: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield (source, target, first port, last port) of every rule of a direction."""
+    inline, peer_key = f"SecurityGroup{direction}", "Source" if direction == "Ingress" else "Destination"
+    for group in platform.of_type("AWS::EC2::SecurityGroup"):
+        for rule in group.get(inline, default=()):
+            if rule["CidrIp"] != "255.255.255.255/32":  # the CDK's way of writing "nowhere"
+                yield _edge(direction, group_name(group), WORLD, rule)
+    for rule in platform.of_type(f"AWS::EC2::{inline}"):
+        (group,) = platform.assembly.referents(rule, rule.get("GroupId"))
+        (peer,) = platform.assembly.referents(rule, rule.get(f"{peer_key}SecurityGroupId"))
+        yield _edge(direction, group_name(group), group_name(peer), rule.properties)
+
+
+def _edge(direction: str, group: str, peer: str, rule: dict[str, int]) -> tuple[str, str, int, int]:  # type: ignore[misc]
+    source, target = (peer, group) if direction == "Ingress" else (group, peer)
+    return source, target, rule["FromPort"], rule["ToPort"]
+
+
+INSIDE = {
+    ("LoadBalancer", "Service", 8080, 8080),
+    ("Service", "Database", 5432, 5432),
+    ("Service", "Cache", 6379, 6379),
+    ("DatabaseFunctions", "Database", 5432, 5432),
+    ("CacheFunctions", "Cache", 6379, 6379),
+}
+TO_AWS = {(group, WORLD, 443, 443) for group in ("Service", "DatabaseFunctions", "CacheFunctions")}
+
+
+def test_traffic_that_is_let_in(prod: Synthesised) -> None:
+    assert set(rules(prod, "Ingress")) == INSIDE | {(WORLD, "LoadBalancer", port, port) for port in (80, 443)}
+
+
+def test_traffic_that_is_let_out(prod: Synthesised) -> None:
+    assert set(rules(prod, "Egress")) == INSIDE | TO_AWS
+
+
+def test_without_a_certificate_nothing_listens_on_443(sandbox: Synthesised) -> None:
+    from_world = {rule for rule in rules(sandbox, "Ingress") if rule[0] == WORLD}
+    assert from_world == {(WORLD, "LoadBalancer", 80, 80)}
+
+
+def test_default_security_group_lets_nothing_through(platform: Synthesised) -> None:
+    closed = platform.only("Custom::VpcRestrictDefaultSG")
+    (vpc,) = platform.assembly.referents(closed, closed.get("DefaultSecurityGroupId"))
+    assert vpc.type == "AWS::EC2::VPC"
+
+
+def subnet_kinds(platform: Synthesised, resource: Resource, *keys: str) -> set[str]:
+    subnets = platform.assembly.referents(resource, resource.get(*keys))
+    return {re.sub(r".*/(\w+)Subnet\d.*", r"\1", subnet.path) for subnet in subnets}
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "keys", "kind"),
+    [
+        ("AWS::RDS::DBSubnetGroup", ("SubnetIds",), "isolated"),
+        ("AWS::ElastiCache::ServerlessCache", ("SubnetIds",), "isolated"),
+        ("AWS::ECS::Service", ("NetworkConfiguration", "AwsvpcConfiguration", "Subnets"), "private"),
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer", ("Subnets",), "public"),
+    ],
+)
+def test_each_part_stands_in_its_subnets(
+    platform: Synthesised, resource_type: str, keys: tuple[str, ...], kind: str
+) -> None:
+    assert subnet_kinds(platform, platform.only(resource_type), *keys) == {kind}
+
+
+def test_functions_that_touch_data_run_in_private_subnets(platform: Synthesised) -> None:
+    functions = [each for each in platform.of_type("AWS::Lambda::Function") if each.get("VpcConfig")]
+    assert len(functions) >= 2
+    for function in functions:
+        assert subnet_kinds(platform, function, "VpcConfig", "SubnetIds") == {"private"}
+
+
+def test_isolated_subnets_have_no_way_out(platform: Synthesised) -> None:
+    for route in platform.of_type("AWS::EC2::Route"):
+        assert "isolated" not in route.path
+
+
+def test_nothing_gets_a_public_address_by_itself(platform: Synthesised) -> None:
+    assert all(not subnet.get("MapPublicIpOnLaunch") for subnet in platform.of_type("AWS::EC2::Subnet"))
+    service = platform.only("AWS::ECS::Service")
+    assert service.get("NetworkConfiguration", "AwsvpcConfiguration", "AssignPublicIp") == "DISABLED"
+
+
+@pytest.mark.parametrize("gateways", [1, 2, 3])
+def test_gateways_are_as_many_as_set(synthesise: Synthesiser, gateways: int) -> None:
+    platform = synthesise("prod", {"network.nat_gateways": gateways})
+    assert len(platform.of_type("AWS::EC2::NatGateway")) == gateways
+
+
+def test_subnets_stand_in_every_zone(platform: Synthesised) -> None:
+    zones = [subnet.get("AvailabilityZone") for subnet in platform.of_type("AWS::EC2::Subnet")]
+    assert sorted(zones) == sorted(platform.settings.availability_zones * 3)
