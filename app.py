@@ -10,11 +10,25 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "constructs"))
 
 from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import (
+    AwsSolutionsChecks,
+    HIPAASecurityChecks,
+    NagPack,
+    NIST80053R5Checks,
+    PCIDSS321Checks,
+)
 
 from gantry.python_asset import BundlingError
 from stacks.platform import Platform
 from stacks.settings import Settings, SettingsError, is_settings_key, load_settings
+
+# By the names that cdk-nag's findings begin with. The first runs on every synthesis.
+PACKS: dict[str, type[NagPack]] = {
+    "AwsSolutions": AwsSolutionsChecks,
+    "NIST.800.53.R5": NIST80053R5Checks,
+    "HIPAA.Security": HIPAASecurityChecks,
+    "PCI.DSS.321": PCIDSS321Checks,
+}
 
 
 def settings_of(app: App) -> Settings:
@@ -33,15 +47,32 @@ def settings_of(app: App) -> Settings:
     return load_settings(environment, overrides=overrides)
 
 
+def packs_of(app: App) -> list[NagPack]:
+    """Return the rule packs that check the app: AwsSolutions, or those of `-c nag:packs=all` or of a list.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such pack.
+    """
+    given = app.node.try_get_context("nag:packs") or "AwsSolutions"
+    names = list(PACKS) if given == "all" else str(given).split(",")
+    for name in names:
+        if name not in PACKS:
+            raise SettingsError(f"nag:packs = {name!r}: there are all, {', '.join(PACKS)}")
+    return [PACKS[name](app) for name in names]
+
+
 def main() -> None:
     """Synthesise the chosen environment, checked by cdk-nag."""
     app = App()
     build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
     try:
+        packs = packs_of(app)
         Platform(app, settings=settings_of(app), build_dir=build_dir)
     except (SettingsError, BundlingError) as error:
         sys.exit(f"gantry: {error}")
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(*packs)
     app.synth()
 
 
