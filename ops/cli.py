@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ops.console import CliError, err, report
+from ops.rotated_secrets import RotatedSecret
 
 app = typer.Typer(
     name="gantry",
@@ -80,6 +81,20 @@ def logs(
         service_logs.show(environment, minutes=minutes, follow_on=follow)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@app.command()
+def rotate(
+    secret: Annotated[RotatedSecret, typer.Argument(help="Which secret.")],
+    *,
+    environment: Environment = "sandbox",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to the retirement of the old one.")] = False,
+    json: Json = False,
+) -> None:
+    """Rotate a secret now: the four steps, new tasks, and the old credential's retirement."""
+    from ops import rotate as rotation
+
+    rotation.run(secret, environment=environment, wait=wait, as_json=json)
 
 
 @app.command(context_settings=_PASS_THROUGH)

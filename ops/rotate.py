@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ops.aws import Environment, connect
 from ops.console import CliError, Phase, err, out, phase
+from ops.rotated_secrets import RotatedSecret
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -22,23 +22,6 @@ _TASKS_TIMEOUT = timedelta(minutes=30)
 _ABANDONED_AFTER = timedelta(minutes=15)
 # The label that the rotation functions put on a version once nothing else logs in.
 _SETTLED = "SETTLED"
-
-
-class RotatedSecret(StrEnum):
-    """The secrets that rotate."""
-
-    DATABASE = "database"
-    VALKEY = "valkey"
-    SIGNING_KEY = "signing-key"
-
-    @property
-    def output(self) -> tuple[str, str]:
-        """Layer and output that hold its ARN."""
-        return {
-            RotatedSecret.DATABASE: ("data", "DatabaseSecretArn"),
-            RotatedSecret.VALKEY: ("data", "ValkeySecretArn"),
-            RotatedSecret.SIGNING_KEY: ("compute", "SigningKeySecretArn"),
-        }[self]
 
 
 @dataclass

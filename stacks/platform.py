@@ -44,7 +44,15 @@ class Platform:
             data=self.data.refs,
             service_dir=ROOT / "service",
         )
-        self.security = SecurityStack(scope, settings=settings, state=self.state.refs)
+        self.security = SecurityStack(
+            scope,
+            settings=settings,
+            state=self.state.refs,
+            network=self.network.refs,
+            data=self.data.refs,
+            compute=self.compute.refs,
+            python=python,
+        )
         self.observability = ObservabilityStack(
             scope, settings=settings, state=self.state.refs, data=self.data.refs, compute=self.compute.refs
         )

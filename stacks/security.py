@@ -1,30 +1,132 @@
-"""Security: the record of what happens in the account."""
+"""Security: the rotation of all secrets, and the record of what happens in the account."""
 
+from aws_cdk import ArnFormat, Duration
 from aws_cdk import aws_cloudtrail as cloudtrail
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
+from gantry.python_asset import PythonSource
+from gantry.rotated_secret import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
+from gantry.secrets import read_statements
+from stacks.compute import ComputeRefs
+from stacks.data import DataRefs
+from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
+from stacks.network import NetworkRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
+_RUNBOOK = "docs/rotation.md#alarms"
+
 
 class SecurityStack(LayerStack):
-    """CloudTrail, validated and encrypted."""
+    """The three rotations, and CloudTrail, validated and encrypted."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, state: StateRefs) -> None:
-        super().__init__(scope, "security", settings=settings, description="Gantry: audit trail")
-        if not settings.security.trail:
-            return
-        key = imported_key(self, "LogsKey", state.logs_key)
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        state: StateRefs,
+        network: NetworkRefs,
+        data: DataRefs,
+        compute: ComputeRefs,
+        python: PythonSource,
+    ) -> None:
+        super().__init__(scope, "security", settings=settings, description="Gantry: rotations and trail")
+        self._settings, self._state = settings, state
+        self._compute, self._data, self._network = compute, data, network
+        self._logs_key = imported_key(self, "LogsKey", state.logs_key)
+        self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
+        self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
+        self._wake_rules = wake_rules(self, service=compute.service)
+        self._rotations()
+        if settings.security.trail:
+            self._trail()
+
+    def _rotations(self) -> None:
+        rotation, data = self._settings.rotation, self._data
+        self._rotate(
+            "DatabaseRotation",
+            data.database_secret,
+            RotationStrategy(
+                name="database",
+                security_group=self._network.database_functions_group,
+                environment={"ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn},
+                statements=read_statements(self, self._secrets_key, data.rotator_secret),
+            ),
+            _schedule(rotation.database_schedule, rotation.database_days),
+        )
+        self._rotate(
+            "ValkeyRotation",
+            data.valkey_secret,
+            RotationStrategy(
+                name="valkey",
+                security_group=self._network.cache_functions_group,
+                environment={
+                    "CACHE_USER_ID": data.cache_user_id,
+                    "CACHE_HOST": data.cache.attr_endpoint_address,
+                    "CACHE_PORT": data.cache.attr_endpoint_port,
+                },
+                statements=[self._cache_user_statement()],
+            ),
+            _schedule(rotation.valkey_schedule, rotation.valkey_days),
+        )
+        self._rotate(
+            "SigningKeyRotation",
+            self._compute.signing_key_secret,
+            RotationStrategy(
+                name="signing-key",
+                security_group=self._network.functions_group,
+                environment={"SESSION_LIFETIME_SECONDS": str(rotation.session_lifetime_seconds)},
+            ),
+            _schedule(rotation.signing_key_schedule, rotation.signing_key_days),
+        )
+
+    def _rotate(
+        self,
+        construct_id: str,
+        secret: secretsmanager.ISecret,
+        strategy: RotationStrategy,
+        schedule: RotationSchedule,
+    ) -> None:
+        RotatedSecret(
+            self,
+            construct_id,
+            functions=self._functions,
+            secret=secret,
+            secret_name=f"{self._settings.prefix}/{strategy.name}",
+            secrets_key=self._secrets_key,
+            strategy=strategy,
+            schedule=schedule,
+            service=self._compute.service,
+            cluster_name=self._settings.full_name,
+            wake_rules=self._wake_rules,
+            alert_topic=self._state.alert_topic,
+            runbook=_RUNBOOK,
+        )
+
+    def _cache_user_statement(self) -> iam.PolicyStatement:
+        user = self.format_arn(
+            service="elasticache",
+            resource="user",
+            resource_name=self._data.cache_user_id,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return iam.PolicyStatement(
+            actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"], resources=[user]
+        )
+
+    def _trail(self) -> None:
         cloudtrail.Trail(
             self,
             "Trail",
-            trail_name=settings.full_name,
+            trail_name=self._settings.full_name,
             # Imported: the construct would add statements of its own, broader ones, to the real one's policy.
-            bucket=s3.Bucket.from_bucket_name(self, "TrailBucket", state.trail_bucket.bucket_name),
-            encryption_key=key,
+            bucket=s3.Bucket.from_bucket_name(self, "TrailBucket", self._state.trail_bucket.bucket_name),
+            encryption_key=self._logs_key,
             is_multi_region_trail=True,
             include_global_service_events=True,
             enable_file_validation=True,
@@ -32,9 +134,13 @@ class SecurityStack(LayerStack):
             cloud_watch_log_group=logs.LogGroup(
                 self,
                 "TrailLogGroup",
-                log_group_name=f"{settings.log_group_prefix}trail",
-                encryption_key=key,
-                retention=log_retention(settings),
-                removal_policy=removal_policy(settings),
+                log_group_name=f"{self._settings.log_group_prefix}trail",
+                encryption_key=self._logs_key,
+                retention=log_retention(self._settings),
+                removal_policy=removal_policy(self._settings),
             ),
         )
+
+
+def _schedule(expression: str, days: int) -> RotationSchedule:
+    return RotationSchedule(expression=expression, period=Duration.days(days))

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gantry.nag import acknowledge
@@ -60,6 +61,8 @@ class PythonFunction(Construct):
         What it has in common with other functions.
     asset
         Name of its package.
+    name
+        What its log group is named after; the asset's name by default.
     description
         What it does.
     security_group
@@ -70,6 +73,10 @@ class PythonFunction(Construct):
         Its variables.
     timeout, memory_mib
         Limits of one invocation.
+    traced
+        Whether X-Ray follows its invocations.
+    dead_letter_queue
+        Gets events that it failed to handle.
 
     Attributes
     ----------
@@ -88,18 +95,21 @@ class PythonFunction(Construct):
         *,
         defaults: FunctionDefaults,
         asset: str,
+        name: str | None = None,
         description: str,
         security_group: ec2.ISecurityGroup,
         statements: Sequence[iam.PolicyStatement],
         environment: Mapping[str, str] | None = None,
         timeout: Duration,
         memory_mib: int = 256,
+        traced: bool = False,
+        dead_letter_queue: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.log_group = logs.LogGroup(
             self,
             "LogGroup",
-            log_group_name=f"{defaults.log_group_prefix}lambda/{asset.replace('_', '-')}",
+            log_group_name=f"{defaults.log_group_prefix}lambda/{name or asset.replace('_', '-')}",
             encryption_key=defaults.logs_key,
             retention=defaults.log_retention,
             removal_policy=RemovalPolicy.DESTROY,
@@ -123,6 +133,8 @@ class PythonFunction(Construct):
             memory_size=memory_mib,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
+            dead_letter_queue=dead_letter_queue,
         )
 
     def _role(self, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
@@ -143,8 +155,9 @@ class PythonFunction(Construct):
             role.add_to_policy(statement)
         acknowledge(
             role,
-            "Lambda attaches functions to a VPC with these actions on network interfaces that do not exist "
-            "yet; it refuses a role that has them on less than every resource.",
+            "Lambda attaches functions to a VPC with actions on network interfaces that do not exist yet; it "
+            "refuses a role that has them on less than every resource. X-Ray's actions and ecs:ListTasks, which "
+            "some functions have besides, know no resource.",
             "AwsSolutions-IAM5[Resource::*]",
         )
         return role

@@ -11,6 +11,7 @@ from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings, SecuritySettings
+from stacks.settings.rotation import RotationSettings
 from stacks.settings.state import StateSettings
 
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
@@ -41,6 +42,7 @@ class Settings(SettingsModel):
     ecs: EcsSettings = EcsSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
     security: SecuritySettings = SecuritySettings()
+    rotation: RotationSettings = RotationSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @model_validator(mode="after")

@@ -1,0 +1,305 @@
+"""A secret's rotation: its function, its schedule, and the alarms that tell when either fails."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_cloudwatch_actions import SnsAction
+from constructs import Construct
+
+from gantry.nag import acknowledge
+from gantry.python_function import FunctionDefaults, PythonFunction
+
+_ASSET = "rotation"
+# A step waits for an asynchronous change for well under this, and fails so that it can be run again.
+_TIMEOUT = Duration.minutes(1)
+_WINDOW = "3h"
+# What lambdas/rotation/handler.py publishes.
+_NAMESPACE = "Gantry"
+_SERVICE = "rotation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationSchedule:
+    """When a secret rotates.
+
+    Attributes
+    ----------
+    expression
+        Secrets Manager's ``cron(…)``, in UTC, on the hour. A ``rate(…)`` may rotate once more when it changes
+        (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html).
+    period
+        The time between two rotations; a secret that is older than this and a fifth is overdue.
+    """
+
+    expression: str
+    period: Duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationStrategy:
+    """How one kind of secret is rotated.
+
+    Attributes
+    ----------
+    name
+        The strategy's name in ``lambdas/rotation/wiring.py``.
+    security_group
+        What its function may reach.
+    environment
+        The strategy's own variables.
+    statements
+        What its function may do besides rotating this secret and redeploying the service.
+    """
+
+    name: str
+    security_group: ec2.ISecurityGroup
+    environment: Mapping[str, str]
+    statements: Sequence[iam.PolicyStatement] = ()
+
+
+class RotatedSecret(Construct):
+    """Rotates one secret, has the service's tasks replaced, and retires the old credential.
+
+    One function does all of it: Secrets Manager calls it with the four steps, and a schedule and the
+    service's own events have it look after the secret, which is when the old credential is retired. It may
+    touch this secret, this service, and what its strategy names.
+
+    Parameters
+    ----------
+    functions
+        What the function has in common with others.
+    secret, secret_name, secrets_key
+        What is rotated, its name, and the key that encrypts it, imported by ARN.
+    strategy, schedule
+        How and when.
+    service, cluster_name
+        Whose tasks read the secret, and the name of the cluster that they run in.
+    wake_rules
+        Rules of EventBridge that have the function look after the secret.
+    alert_topic
+        Hears of alarms.
+    runbook
+        Address of the page that says what the alarms mean.
+
+    Attributes
+    ----------
+    function
+        The function.
+    alarms
+        The alarms.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: FunctionDefaults,
+        secret: secretsmanager.ISecret,
+        secret_name: str,
+        secrets_key: kms.IKey,
+        strategy: RotationStrategy,
+        schedule: RotationSchedule,
+        service: ecs.FargateService,
+        cluster_name: str,
+        wake_rules: Sequence[events.Rule],
+        alert_topic: sns.ITopic,
+        runbook: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._secret, self._secret_name = secret, secret_name
+        self._topic, self._runbook = alert_topic, runbook
+        dead_letters = self._dead_letter_queue()
+        tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
+        python = PythonFunction(
+            self,
+            "Function",
+            defaults=functions,
+            asset=_ASSET,
+            name=f"rotation-{strategy.name}",
+            description=f"Rotates the secret {strategy.name} and retires what it replaced",
+            security_group=strategy.security_group,
+            environment={
+                "STRATEGY": strategy.name,
+                "SECRET_ARN": secret.secret_arn,
+                "CLUSTER": cluster_name,
+                "SERVICE": service.service_name,
+                **strategy.environment,
+            },
+            statements=[
+                *_secret_statements(self, secret, secrets_key),
+                *_service_statements(service, tasks),
+                *strategy.statements,
+            ],
+            timeout=_TIMEOUT,
+            memory_mib=256,
+            traced=True,
+            dead_letter_queue=dead_letters,
+        )
+        acknowledge(
+            python.role,
+            "DescribeTasks names tasks by ids that do not exist yet; the cluster stands before the wildcard.",
+            f"AwsSolutions-IAM5[Resource::{tasks}]",
+        )
+        self.function = python.function
+        self._schedule(schedule)
+        for rule in wake_rules:
+            target = targets.LambdaFunction(self.function, retry_attempts=2, dead_letter_queue=dead_letters)
+            rule.add_target(target)
+        self.alarms = self._alarms(schedule.period, dead_letters)
+
+    def _dead_letter_queue(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        acknowledge(queue, "It is the dead-letter queue itself.", "AwsSolutions-SQS3")
+        return queue
+
+    def _schedule(self, schedule: RotationSchedule) -> None:
+        stack = Stack.of(self)
+        permission = lambda_.CfnPermission(
+            self,
+            "SecretsManagerMayInvoke",
+            action="lambda:InvokeFunction",
+            function_name=self.function.function_arn,
+            principal="secretsmanager.amazonaws.com",
+            source_account=stack.account,
+            source_arn=self._secret.secret_arn,
+        )
+        # Not the L2: it would let the function make random passwords by a statement on every resource.
+        rotation = secretsmanager.CfnRotationSchedule(
+            self,
+            "Schedule",
+            secret_id=self._secret.secret_arn,
+            rotation_lambda_arn=self.function.function_arn,
+            # The first deployment has just generated the value; tasks are starting with it.
+            rotate_immediately_on_update=False,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                schedule_expression=schedule.expression, duration=_WINDOW
+            ),
+        )
+        rotation.node.add_dependency(permission)
+        # Secrets Manager tries the function while it makes the schedule.
+        rotation.node.add_dependency(self.function.role or self.function)
+
+    def _alarms(self, period: Duration, dead_letters: sqs.Queue) -> list[cloudwatch.Alarm]:
+        overdue_days = period.to_days() * 1.2
+        hour = Duration.hours(1)
+        letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
+        return [
+            self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+                        "A step of the rotation, or the care for the secret, failed."),
+            self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
+                        f"The secret was not rotated for more than {overdue_days:g} days."),
+            self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), 1,
+                        "An earlier credential still logs in an hour after it could have been retired."),
+            self._alarm("DeadLetters", letters, 0, "The function could not be run, or failed three times."),
+        ]  # fmt: skip
+
+    def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": _SERVICE, "Secret": self._secret_name},
+            period=period,
+            statistic="Maximum",
+        )
+
+    def _alarm(
+        self, construct_id: str, metric: cloudwatch.Metric, threshold: float, meaning: str
+    ) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            f"{construct_id}Alarm",
+            alarm_description=f"{meaning} What to do: {self._runbook}",
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(SnsAction(self._topic))
+        alarm.add_ok_action(SnsAction(self._topic))
+        return alarm
+
+
+def wake_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
+    """Return the rules that wake a service's rotation functions: every few minutes, and when tasks stop.
+
+    The events only make retirement prompt: AWS may send one late, twice or never.
+    """
+    cluster = service.cluster.cluster_arn
+    return [
+        events.Rule(
+            scope,
+            "EveryFewMinutes",
+            description="Looks after rotated secrets",
+            schedule=events.Schedule.rate(Duration.minutes(5)),
+        ),
+        events.Rule(
+            scope,
+            "TaskStopped",
+            description="Looks after rotated secrets when a task has stopped",
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Task State Change"],
+                detail={"clusterArn": [cluster], "lastStatus": ["STOPPED"]},
+            ),
+        ),
+    ]
+
+
+def _secret_statements(
+    scope: Construct, secret: secretsmanager.ISecret, key: kms.IKey
+) -> list[iam.PolicyStatement]:
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            resources=[secret.secret_arn],
+        ),
+        iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[key.key_arn],
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": f"secretsmanager.{Stack.of(scope).region}.amazonaws.com",
+                    # Secrets Manager binds each value to its secret.
+                    "kms:EncryptionContext:SecretARN": secret.secret_arn,
+                }
+            },
+        ),
+    ]
+
+
+def _service_statements(service: ecs.FargateService, tasks: str) -> list[iam.PolicyStatement]:
+    cluster = service.cluster.cluster_arn
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+    return [
+        iam.PolicyStatement(
+            actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=[service.service_arn]
+        ),
+        # Listing tasks knows no narrower resource than this; the condition narrows it to the cluster.
+        iam.PolicyStatement(actions=["ecs:ListTasks"], resources=["*"], conditions=in_cluster),
+        iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=[tasks], conditions=in_cluster),
+    ]

@@ -1,0 +1,20 @@
+"""The secrets that rotate, by the names that an operator uses."""
+
+from enum import StrEnum
+
+
+class RotatedSecret(StrEnum):
+    """The secrets that rotate."""
+
+    DATABASE = "database"
+    VALKEY = "valkey"
+    SIGNING_KEY = "signing-key"
+
+    @property
+    def output(self) -> tuple[str, str]:
+        """Layer and output that hold its ARN."""
+        return {
+            RotatedSecret.DATABASE: ("data", "DatabaseSecretArn"),
+            RotatedSecret.VALKEY: ("data", "ValkeySecretArn"),
+            RotatedSecret.SIGNING_KEY: ("compute", "SigningKeySecretArn"),
+        }[self]
