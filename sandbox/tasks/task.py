@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import functools
 import signal
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -138,6 +139,7 @@ class Task:
         finally:
             # Whatever went wrong, no process is left and nobody waits for this task for ever.
             self.kill()
+            self._pid_file.unlink(missing_ok=True)
             if self.record.port is not None:
                 self._host.ports.give_back(self.record.port)
             self._will_stop("internal error of the sandbox", StopCode.FAILED_TO_START)
@@ -194,7 +196,6 @@ class Task:
         record.execution_stopped_at = now()
         # A container takes everything that it started with it.
         kill_group(process.pid)
-        self._pid_file.unlink(missing_ok=True)
         self._enter(Status.DEPROVISIONING)
 
     async def _shut_down(self, process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
@@ -269,7 +270,7 @@ class Task:
         deliver = None
         if destination is not None:
             stream = f"{destination.stream_prefix}/{record.container.name}/{record.id}"
-            deliver = lambda events: self._host.aws.put_log_events(destination.group, stream, events)  # noqa: E731
+            deliver = functools.partial(self._host.aws.put_log_events, destination.group, stream)
         path = self._host.log_dir / f"{record.id}.log"
         return TaskLog(path, deliver=deliver, interval=self._host.pace.log_interval)
 
