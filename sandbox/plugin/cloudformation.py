@@ -12,7 +12,7 @@ from ministack.services.cloudformation import provisioners
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Properties, Provisioned, handlers
-from sandbox.plugin.secretsmanager import Response
+from sandbox.plugin.responses import Response
 
 # The CLI asks every five seconds whether a stack is done.
 _LONGEST_ANSWER_SECONDS = 30.0

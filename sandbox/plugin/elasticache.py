@@ -7,31 +7,24 @@ from xml.sax.saxutils import escape
 
 from ministack.core.concurrency import spawn_background
 from ministack.services import elasticache
-from ministack.services.cloudformation import provisioners
 
 from sandbox.edge.config import Terminator
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import (
-    Properties,
-    Provisioned,
-    register,
     run_off_the_event_loop,
 )
-from sandbox.plugin.secretsmanager import Response
+from sandbox.plugin.responses import Action, Response, failed
 from sandbox.ports import EDGE_PORTS, HOST
 from sandbox.valkey import ValkeyServer
 
 Cache = dict[str, Any]
 User = dict[str, Any]
-Action = Callable[[dict[str, Any]], Response]
 
-_CACHE_TYPE = "AWS::ElastiCache::ServerlessCache"
 _MOST_PASSWORDS = 2
 _PASSWORD_LENGTHS = range(16, 129)
 # At AWS a change of a user takes effect within a minute; what does not wait for it should notice here too.
 _CHANGE_SECONDS = 0.3
-_AVAILABLE_SECONDS = 60.0
 
 
 class Caches:
@@ -111,8 +104,7 @@ def install(context: Context) -> None:
     _create_caches(caches)
     _change_users(caches)
     _change_groups(caches)
-    _register_serverless_cache()
-    run_off_the_event_loop("AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup", _CACHE_TYPE)
+    run_off_the_event_loop("AWS::ElastiCache::User", "AWS::ElastiCache::UserGroup")
 
     # ministack would start containers.
     @wrap(elasticache, "_ensure_live_containers")
@@ -158,7 +150,7 @@ def _create_caches(caches: Caches) -> None:
     @wrap(elasticache, "_create_serverless_cache")
     def create(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             cache = elasticache._serverless_caches[elasticache._p(p, "ServerlessCacheName").lower()]
             cache["Status"] = "creating"
             spawn_background(provision, cache, thread_name=f"create-{cache['ServerlessCacheName']}")
@@ -167,7 +159,7 @@ def _create_caches(caches: Caches) -> None:
     @wrap(elasticache, "_modify_serverless_cache")
     def modify(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             caches.refresh_users(
                 elasticache._serverless_caches[elasticache._p(p, "ServerlessCacheName").lower()]
             )
@@ -177,7 +169,7 @@ def _create_caches(caches: Caches) -> None:
     def delete(original: Action, p: dict[str, Any]) -> Response:
         cache = elasticache._serverless_caches.get(elasticache._p(p, "ServerlessCacheName").lower())
         response = original(p)
-        if response[0] < 400 and cache is not None:
+        if not failed(response) and cache is not None:
             caches.destroy(cache)
         return response
 
@@ -194,7 +186,7 @@ def _change_users(caches: Caches) -> None:
         if problem := _password_problem(passwords):
             return problem
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             user = elasticache._users[elasticache._p(p, "UserId")]
             _set_passwords(user, passwords)
             _take_effect(user, "creating", lambda: caches.apply_user(user))
@@ -237,7 +229,7 @@ def _change_groups(caches: Caches) -> None:
         before = _users_of(group)
         affected = {user["UserId"]: _caches_of(user) for user in before}
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             after = _users_of(group)
             for user in before:
                 if user not in after:
@@ -296,61 +288,3 @@ def _take_effect(user: User, status: str, change: Callable[[], None]) -> None:
             user["Status"] = "active"
 
     spawn_background(run, thread_name=f"{status}-{user['UserId']}")
-
-
-def _wait_until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _AVAILABLE_SECONDS
-    while not reached():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not stabilise within {_AVAILABLE_SECONDS:.0f} seconds")
-        time.sleep(0.05)
-
-
-def _register_serverless_cache() -> None:
-    def attributes(name: str) -> dict[str, Any]:
-        cache = elasticache._serverless_caches[name]
-        return {
-            "ARN": cache["ARN"],
-            "CreateTime": str(cache["CreateTime"]),
-            "Endpoint.Address": cache["Endpoint"]["Address"],
-            "Endpoint.Port": str(cache["Endpoint"]["Port"]),
-            "FullEngineVersion": cache["FullEngineVersion"],
-            "ReaderEndpoint.Address": cache["ReaderEndpoint"]["Address"],
-            "ReaderEndpoint.Port": str(cache["ReaderEndpoint"]["Port"]),
-            "Status": cache["Status"],
-        }
-
-    def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        generated = provisioners._physical_name(stack_name, logical_id, lowercase=True, max_len=40)
-        name = str(properties.get("ServerlessCacheName") or generated).lower()
-        request = provisioners._ec_query(properties) | {"ServerlessCacheName": name}
-        provisioners._ec_call(elasticache._create_serverless_cache, request, _CACHE_TYPE, "create")
-        cache = elasticache._serverless_caches[name]
-        _wait_until(lambda: cache["Status"] != "creating", name)
-        if cache["Status"] != "available":
-            delete(name, properties)
-            raise ValueError(f"{_CACHE_TYPE} {name}: {cache['_reason']}")
-        return name, attributes(name)
-
-    def update(
-        physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None
-    ) -> Provisioned:
-        del stack_name, logical_id
-        changed = {key: value for key, value in new.items() if old.get(key) != value and key != "Tags"}
-        if "UserGroupId" in old and "UserGroupId" not in new:
-            changed["RemoveUserGroup"] = True
-        if changed:
-            request = provisioners._ec_query(changed) | {"ServerlessCacheName": physical_id}
-            provisioners._ec_call(elasticache._modify_serverless_cache, request, _CACHE_TYPE, "update")
-        provisioners._ec_sync_tags(elasticache._arn_serverless_cache(physical_id), old, new, _CACHE_TYPE)
-        return physical_id, attributes(physical_id)
-
-    def delete(physical_id: str, properties: Properties) -> None:
-        del properties
-        elasticache._delete_serverless_cache({"ServerlessCacheName": physical_id})
-
-    replaces = (
-        "ConnectionType", "KmsKeyId", "NetworkType", "ServerlessCacheName", "SnapshotArnsToRestore",
-        "SubnetIds",
-    )  # fmt: skip
-    register(_CACHE_TYPE, create=create, update=update, delete=delete, replaces=replaces)

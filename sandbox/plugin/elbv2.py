@@ -10,7 +10,7 @@ from sandbox.edge.config import Listener
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
-from sandbox.plugin.secretsmanager import Action, Response
+from sandbox.plugin.responses import Action, Response
 from sandbox.ports import EDGE_PORTS, HOST
 
 # What people type first; the next free port when another sandbox or program has it.

@@ -12,6 +12,8 @@ from sandbox.layout import Layout
 from sandbox.plugin import (
     cloudformation,
     ecs,
+    ecs_tasks,
+    ecs_types,
     elasticache,
     elbv2,
     lambdas,
@@ -23,6 +25,7 @@ from sandbox.plugin import (
     resource_types,
     rotation,
     secretsmanager,
+    serverless_cache,
 )
 from sandbox.plugin.context import Context
 from sandbox.plugin.data_planes import DataPlanes
@@ -66,7 +69,7 @@ class ControlPlane:
             layout=layout,
             folder=_SERVICE_FOLDER,
             variables={"HOST": HOST, **{name: os.environ[name] for name in _TRUST}},
-            aws=ecs.aws(),
+            aws=ecs_tasks.aws(),
             edge=self._context.edge,
         )
         self._rotations = self._install(ports)
@@ -86,8 +89,11 @@ class ControlPlane:
         rotations = rotation.install(self._context.keeper)
         rds.install(self._context)
         elasticache.install(self._context)
+        serverless_cache.install()
         elbv2.install(self._context)
-        ecs.install(self._scheduler)
+        services = ecs.Services(self._scheduler)
+        ecs.install(services)
+        ecs_types.install(services)
         persistence.install(self._context.keeper)
 
         @patching.wrap(app, "_load_persisted_state")

@@ -19,14 +19,13 @@ from sandbox.plugin.resource_types import (
     handlers,
     run_off_the_event_loop,
 )
-from sandbox.plugin.secretsmanager import Response
+from sandbox.plugin.responses import Action, Response, failed
 from sandbox.ports import HOST
 from sandbox.postgres import PostgresServer
 
 _logger = logging.getLogger(__name__)
 
 Cluster = dict[str, Any]
-Action = Callable[[dict[str, Any]], Response]
 
 
 class Databases:
@@ -180,14 +179,14 @@ def _serve_cluster_actions(databases: Databases) -> None:
     @wrap(rds._ACTION_MAP, "StopDBCluster")
     def stop_cluster(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             databases.stop(rds._resolve_cluster_in_request_region(rds._p(p, "DBClusterIdentifier")))
         return response
 
     @wrap(rds._ACTION_MAP, "StartDBCluster")
     def start_cluster(original: Action, p: dict[str, Any]) -> Response:
         response = original(p)
-        if response[0] < 400:
+        if not failed(response):
             databases.resume(rds._resolve_cluster_in_request_region(rds._p(p, "DBClusterIdentifier")))
         return response
 

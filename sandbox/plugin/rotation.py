@@ -9,17 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.concurrency import spawn_background
-from ministack.core.responses import error_response_json, json_response, new_uuid, request_scope
+from ministack.core.responses import error_response_json, new_uuid, request_scope
 from ministack.services import eventbridge, lambda_svc, secretsmanager
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.plugin.resource_types import Properties, Provisioned, register, run_off_the_event_loop
+from sandbox.plugin.responses import Action, Response, answer, failed, message
 from sandbox.plugin.secretsmanager import (
     CURRENT,
     PENDING,
-    Action,
-    Response,
     Secret,
     add_version,
     amend,
@@ -192,10 +191,10 @@ def _register_schedule(rotations: Rotations) -> None:
             raise ValueError(f"{resource_type}: the sandbox supports RotationLambdaARN only")
         request = {key: properties[key] for key in ("SecretId", "RotationLambdaARN", "RotationRules")}
         request["RotateImmediately"] = properties.get("RotateImmediatelyOnUpdate", True)
-        status, _, body = rotations.rotate(request)
-        if status >= 400:
-            raise ValueError(f"{resource_type}: {json.loads(body)['message']}")
-        arn = json.loads(body)["ARN"]
+        response = rotations.rotate(request)
+        if failed(response):
+            raise ValueError(f"{resource_type}: {message(response)}")
+        arn = json.loads(response[2])["ARN"]
         return arn, {"Id": arn}
 
     def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
@@ -258,8 +257,9 @@ def _next_rotation(secret: Secret) -> float | None:
 
 
 def _answer(secret: Secret, **members: str) -> Response:
-    return json_response({"ARN": secret["ARN"], "Name": secret["Name"], **members})  # type: ignore[no-any-return]
+    return answer({"ARN": secret["ARN"], "Name": secret["Name"], **members})
 
 
-def _error(code: str, message: str) -> Response:
-    return error_response_json(code, message)  # type: ignore[no-any-return]
+def _error(code: str, text: str) -> Response:
+    response: Response = error_response_json(code, text)
+    return response

@@ -5,16 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import error_response_json, json_response, new_uuid
+from ministack.core.responses import error_response_json, new_uuid
 from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
+from sandbox.plugin.responses import Action, Response, answer, failed, message
 
-Response = tuple[int, dict[str, str], bytes]
 Secret = dict[str, Any]
-Action = Callable[[dict[str, Any]], Response]
 
 CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
@@ -42,8 +41,7 @@ def version_with(secret: Secret, label: str) -> str | None:
 
 def amend(response: Response, **members: object) -> Response:
     """Return a successful response with members added."""
-    status, _, body = response
-    return response if status >= 400 else json_response(json.loads(body) | members)
+    return response if failed(response) else answer(json.loads(response[2]) | members)
 
 
 def _generate_strings_as_declared() -> None:
@@ -53,10 +51,10 @@ def _generate_strings_as_declared() -> None:
         rules = props.get("GenerateSecretString")
         if not rules or props.get("SecretString"):
             return original(props)
-        status, _, body = secretsmanager._get_random_password(rules)
-        if status >= 400:
-            raise ValueError(f"AWS::SecretsManager::Secret: {json.loads(body)['message']}")
-        password: str = json.loads(body)["RandomPassword"]
+        response = secretsmanager._get_random_password(rules)
+        if failed(response):
+            raise ValueError(f"AWS::SecretsManager::Secret: {message(response)}")
+        password: str = json.loads(response[2])["RandomPassword"]
         if "SecretStringTemplate" not in rules:
             return password
         return json.dumps(json.loads(rules["SecretStringTemplate"]) | {rules["GenerateStringKey"]: password})
@@ -110,7 +108,7 @@ def _keep_versions_unique() -> None:
                     f"You can't use ClientRequestToken {token} because that value is already in use for a "
                     f"version of secret {secret['ARN']}.",
                 )
-            return json_response(  # type: ignore[no-any-return]
+            return answer(
                 {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": token,
                  "VersionStages": list(existing["Stages"])}
             )  # fmt: skip
