@@ -111,9 +111,11 @@ class Bench:
 
     def close(self) -> None:
         """Stop everything."""
-        self.scheduler.stop()
-        self.edge_process.terminate()
-        self.edge_process.wait()
+        try:
+            self.scheduler.stop()
+        finally:
+            self.edge_process.terminate()
+            self.edge_process.wait()
 
     def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
         """Return the tasks, or those in one state."""
