@@ -17,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deploys and operates a containerised web service on AWS, or on this machine.",
 )
+check = typer.Typer(no_args_is_help=True, help="Check an environment before or after it is deployed.")
+app.add_typer(check, name="check")
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Environment = Annotated[
@@ -165,6 +167,21 @@ def cost(
 
     request = costs.Request(environment, compare, requests_per_second or (), context or (), assume or ())
     costs.run(request, as_json=json)
+
+
+@check.command()
+def security(
+    *,
+    environment: Design = "prod",
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML page.")] = None,
+    context: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Check an environment's templates against four packs of cdk-nag; exit code 1 on a finding."""
+    from ops import security as security_check
+
+    code = security_check.run(environment, html=html, as_json=json, overrides=context or ())
+    raise typer.Exit(code)
 
 
 @app.command()

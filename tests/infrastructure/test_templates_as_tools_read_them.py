@@ -1,0 +1,54 @@
+"""The operator's commands on the platform itself: nothing in its templates is strange to them."""
+
+from decimal import Decimal
+
+from ops.architecture import drawing, model
+from ops.cost import prices
+from ops.cost.estimate import Estimate, estimate
+from ops.cost.workload import Workload
+from tests.infrastructure.synthesis import Synthesised, Synthesiser
+
+TABLE = prices.load()
+
+
+def cost(platform: Synthesised) -> Estimate:
+    return estimate(platform.assembly, loads=[Workload(Decimal(50))], table=TABLE)
+
+
+def test_every_type_is_charged_free_or_known_to_have_no_known_price(platform: Synthesised) -> None:
+    strange = {entry.type for entry in cost(platform).not_priced if "no table" in entry.why}
+    assert strange == set(), "say in ops/cost what these cost, or in prices.toml why they do not"
+
+
+def test_load_costs_more_than_idling_in_every_environment(platform: Synthesised) -> None:
+    idle, loaded = cost(platform).total
+    assert 0 < idle < loaded
+
+
+def test_prod_costs_more_than_dev(synthesise: Synthesiser) -> None:
+    prod, dev = cost(synthesise("prod")), cost(synthesise("dev"))
+    assert prod.total[0] > dev.total[0]
+    assert prod.layers["network"][0] > dev.layers["network"][0]
+
+
+def test_setting_moves_only_its_own_layer(synthesise: Synthesiser) -> None:
+    many, one = cost(synthesise("prod")), cost(synthesise("prod", {"network.nat_gateways": 1}))
+    assert {layer for layer, costs in many.layers.items() if costs[0] != one.layers[layer][0]} == {"network"}
+    two_gateways_and_their_addresses = 2 * 730 * (Decimal("0.045") + Decimal("0.005"))
+    assert many.total[0] - one.total[0] == two_gateways_and_their_addresses
+
+
+def test_map_shows_every_layer_and_the_way_of_a_request(platform: Synthesised) -> None:
+    picture = model.of(platform.assembly)
+    assert [layer.name for layer in picture.layers] == [stack.id for stack in platform.assembly.stacks]
+    assert all(layer.groups for layer in picture.layers)
+    assert [step.label for step in picture.request_path] == [
+        "load balancer", "Fargate service", "Aurora cluster", "serverless cache",
+    ]  # fmt: skip
+    assert drawing.render(picture).count("</text>") > 50
+
+
+def test_map_shows_layers_using_only_what_stands_above_them(platform: Synthesised) -> None:
+    names = [layer.name for layer in model.of(platform.assembly).layers]
+    for layer in model.of(platform.assembly).layers:
+        assert all(names.index(use.producer) < names.index(layer.name) for use in layer.uses)
