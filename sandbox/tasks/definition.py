@@ -20,10 +20,8 @@ class LogDestination:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """The container health check's timing, in seconds; the check itself is the sandbox's own."""
+    """How patient the container health check is, in seconds; the check itself is the sandbox's own."""
 
-    interval: float = 30
-    timeout: float = 5
     retries: int = 3
     start_period: float = 0
 
@@ -106,8 +104,6 @@ class TaskDefinition:
 
 def _health_check(document: Document) -> HealthCheck:
     return HealthCheck(
-        interval=float(document.get("interval") or 30),
-        timeout=float(document.get("timeout") or 5),
         retries=int(document.get("retries") or 3),
         start_period=float(document.get("startPeriod") or 0),
     )

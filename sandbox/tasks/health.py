@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import enum
+import math
 from collections.abc import AsyncIterator
 
 from sandbox.ports import HOST
@@ -31,6 +32,8 @@ class HealthChecks:
     """How a task's health is watched; times in seconds."""
 
     path: str
+    interval: float
+    timeout: float
     grace_period: float
     failures: int
     pace: Pace
@@ -43,6 +46,8 @@ class HealthChecks:
         thresholds = [group.unhealthy_threshold if group else 0, container.retries if container else 0]
         return cls(
             path=group.health_check_path if group else "/healthz",
+            interval=min(pace.probe_interval, group.health_check_interval if group else math.inf),
+            timeout=min(pace.probe_timeout, group.health_check_timeout if group else math.inf),
             grace_period=min(grace, pace.grace_period),
             failures=max(_FAILURES, *thresholds),
             pace=pace,
@@ -72,11 +77,11 @@ class HealthChecks:
     def _interval(self, health: Health, failures: int) -> float:
         if health is Health.UNKNOWN and failures == 0:
             return self.pace.starting_probe_interval
-        return self.pace.probe_interval if failures == 0 else min(1.0, self.pace.probe_interval)
+        return self.interval if failures == 0 else min(1.0, self.interval)
 
     async def _ask(self, port: int) -> _Answer:
         try:
-            async with asyncio.timeout(self.pace.probe_timeout):
+            async with asyncio.timeout(self.timeout):
                 reader, writer = await asyncio.open_connection(HOST, port)
                 try:
                     writer.write(self._request(port))

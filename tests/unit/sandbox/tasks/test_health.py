@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 from sandbox.tasks.health import Health, HealthChecks
 from sandbox.tasks.pace import Pace
+from sandbox.tasks.specification import ServiceSpec
 from tests.unit.sandbox.event_loop import scenario
 
-QUICK = Pace(starting_probe_interval=0.01, probe_interval=0.01, probe_timeout=0.2, start_timeout=0.3)
+QUICK = Pace(starting_probe_interval=0.01, start_timeout=0.3)
 
 
 class Answers:
@@ -39,7 +40,9 @@ async def watched(
     if not listening:
         server.close()
         await server.wait_closed()
-    checks = HealthChecks(path="/healthz", grace_period=grace, failures=3, pace=QUICK)
+    checks = HealthChecks(
+        path="/healthz", interval=0.01, timeout=0.2, grace_period=grace, failures=3, pace=QUICK
+    )
     changes = checks.watch(port)
     try:
         yield answers, changes
@@ -91,3 +94,27 @@ async def test_a_task_that_does_not_listen_is_still_starting_for_a_while() -> No
         started = asyncio.get_running_loop().time()
         assert await anext(changes) is Health.UNHEALTHY
         assert asyncio.get_running_loop().time() - started > QUICK.start_timeout
+
+
+def test_the_shorter_of_the_sandboxs_and_the_target_groups_times_counts() -> None:
+    group = {"TargetGroupArn": "tg", "HealthCheckPath": "/up", "HealthCheckTimeoutSeconds": 2}
+    spec = ServiceSpec.from_api(
+        service={
+            "clusterArn": "c",
+            "serviceArn": "s",
+            "serviceName": "web",
+            "healthCheckGracePeriodSeconds": 3,
+        },
+        task_definition={
+            "taskDefinitionArn": "t",
+            "family": "web",
+            "revision": 1,
+            "containerDefinitions": [
+                {"name": "web", "image": "x", "healthCheck": {"startPeriod": 60, "retries": 4, "command": []}}
+            ],
+        },
+        target_group=group,
+    )
+    checks = HealthChecks.of(spec, Pace(probe_interval=5, probe_timeout=5, grace_period=10))
+    assert (checks.path, checks.interval, checks.timeout) == ("/up", 5, 2)
+    assert (checks.grace_period, checks.failures) == (10, 4)
