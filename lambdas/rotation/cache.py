@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import valkey
 
-from rotation.clock import Clock
+from gantry_runtime.clock import Clock
 from rotation.store import Version
 from rotation.strategy import (
     LogInRefusedError,

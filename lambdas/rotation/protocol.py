@@ -7,11 +7,14 @@ Every step may be repeated, and may have ended at any line the time before. The 
 - AWSPREVIOUS: tasks may still use it. It stands in the way of a rotation that would take its place.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aws_lambda_powertools import Logger
 
 from rotation.service import Service
 from rotation.store import CURRENT, PENDING, SETTLED, SecretStore, Snapshot, Version
-from rotation.strategy import RotationError, Strategy, UnusableVersionError
+from rotation.strategy import NotRetiredError, RotationError, Strategy, UnusableVersionError
 
 
 class Rotation:
@@ -63,7 +66,8 @@ class Rotation:
             self._logger.info("the version exists already")
             return
         current = self._store.current(snapshot)
-        self._strategy.require_room(current, self._store.find(snapshot.previous))
+        with self._setting_aside(snapshot):
+            self._strategy.require_room(current, self._store.find(snapshot.previous))
         self._store.add(token, self._strategy.renew(current), label=PENDING)
         self._logger.info("the version is made")
 
@@ -73,9 +77,10 @@ class Rotation:
             snapshot = self._snapshot(token)
             if snapshot.current == token:
                 return
-            current = self._store.current(snapshot)
-            pending = self._checked(snapshot, token, current)
-            self._strategy.require_room(current, self._store.find(snapshot.previous))
+            current, pending = self._store.current(snapshot), self._pending(token)
+            with self._setting_aside(snapshot):
+                self._strategy.check(pending, current)
+                self._strategy.require_room(current, self._store.find(snapshot.previous))
             self._store.remove(SETTLED, snapshot)
             target.admit(pending, beside=current)
         self._logger.info("the version is admitted")
@@ -90,8 +95,11 @@ class Rotation:
         with self._strategy.exclusively():
             snapshot = self._snapshot(token)
             if snapshot.current != token:
+                pending = self._pending(token)
+                with self._setting_aside(snapshot):
+                    self._strategy.check(pending, self._store.current(snapshot))
                 # Again, now that nobody else changes who may log in.
-                self._strategy.verify(self._checked(snapshot, token, self._store.current(snapshot)))
+                self._strategy.verify(pending)
                 self._store.move(CURRENT, token, snapshot)
                 self._logger.info("the version is the current one")
         snapshot = self._store.snapshot()
@@ -110,14 +118,20 @@ class Rotation:
             raise RotationError(f"version {token} is neither pending nor current")
         return snapshot
 
-    def _checked(self, snapshot: Snapshot, token: str, current: Version) -> Version:
-        """Return the pending version; one that can never be used is set aside."""
+    def _pending(self, token: str) -> Version:
         pending = self._store.find(token)
         if pending is None:
             raise RotationError(f"version {token} has no value: createSecret has not run")
+        return pending
+
+    @contextmanager
+    def _setting_aside(self, snapshot: Snapshot) -> Iterator[None]:
+        """Take the label off a pending version that fails in the body for good, for the next one's sake.
+
+        Otherwise Secrets Manager would try this one again whenever it is asked for a rotation.
+        """
         try:
-            self._strategy.check(pending, current)
-        except UnusableVersionError:
+            yield
+        except (UnusableVersionError, NotRetiredError):
             self._store.remove(PENDING, snapshot)
             raise
-        return pending

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from rotation.clock import Clock
+from gantry_runtime.clock import Clock
 from rotation.service import Progress, Replacement, Service
 from rotation.store import PENDING, PREVIOUS, SETTLED, SecretStore, Snapshot
 from rotation.strategy import Strategy

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rotation.clock import Clock
+from gantry_runtime.clock import Clock
 from rotation.strategy import RotationError
 
 if TYPE_CHECKING:

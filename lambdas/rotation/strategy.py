@@ -18,11 +18,11 @@ class RotationError(SafeError):
 
 
 class UnusableVersionError(RotationError):
-    """The pending version can never become the current one; rotation must begin anew."""
+    """The pending version can never become the current one; a rotation must begin anew."""
 
 
 class NotRetiredError(RotationError):
-    """An earlier credential that tasks may still use stands in the way; the same rotation works later."""
+    """An earlier credential that tasks may still use stands in the way; a rotation works later."""
 
 
 class LogInRefusedError(RotationError):

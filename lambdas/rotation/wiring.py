@@ -9,9 +9,9 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
+from gantry_runtime.clock import Clock
 from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import read_json
-from rotation.clock import Clock
 from rotation.protocol import Rotation
 from rotation.reconciler import Reconciler
 from rotation.service import Service

@@ -1,0 +1,256 @@
+"""A secret of each kind with everything that its rotation touches, ready to be rotated."""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pg8000.native
+import psycopg
+import valkey
+from aws_lambda_powertools import Logger
+
+from cache_user import handler as cache_user
+from database_roles import handler as database_roles
+from rotation.reconciler import Report
+from rotation.wiring import assemble
+from sandbox.postgres import PostgresServer
+from tests.aws.ecs import CLUSTER, SERVICE, Ecs
+from tests.aws.elasticache import ElastiCache
+from tests.aws.secrets_manager import Secret, SecretsManager
+from tests.aws.servers import MASTER_PASSWORD, Cache
+from tests.aws.transport import Aws, Faults, SimulatedClock
+
+SESSION_LIFETIME = timedelta(days=7)
+_ENVIRON = {"CLUSTER": CLUSTER, "SERVICE": SERVICE}
+_USER_ID = "gantry-test"
+_logger = Logger(service="rotation")
+
+
+class Rig(ABC):
+    """One secret, the service that uses it, and the function that rotates it.
+
+    Attributes
+    ----------
+    secret, ecs
+        Models of what AWS holds.
+    clock, faults
+        Time, and the crashes that are to happen.
+    """
+
+    def __init__(self) -> None:
+        self.clock, self.faults = SimulatedClock(), Faults()
+        self.stack = ExitStack()
+        self.secret = self._make_secret()
+        self.models: dict[str, object] = {
+            "secretsmanager": SecretsManager(self.secret, *self._other_secrets()),
+            **self._other_models(),
+        }
+        self.aws = Aws(self.models, clock=self.clock, faults=self.faults)
+        self.stack.enter_context(mock.patch("boto3.client", self.aws.client))
+        self._prepare()
+        self.ecs = Ecs({"secret": self.secret}, self.clock)
+        self.models["ecs"] = self.ecs
+        environ = {**_ENVIRON, "SECRET_ARN": self.secret.arn, **self._environ()}
+        self.environ = environ
+        self._parts = assemble(environ, _logger, self.clock)
+        for target in (pg8000.native.Connection.run, valkey.Valkey.ping):
+            self.stack.enter_context(_faulty(target, self.faults))
+
+    def close(self) -> None:
+        self.stack.close()
+
+    def run(self, step: str, token: str) -> None:
+        """Have the function run a step."""
+        self._parts.rotation.run(step, token)
+
+    def rotate(self) -> str:
+        """Rotate without failures; return the new version's id."""
+        return self.secret.rotate(self.run)
+
+    def reconcile(self) -> Report:
+        """Have the function look after the secret."""
+        return self._parts.reconciler.run()
+
+    def come_to_rest(self) -> Report:
+        """Let deployments end and time pass until nothing is left to be done."""
+        for _ in range(8):
+            report = self.reconcile()
+            if report.settled and report.pending is None:
+                return report
+            self.ecs.complete_deployment()
+            self.clock.sleep(max(1800, (report.due - self.clock.now()).total_seconds()))
+        raise AssertionError(f"the secret does not come to rest: {report}")
+
+    def works(self, document: Mapping[str, Any]) -> bool:
+        """Return whether a credential opens what it is for, now."""
+        with mock.patch.object(self.faults, "point"):
+            return self._works(document)
+
+    @abstractmethod
+    def _works(self, document: Mapping[str, Any]) -> bool: ...
+
+    @abstractmethod
+    def _make_secret(self) -> Secret: ...
+
+    @abstractmethod
+    def _environ(self) -> dict[str, str]: ...
+
+    def _other_secrets(self) -> list[Secret]:
+        return []
+
+    def _other_models(self) -> dict[str, object]:
+        return {}
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make the first credentials as CloudFormation has them made."""
+
+
+class DatabaseRig(Rig):
+    """The database's roles, in a real PostgreSQL."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        super().__init__()
+
+    def _make_secret(self) -> Secret:
+        return Secret("database", {"username": "app_a", "password": 48 * "0"}, self.clock)
+
+    def _other_secrets(self) -> list[Secret]:
+        self._master = Secret("master", {"username": "master", "password": MASTER_PASSWORD}, self.clock)
+        self._rotator = Secret("rotator", {"username": "gantry_rotator", "password": 48 * "r"}, self.clock)
+        return [self._master, self._rotator]
+
+    def _prepare(self) -> None:
+        trust = {"PGSSLROOTCERT": str(self._server.authority.certificate)}
+        self.stack.enter_context(mock.patch.dict(os.environ, trust))
+        database_roles.act(
+            {
+                "RequestType": "Create",
+                "ResourceProperties": {
+                    "ClusterEndpoint": "localhost",
+                    "Port": str(self._server.port),
+                    "Database": "app",
+                    "MasterSecretArn": self._master.arn,
+                    "RotatorSecretArn": self._rotator.arn,
+                    "ApplicationSecretArn": self.secret.arn,
+                },
+            }
+        )
+        # What an earlier test left of the other role, which bootstrapping rightly does not touch.
+        with self.log_in("gantry_rotator", 48 * "r") as rotator:
+            rotator.execute("SELECT gantry.retire('app_b')")
+
+    def _environ(self) -> dict[str, str]:
+        return {"STRATEGY": "database", "ROTATOR_SECRET_ARN": self._rotator.arn}
+
+    def log_in(self, user: str, password: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host="localhost",
+            port=self._server.port,
+            user=user,
+            password=password,
+            dbname="app",
+            sslmode="verify-full",
+            sslrootcert=str(self._server.authority.certificate),
+            autocommit=True,
+        )
+
+    def _works(self, document: Mapping[str, Any]) -> bool:
+        try:
+            self.log_in(document["username"], document["password"]).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class CacheRig(Rig):
+    """The cache's user, in a real Valkey behind TLS."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        super().__init__()
+
+    def _make_secret(self) -> Secret:
+        return Secret("valkey", {"username": "app", "password": 48 * "0"}, self.clock)
+
+    def _other_models(self) -> dict[str, object]:
+        self.elasticache = ElastiCache(self._cache.server, self.clock)
+        return {"elasticache": self.elasticache}
+
+    def _prepare(self) -> None:
+        trust = {"SSL_CERT_FILE": str(self._cache.authority.certificate)}
+        self.stack.enter_context(mock.patch.dict(os.environ, trust))
+        properties = {
+            "UserId": _USER_ID,
+            "UserName": "app",
+            "AccessString": "on ~* &* +@all -@admin -@dangerous",
+            "SecretArn": self.secret.arn,
+        }
+        cache_user.act({"RequestType": "Create", "ResourceProperties": properties}, clock=self.clock)
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            "STRATEGY": "valkey",
+            "CACHE_HOST": "localhost",
+            "CACHE_PORT": str(self._cache.port),
+            "CACHE_USER_ID": _USER_ID,
+        }
+
+    def _works(self, document: Mapping[str, Any]) -> bool:
+        self.elasticache.settle()
+        try:
+            with valkey.Valkey(
+                host="127.0.0.1",
+                port=self._cache.server.port,
+                username=document["username"],
+                password=document["password"],
+            ) as client:
+                return bool(client.ping())
+        except valkey.AuthenticationError:
+            return False
+
+
+class SigningKeyRig(Rig):
+    """The key ring; a key works as long as the rings of all tasks and the current version hold it."""
+
+    def _make_secret(self) -> Secret:
+        return Secret("signing-key", {"current": 64 * "0"}, self.clock)
+
+    def _prepare(self) -> None:
+        """Do nothing: CloudFormation generates the first key, which nobody else needs to know."""
+
+    def _environ(self) -> dict[str, str]:
+        seconds = int(SESSION_LIFETIME.total_seconds())
+        return {"STRATEGY": "signing-key", "SESSION_LIFETIME_SECONDS": str(seconds)}
+
+    def _works(self, document: Mapping[str, Any]) -> bool:
+        return len(document["current"]) == 64
+
+    def verifies(self, key: str) -> bool:
+        """Return whether every task honours what was signed with a key."""
+        return all(key in task.read["secret"].values() for task in self.ecs.live_tasks)
+
+
+@contextmanager
+def _faulty(target: Any, faults: Faults) -> Iterator[None]:  # noqa: ANN401 - any method
+    owner = pg8000.native.Connection if target.__qualname__ == "Connection.run" else valkey.Valkey
+
+    def call(*args: object, **kwargs: object) -> object:
+        faults.point()
+        result = target(*args, **kwargs)
+        faults.point()
+        return result
+
+    with mock.patch.object(owner, target.__name__, call):
+        yield
+
+
+def dump(secret: Secret) -> str:
+    """Return a secret's versions for the message of a failed test."""
+    return json.dumps({id_[-4:]: sorted(v.labels) for id_, v in secret.versions.items()})

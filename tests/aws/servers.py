@@ -1,0 +1,84 @@
+"""The real PostgreSQL and Valkey that tests of functions run against."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import terminator
+from sandbox.postgres import PostgresServer
+from sandbox.tls import Authority, ensure_authority
+from sandbox.valkey import ValkeyServer
+
+MASTER_PASSWORD = "master-password-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Valkey behind TLS, as clients reach it."""
+
+    server: ValkeyServer
+    port: int
+    authority: Authority
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[PostgresServer]:
+    """Run PostgreSQL with a master user who is no superuser, as on RDS, and the database `app`."""
+    server = PostgresServer(
+        data_dir=folder / "data",
+        port=free_port(),
+        authority=ensure_authority(folder / "tls"),
+        log=folder / "log",
+    )
+    server.start()
+    server.set_master("master", MASTER_PASSWORD, database="app")
+    try:
+        yield server
+    finally:
+        server.destroy()
+
+
+@contextmanager
+def cache(folder: Path) -> Iterator[Cache]:
+    """Run Valkey behind TLS."""
+    authority = ensure_authority(folder / "tls")
+    server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
+    server.start()
+    port = free_port()
+    try:
+        with _terminator(port, server.port, authority):
+            yield Cache(server, port, authority)
+    finally:
+        server.destroy()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _terminator(port: int, upstream_port: int, authority: Authority) -> Iterator[None]:
+    serving, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        server = await terminator.serve(port, upstream_port, authority.server_context())
+        serving.set()
+        await asyncio.to_thread(done.wait)
+        server.close()
+        await asyncio.sleep(0.1)  # the connections of clients that hung up
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    assert serving.wait(timeout=5)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=5)

@@ -1,0 +1,115 @@
+"""Gives boto3 clients a model of the service instead of the network."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+
+from gantry_runtime.clock import Clock
+
+Answer = dict[str, Any]
+_SESSION = boto3.Session()  # keeps the services' descriptions, which take long to read
+
+
+class AwsError(Exception):
+    """A service refuses a call."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+class Crash(BaseException):
+    """The function's process ends, here and now."""
+
+
+@dataclass(frozen=True)
+class _Response:
+    status_code: int
+
+
+class SimulatedClock(Clock):
+    """Time that passes only when somebody sleeps or calls."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=max(0.0, seconds))
+
+
+class Faults:
+    """Ends the process at a call to the outside, before or after the call took effect."""
+
+    def __init__(self) -> None:
+        self.points = 0
+        self._crash_at: int | None = None
+
+    def arm(self, crash_at: int | None) -> None:
+        self.points, self._crash_at = 0, crash_at
+
+    def point(self) -> None:
+        self.points += 1
+        if self.points == self._crash_at:
+            raise Crash
+
+
+class Aws:
+    """The services that a test models.
+
+    Parameters
+    ----------
+    models
+        By service; a model has a method for each operation, whose name and parameters are in snake case.
+    """
+
+    def __init__(self, models: Mapping[str, object], *, clock: SimulatedClock, faults: Faults) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._models, self._clock, self._faults = models, clock, faults
+
+    def client(self, service: str, **_: object) -> Any:  # noqa: ANN401 - each service has a type of its own
+        client = _SESSION.client(
+            service,  # type: ignore[call-overload]
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="none",
+        )
+
+        def remember(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+            context["given"] = params
+
+        def answer(model: OperationModel, context: dict[str, Any], **_: object) -> tuple[_Response, Answer]:
+            return self._answer(service, model, context["given"])
+
+        client.meta.events.register("provide-client-params", remember)
+        client.meta.events.register("before-call", answer)
+        return client
+
+    def _answer(
+        self, service: str, operation: OperationModel, params: dict[str, Any]
+    ) -> tuple[_Response, Answer]:
+        self._faults.point()
+        self._clock.sleep(0.01)
+        method: Callable[..., Answer] = getattr(self._models[service], _snake_case(operation.name))
+        self.calls.append((operation.name, params))
+        try:
+            result = method(**{_snake_case(name): value for name, value in params.items()})
+        except AwsError as error:
+            return _Response(400), {"Error": {"Code": error.code, "Message": error.message}}
+        assert operation.output_shape is not None
+        report = ParamValidator().validate(result, operation.output_shape)
+        assert not report.has_errors(), report.generate_report()
+        self._faults.point()
+        return _Response(200), {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,263 @@
+"""Whatever happens in whatever order, nobody is locked out, and a fresh rotation puts everything right."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from gantry_runtime.failures import SafeError
+from rotation.strategy import RotationError
+from sandbox.postgres import PostgresServer
+from tests.aws import servers
+from tests.aws.ecs import Task
+from tests.aws.rigs import SESSION_LIFETIME, CacheRig, DatabaseRig, Rig, SigningKeyRig, dump
+from tests.aws.secrets_manager import STEPS
+from tests.aws.transport import Crash
+
+# None, or the call to the outside at which the process ends; there are fewer than thirty in any step.
+CRASHES = st.none() | st.integers(1, 30)
+BESIDE = "family:errand"
+HOUR, DAY = 3600.0, 86400.0
+
+
+class Machine(RuleBasedStateMachine):
+    """Rotations, retirements, deployments, operators and crashes, in any order."""
+
+    make_rig: Callable[[], Rig]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rig = self.make_rig()
+        self.tokens: list[str] = []
+
+    def attempt(self, action: Callable[[], object], crash_at: int | None) -> None:
+        """Do something that may fail in a way that is foreseen, or end at any call."""
+        self.rig.faults.arm(crash_at)
+        with suppress(SafeError, ClientError, Crash):
+            action()
+        self.rig.faults.arm(None)
+
+    @rule()
+    def begin_rotation(self) -> None:
+        self.tokens.append(self.rig.secret.begin_rotation())
+
+    @precondition(lambda self: self.tokens)
+    @rule(step=st.sampled_from(STEPS), age=st.integers(1, 3), crash_at=CRASHES)
+    def run_step(self, step: str, age: int, crash_at: int | None) -> None:
+        token = self.tokens[-min(age, len(self.tokens))]
+        self.attempt(lambda: self.rig.run(step, token), crash_at)
+
+    @rule(crash_at=CRASHES)
+    def rotate(self, crash_at: int | None) -> None:
+        self.attempt(self.rig.rotate, crash_at)
+        self.tokens.append(self.rig.secret.begin_rotation())
+
+    @rule(crash_at=CRASHES)
+    def reconcile(self, crash_at: int | None) -> None:
+        self.attempt(self.rig.reconcile, crash_at)
+
+    @rule()
+    def advance_deployment(self) -> None:
+        self.rig.ecs.advance_deployment()
+
+    @rule()
+    def complete_deployment(self) -> None:
+        self.rig.ecs.complete_deployment()
+
+    @rule()
+    def fail_deployment(self) -> None:
+        self.rig.ecs.fail_deployment()
+
+    @rule()
+    def finish_stopping(self) -> None:
+        self.rig.ecs.finish_stopping()
+
+    @rule()
+    def replace_a_task(self) -> None:
+        wanted = [task for task in self.rig.ecs.tasks if task.wanted]
+        if wanted:
+            self.rig.ecs.begin_to_stop(wanted[0])
+        self.rig.ecs.start_task()
+
+    @rule()
+    def run_errand(self) -> None:
+        """Run a task beside the service, or end the one that runs."""
+        errands = [task for task in self.rig.ecs.live_tasks if task.group == BESIDE]
+        if errands:
+            errands[0].status = "STOPPED"
+        else:
+            self.rig.ecs.start_task(BESIDE)
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, HOUR, DAY, 8 * DAY]))
+    def wait(self, seconds: float) -> None:
+        self.rig.clock.sleep(seconds)
+
+    @precondition(lambda self: self.rig.secret.holder("AWSPREVIOUS"))
+    @rule()
+    def revert_by_hand(self) -> None:
+        previous = self.rig.secret.holder("AWSPREVIOUS")
+        assert previous is not None
+        self.rig.secret.attach("AWSCURRENT", previous)
+
+    @rule()
+    def cancel_by_hand(self) -> None:
+        self.rig.secret.detach("AWSPENDING")
+
+    @rule()
+    def tag_by_hand(self) -> None:
+        self.rig.secret.detach("NO-SUCH-LABEL")
+
+    @rule(change=st.dictionaries(st.sampled_from(["username", "host", "password", "current"]), st.just("x")))
+    def write_by_a_stranger(self, change: dict[str, str]) -> None:
+        """Put a version in the place of the one that the rotation is about to make."""
+        token = self.rig.secret.begin_rotation()
+        if self.rig.secret.versions[token].value is None:
+            document = {**(self.rig.secret.document("AWSCURRENT") or {}), **change}
+            self.rig.secret.put(token, json.dumps(document), "AWSPENDING")
+        self.tokens.append(token)
+
+    @invariant()
+    def nobody_is_locked_out(self) -> None:
+        """A task that starts now, and every task that runs, can log in."""
+        current = self.rig.secret.document("AWSCURRENT")
+        assert current is not None
+        credentials = [current, *(task.read["secret"] for task in self.rig.ecs.live_tasks)]
+        for credential in {json.dumps(each, sort_keys=True) for each in credentials}:
+            assert self.rig.works(json.loads(credential)), dump(self.rig.secret)
+
+    def teardown(self) -> None:
+        try:
+            self.a_fresh_rotation_recovers()
+        finally:
+            self.rig.close()
+
+    def a_fresh_rotation_recovers(self) -> None:
+        for task in self.rig.ecs.live_tasks:
+            if task.group == BESIDE:
+                task.status = "STOPPED"
+        before = self.rig.secret.holder("AWSCURRENT")
+        self.rotate_until_done()
+        assert self.rig.secret.holder("AWSCURRENT") != before
+        self.rig.come_to_rest()
+        self.nobody_is_locked_out()
+        self.earlier_versions_are_retired()
+
+    def rotate_until_done(self) -> None:
+        for _ in range(5):
+            try:
+                self.rig.rotate()
+            except RotationError:
+                # What stood in the way is an unfinished retirement, or was just set aside.
+                report = self.rig.reconcile()
+                self.rig.ecs.complete_deployment()
+                self.rig.clock.sleep(max(HOUR, (report.due - self.rig.clock.now()).total_seconds()))
+                self.rig.reconcile()
+            else:
+                return
+        raise AssertionError(f"no fresh rotation succeeds: {dump(self.rig.secret)}")
+
+    def earlier_versions_are_retired(self) -> None:
+        current = self.rig.secret.document("AWSCURRENT")
+        for _, document in self.rig.secret.history:
+            if document.get("password") != (current or {}).get("password"):
+                assert not self.rig.works(document)
+
+
+@dataclass
+class Session:
+    """A signed-in browser; its cookie carries a signature of every key of the task that made it."""
+
+    keys: set[str]
+    made: datetime
+
+
+class SigningKeyMachine(Machine):
+    """The same, and sessions that must outlive all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: list[Session] = []
+
+    def ring(self, task: Task) -> dict[str, Any]:
+        return task.read["secret"]
+
+    @precondition(lambda self: self.rig.ecs.live_tasks)
+    @rule(index=st.integers(0, 9))
+    def sign_in(self, index: int) -> None:
+        task = self.rig.ecs.live_tasks[index % len(self.rig.ecs.live_tasks)]
+        self.sessions.append(Session(set(self.ring(task).values()), self.rig.clock.now()))
+
+    @precondition(lambda self: self.sessions and self.rig.ecs.live_tasks)
+    @rule(session=st.integers(0, 9), index=st.integers(0, 9))
+    def use_session(self, session: int, index: int) -> None:
+        used = self.sessions[session % len(self.sessions)]
+        task = self.rig.ecs.live_tasks[index % len(self.rig.ecs.live_tasks)]
+        now = self.rig.clock.now()
+        if now - used.made < SESSION_LIFETIME and self.ring(task)["current"] not in used.keys:
+            used.keys, used.made = set(self.ring(task).values()), now
+
+    @invariant()
+    def no_session_is_lost(self) -> None:
+        now = self.rig.clock.now()
+        for session in self.sessions:
+            if now - session.made < SESSION_LIFETIME:
+                for task in self.rig.ecs.live_tasks:
+                    assert session.keys & set(self.ring(task).values()), dump(self.rig.secret)
+
+    def earlier_versions_are_retired(self) -> None:
+        current = self.rig.secret.document("AWSCURRENT")
+        assert current is not None
+        assert set(current) == {"current"}
+        for task in self.rig.ecs.live_tasks:
+            assert self.ring(task) == current
+
+
+def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int) -> None:
+    machine = type(machine.__name__, (machine,), {"make_rig": staticmethod(make_rig)})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with servers.database(tmp_path_factory.mktemp("database")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
+    with servers.cache(tmp_path_factory.mktemp("cache")) as server:
+        yield server
+
+
+def test_database_roles(database: PostgresServer) -> None:
+    check(Machine, lambda: DatabaseRig(database), examples=25)
+
+
+def test_cache_passwords(cache: servers.Cache) -> None:
+    check(Machine, lambda: CacheRig(cache), examples=60)
+
+
+def test_signing_keys() -> None:
+    check(SigningKeyMachine, SigningKeyRig, examples=200)
