@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ministack.core.responses import error_response_json, request_scope
+from ministack.core.responses import request_scope
 from ministack.services import alb, ecs
 
 from sandbox.plugin.ecs_tasks import scope
 from sandbox.plugin.patching import wrap
-from sandbox.plugin.responses import Action, Response, answer, failed
+from sandbox.plugin.responses import Action, Response, answer, error, failed
 from sandbox.tasks import ServiceSpec, TaskError, TaskScheduler
 
 Record = dict[str, Any]
@@ -24,7 +24,7 @@ class Services:
 
     def __init__(self, scheduler: TaskScheduler) -> None:
         self._scheduler = scheduler
-        # By service, the deployment that the latest request began: one that failed fast is not primary any more.
+        # By service, the deployment of the latest request: one that failed fast is not primary any more.
         self._deployments: dict[str, str] = {}
 
     def create(self, service: Record) -> None:
@@ -113,9 +113,8 @@ def install(services: Services) -> None:
         services.refresh()
         try:
             return original(action, data)
-        except TaskError as error:
-            response: Response = error_response_json("ClientException", str(error))
-            return response
+        except TaskError as reason:
+            return error("ClientException", str(reason))
 
     # Second fractions tell which of two tasks started before a secret changed.
     @wrap(ecs, "_ts_to_epoch")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import json_response
+from ministack.core.responses import error_response_json, json_response
 
 Response = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
@@ -22,6 +22,12 @@ def failed(response: Response) -> bool:
 def answer(members: dict[str, Any]) -> Response:
     """Return a successful response of a JSON API."""
     response: Response = json_response(members)
+    return response
+
+
+def error(code: str, text: str) -> Response:
+    """Return an error of a JSON API."""
+    response: Response = error_response_json(code, text)
     return response
 
 

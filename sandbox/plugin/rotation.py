@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core.concurrency import spawn_background
-from ministack.core.responses import error_response_json, new_uuid, request_scope
+from ministack.core.responses import new_uuid, request_scope
 from ministack.services import eventbridge, lambda_svc, secretsmanager
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.plugin.resource_types import Properties, Provisioned, register, run_off_the_event_loop
-from sandbox.plugin.responses import Action, Response, answer, failed, message
+from sandbox.plugin.responses import Action, Response, answer, error, failed, message
 from sandbox.plugin.secretsmanager import (
     CURRENT,
     PENDING,
@@ -55,22 +55,24 @@ class Rotations:
         self._keeper = keeper
         # By secret, the rotations that run, and whether each shall be attempted again if it fails.
         self._running: dict[str, bool] = {}
+        # By secret, the end of a test of its function, whose version is labelled AWSPENDING meanwhile.
+        self._tests: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
     def rotate(self, data: dict[str, Any]) -> Response:
         """Do what RotateSecret does."""
         secret = find(data.get("SecretId", ""))
         if secret is None:
-            return _error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+            return error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         function = data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
         if not function:
-            return _error(
+            return error(
                 "InvalidRequestException", "No Lambda rotation function ARN is associated with this secret."
             )
         pending = version_with(secret, PENDING)
-        if pending is not None and pending != version_with(secret, CURRENT):
-            self._start(secret, pending)
-            return _error(
+        if secret["ARN"] not in self._tests and pending not in {None, version_with(secret, CURRENT)}:
+            self._start(secret, str(pending))
+            return error(
                 "InvalidRequestException",
                 "A previous rotation isn't complete. That rotation will be reattempted.",
             )
@@ -80,7 +82,6 @@ class Rotations:
         secret["NextRotationDate"] = _next_rotation(secret)
         token = data.get("ClientRequestToken") or new_uuid()
         if data.get("RotateImmediately", True):
-            add_version(secret, token, label=PENDING)
             self._start(secret, token)
         else:
             self._start_test(secret)
@@ -91,7 +92,7 @@ class Rotations:
         """Do what CancelRotateSecret does: switch rotation off, and leave versions as they are."""
         secret = find(data.get("SecretId", ""))
         if secret is None:
-            return _error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+            return error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         secret["RotationEnabled"] = False
         secret["NextRotationDate"] = None
         self._keeper.changed("secretsmanager")
@@ -117,9 +118,15 @@ class Rotations:
                 self._running[secret["ARN"]] = True
                 return
             self._running[secret["ARN"]] = False
-        spawn_background(self._run, secret, token, thread_name=f"rotation-{secret['Name']}")
+        test = self._tests.get(secret["ARN"])
+        if test is None:
+            add_version(secret, token, label=PENDING)
+        spawn_background(self._run, secret, token, test, thread_name=f"rotation-{secret['Name']}")
 
-    def _run(self, secret: Secret, token: str) -> None:
+    def _run(self, secret: Secret, token: str, test: threading.Event | None) -> None:
+        if test is not None:
+            test.wait()
+            add_version(secret, token, label=PENDING)
         done = False
         while not done:
             succeeded = _attempt(secret, token)
@@ -138,14 +145,17 @@ class Rotations:
         token = new_uuid()
         current = version_with(secret, CURRENT)
         add_version(secret, token, label=PENDING, value=secret["Versions"].get(current))
+        ended = self._tests[secret["ARN"]] = threading.Event()
 
         def test() -> None:
             try:
                 _invoke(secret, token, "testSecret")
-            except RotationError as error:
-                _logger.warning("Test of the rotation of %s: %s", secret["Name"], error)
+            except RotationError as reason:
+                _logger.warning("Test of the rotation of %s: %s", secret["Name"], reason)
             finally:
                 drop_version(secret, token)
+                self._tests.pop(secret["ARN"], None)
+                ended.set()
                 self._keeper.changed("secretsmanager")
 
         spawn_background(test, thread_name=f"rotation-test-{secret['Name']}")
@@ -219,8 +229,8 @@ def _attempt(secret: Secret, token: str) -> bool:
     try:
         for step in _STEPS:
             _invoke(secret, token, step)
-    except RotationError as error:
-        _logger.warning("Rotation of %s to %s failed: %s", secret["Name"], token, error)
+    except RotationError as reason:
+        _logger.warning("Rotation of %s to %s failed: %s", secret["Name"], token, reason)
         return False
     if version_with(secret, CURRENT) != token:
         _logger.warning("Rotation of %s to %s did not move AWSCURRENT", secret["Name"], token)
@@ -258,8 +268,3 @@ def _next_rotation(secret: Secret) -> float | None:
 
 def _answer(secret: Secret, **members: str) -> Response:
     return answer({"ARN": secret["ARN"], "Name": secret["Name"], **members})
-
-
-def _error(code: str, text: str) -> Response:
-    response: Response = error_response_json(code, text)
-    return response

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import error_response_json, new_uuid
+from ministack.core.responses import new_uuid
 from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
-from sandbox.plugin.responses import Action, Response, answer, failed, message
+from sandbox.plugin.responses import Action, Response, answer, error, failed, message
 
 Secret = dict[str, Any]
 
@@ -25,6 +25,7 @@ def install() -> None:
     _generate_strings_as_declared()
     _refer_to_secrets_by_arn()
     _keep_versions_unique()
+    _have_no_value_where_none_was_put()
 
 
 def find(secret_id: str) -> Secret | None:
@@ -103,7 +104,7 @@ def _keep_versions_unique() -> None:
         existing = secret["Versions"].get(token)
         if existing and any(existing.get(key) is not None for key in _VALUES):
             if any(existing.get(key) != data.get(key) for key in _VALUES):
-                return error_response_json(  # type: ignore[no-any-return]
+                return error(
                     "ResourceExistsException",
                     f"You can't use ClientRequestToken {token} because that value is already in use for a "
                     f"version of secret {secret['ARN']}.",
@@ -118,8 +119,23 @@ def _keep_versions_unique() -> None:
         return original(data)
 
 
+def _have_no_value_where_none_was_put() -> None:
+    # A rotation begins with an empty version; ministack returns it without a value.
+    @wrap(secretsmanager, "_get_secret_value")
+    def get_secret_value(original: Action, data: dict[str, Any]) -> Response:
+        response = original(data)
+        if failed(response) or any(key in json.loads(response[2]) for key in _VALUES):
+            return response
+        which = data.get("VersionId") or data.get("VersionStage", CURRENT)
+        return error(
+            "ResourceNotFoundException", f"Secrets Manager can't find the specified secret value: {which}"
+        )
+
+
 def add_version(secret: Secret, token: str, *, label: str, value: Secret | None = None) -> None:
-    """Add a version, empty or with the value of another one, and move the label to it."""
+    """Add a version, empty or with the value of another one, unless it exists; move the label to it."""
+    if token in secret["Versions"]:
+        return
     secretsmanager._remove_stage_everywhere(secret, label)
     values = {key: (value or {}).get(key) for key in _VALUES}
     secret["Versions"][token] = {**values, "CreatedDate": int(time.time()), "Stages": [label]}

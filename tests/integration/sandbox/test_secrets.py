@@ -146,6 +146,9 @@ def test_a_failed_rotation_blocks_the_next_and_is_attempted_again(secret: Rotate
     assert secret.steps(len(reached)) == reached
     assert secret.value() == "first"
     assert secret.versions()["AWSPENDING"] == token
+    if step == "createSecret":
+        with pytest.raises(secret.client.exceptions.ResourceNotFoundException):
+            secret.value("AWSPENDING")
     secret.fail_at("")
     with pytest.raises(secret.client.exceptions.InvalidRequestException, match="A previous rotation isn't"):
         secret.rotate()
@@ -161,6 +164,13 @@ def test_a_rotation_that_is_not_immediate_tests_the_function_only(secret: Rotate
     assert described["RotationEnabled"]
     assert "NextRotationDate" in described
     assert "LastRotatedDate" not in described
+
+
+def test_a_rotation_during_the_test_of_the_function_follows_it(secret: RotatedSecret) -> None:
+    secret.rotate(immediately=False)
+    token = secret.rotate()
+    assert secret.steps(5) == ["testSecret", *ALL_STEPS]
+    wait_until(lambda: secret.value() == f"value of {token}")
 
 
 def test_a_cancelled_rotation_leaves_the_versions_and_no_schedule(secret: RotatedSecret) -> None:
