@@ -143,5 +143,6 @@ class DataStack(LayerStack):
             max_data_gb=valkey.max_data_gb,
             max_ecpu_per_second=valkey.max_ecpu_per_second,
             snapshot_retention_days=valkey.snapshot_retention_days,
+            removal_policy=removal_policy(self._settings),
         )
         return cache.cache

@@ -85,7 +85,10 @@ class PlatformNetwork(Construct):
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group))
+        flow_log = self.vpc.add_flow_log(
+            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group)
+        )
+        Tags.of(flow_log).add("Name", name)
 
     def _name_subnets(self, name: str) -> None:
         """Name subnets by kind and zone: the CDK's names are paths, which a pipeline would change."""
@@ -102,7 +105,17 @@ class SecurityGroups(Construct):
     """Every security group and every rule between them, in one place.
 
     A rule that a later layer adds to a group of an earlier one would tie the two into a cycle, so that all
-    rules stand here, with literal ports.
+    rules stand here, with literal ports. What is handed out takes no further rule: a load balancer, for one,
+    would add rules of its own beside these, and EC2 refuses duplicates.
+
+    Parameters
+    ----------
+    vpc
+        Where the groups are.
+    listener_ports
+        Ports that the load balancer offers to the internet.
+    service_port
+        Port that the service's tasks listen on.
 
     Attributes
     ----------
@@ -123,32 +136,64 @@ class SecurityGroups(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._vpc = vpc
-        self.load_balancer = self._group("LoadBalancer", "Application Load Balancer")
-        self.service = self._group("Service", "tasks of the service")
-        self.database = self._group("Database", "Aurora cluster")
-        self.cache = self._group("Cache", "Valkey cache")
-        self.database_functions = self._group("DatabaseFunctions", "functions that administer database roles")
-        self.cache_functions = self._group("CacheFunctions", "functions that administer cache users")
-        self.functions = self._group("Functions", "functions that reach AWS APIs alone")
+        load_balancer = self._group("LoadBalancer", "Application Load Balancer")
+        service = self._group("Service", "tasks of the service")
+        database = self._group("Database", "Aurora cluster")
+        cache = self._group("Cache", "Valkey cache")
+        database_functions = self._group("DatabaseFunctions", "functions that administer database roles")
+        cache_functions = self._group("CacheFunctions", "functions that administer cache users")
+        functions = self._group("Functions", "functions that reach AWS APIs alone")
         for port in listener_ports:
-            self.load_balancer.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "the internet")
+            load_balancer.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "the internet")
         acknowledge(
-            self.load_balancer,
+            load_balancer,
             "The load balancer is the platform's door to the internet; only its listeners' ports are open.",
             "AwsSolutions-EC23",
         )
-        self._connect(self.load_balancer, self.service, service_port, "requests and health checks")
-        self._connect(self.service, self.database, 5432, "PostgreSQL")
-        self._connect(self.service, self.cache, 6379, "Valkey")
-        self._connect(self.database_functions, self.database, 5432, "PostgreSQL")
-        self._connect(self.cache_functions, self.cache, 6379, "Valkey")
-        for group in (self.service, self.database_functions, self.cache_functions, self.functions):
+        self._connect(load_balancer, service, service_port, "requests and health checks")
+        self._connect(service, database, 5432, "PostgreSQL")
+        self._connect(service, cache, 6379, "Valkey")
+        self._connect(database_functions, database, 5432, "PostgreSQL")
+        self._connect(cache_functions, cache, 6379, "Valkey")
+        for group in (service, database_functions, cache_functions, functions):
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
+        self.load_balancer, self.service = self._closed(load_balancer), self._closed(service)
+        self.database, self.cache = self._closed(database), self._closed(cache)
+        self.database_functions = self._closed(database_functions)
+        self.cache_functions, self.functions = self._closed(cache_functions), self._closed(functions)
 
     def _group(self, name: str, what: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, name, vpc=self._vpc, description=what, allow_all_outbound=False)
 
-    @staticmethod
-    def _connect(source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, what: str) -> None:
-        source.add_egress_rule(target, ec2.Port.tcp(port), what)
-        target.add_ingress_rule(source, ec2.Port.tcp(port), what)
+    def _closed(self, group: ec2.SecurityGroup) -> ec2.ISecurityGroup:
+        return ec2.SecurityGroup.from_security_group_id(
+            self, f"Closed{group.node.id}", group.security_group_id, mutable=False
+        )
+
+    def _connect(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, what: str) -> None:
+        """Let one group reach another.
+
+        The L2's rules are identified by the whole path of the other group, which a pipeline would change:
+        CloudFormation would then make each rule a second time, and EC2 refuses duplicates.
+        """
+        rule = f"{source.node.id}To{target.node.id}"
+        ec2.CfnSecurityGroupEgress(
+            self,
+            f"{rule}Egress",
+            group_id=source.security_group_id,
+            destination_security_group_id=target.security_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description=what,
+        )
+        ec2.CfnSecurityGroupIngress(
+            self,
+            f"{rule}Ingress",
+            group_id=target.security_group_id,
+            source_security_group_id=source.security_group_id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            description=what,
+        )

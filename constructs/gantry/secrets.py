@@ -100,6 +100,7 @@ def read_statements(
         iam.PolicyStatement(
             actions=key_actions,
             resources=[key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": via}},
+            # Secrets Manager binds each value to its secret.
+            conditions={"StringEquals": {"kms:ViaService": via, "kms:EncryptionContext:SecretARN": arns}},
         ),
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_kms as kms
@@ -29,6 +30,8 @@ class ValkeyCache(Construct):
         Limits of what it may hold and do, and so of what it may cost.
     snapshot_retention_days
         How long daily snapshots are kept.
+    removal_policy
+        What becomes of the cache when its stack is deleted.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class ValkeyCache(Construct):
         max_data_gb: int,
         max_ecpu_per_second: int,
         snapshot_retention_days: int,
+        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
         group = elasticache.CfnUserGroup(
@@ -72,3 +76,4 @@ class ValkeyCache(Construct):
             daily_snapshot_time="04:00" if snapshot_retention_days else None,
             snapshot_retention_limit=snapshot_retention_days,
         )
+        self.cache.apply_removal_policy(removal_policy)

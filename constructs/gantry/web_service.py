@@ -145,6 +145,7 @@ class WebService(Construct):
         scaling = self.service.auto_scale_task_count(min_capacity=min_capacity, max_capacity=max_capacity)
         scaling.scale_on_cpu_utilization(
             "Cpu",
+            policy_name=f"{name}-cpu",
             target_utilization_percent=cpu_target_utilization,
             scale_in_cooldown=Duration.minutes(5),
             scale_out_cooldown=Duration.minutes(1),

@@ -48,6 +48,12 @@ class Synthesised:
         template: dict[str, Any] = json.loads(text)
         return template
 
+    def protected(self, layer: str) -> bool:
+        """Return whether CloudFormation refuses to delete a layer's stack."""
+        manifest = json.loads((self.assembly.directory / "manifest.json").read_text())
+        stack = manifest["artifacts"][layer.capitalize()]
+        return bool(stack["properties"].get("terminationProtection"))
+
     def of_type(self, *types: str) -> list[Resource]:
         """Return the resources of some types."""
         return [resource for resource in self.assembly.resources if resource.type in types]

