@@ -92,8 +92,9 @@ def test_an_update_whose_tasks_cannot_even_start_fails_and_is_rolled_back(bench:
     failed = bench.deploy(spec(2, secrets={"DATABASE_SECRET": "arn:missing"}))
     assert failed is not None
     assert failed["rolloutState"] == "FAILED"
-    # Also for those who ask late.
-    assert bench.scheduler.wait_for_deployment(SERVICE, failed["id"], timeout=5) == failed
+    late = bench.scheduler.wait_for_deployment(SERVICE, failed["id"], timeout=5)
+    assert late is not None
+    assert (late["id"], late["rolloutState"]) == (failed["id"], "FAILED")
     restored = bench.scheduler.wait_for_deployment(SERVICE, timeout=5)
     assert restored is not None
     assert (restored["id"], restored["rolloutState"]) == (first["id"], "COMPLETED")
