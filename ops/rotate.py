@@ -20,6 +20,7 @@ _STEPS_TIMEOUT = timedelta(minutes=10)
 _TASKS_TIMEOUT = timedelta(minutes=30)
 # One that has not ended by then has failed: a step's function may run for a minute, and there are four.
 _ABANDONED_AFTER = timedelta(minutes=15)
+_SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
 _SETTLED = "SETTLED"
 
@@ -78,15 +79,15 @@ def _start(environment: Environment, arn: str) -> _Rotation:
         raise CliError(f"{description['Name']} has no rotation.", remedy="Deploy the security layer first.")
     began = time.monotonic()
     pending = _pending(description)
-    if pending is not None:
-        if not _is_abandoned(client, arn, pending):
-            err.print(f"A rotation is in progress (version {pending}); following that one.")
-            return _Rotation(environment, arn, pending, began)
+    if pending is not None and _is_abandoned(client, arn, pending):
         # At AWS a version that a failed rotation left behind blocks every later one.
         err.print(f"Version {pending} was left behind by a rotation that failed; starting anew.")
         client.update_secret_version_stage(
             SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
         )
+    elif pending is not None and _stays(client, arn, pending):
+        err.print(f"A rotation is in progress (version {pending}); following that one.")
+        return _Rotation(environment, arn, pending, began)
     version = client.rotate_secret(SecretId=arn)["VersionId"]
     return _Rotation(environment, arn, version, began)
 
@@ -96,6 +97,16 @@ def _pending(description: "DescribeSecretResponseTypeDef") -> str | None:
         if "AWSPENDING" in labels and "AWSCURRENT" not in labels:
             return version
     return None
+
+
+def _stays(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
+    """Tell whether a pending version is a rotation's: that of a new schedule's test is gone in seconds."""
+    deadline = time.monotonic() + _SCHEDULE_TEST_SECONDS
+    while time.monotonic() < deadline:
+        if _pending(client.describe_secret(SecretId=arn)) != pending:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _is_abandoned(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
@@ -150,6 +161,11 @@ def _is_deployed(rotation: _Rotation) -> bool:
 def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, limit: timedelta) -> None:
     deadline = time.monotonic() + limit.total_seconds()
     while not reached():
+        if rotation.version not in rotation.labels().values():
+            raise CliError(
+                f"Version {rotation.version} is neither pending nor current now: it was given up.",
+                detail=_what_the_function_said(rotation),
+            )
         if time.monotonic() > deadline:
             raise CliError(
                 f"'{current.label}' did not end within {limit}.",

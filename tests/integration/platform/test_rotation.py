@@ -1,0 +1,164 @@
+"""Secrets rotate under load: nobody's request fails, nobody's session is lost, and the old ones are refused."""
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import httpx
+import psycopg
+import pytest
+import valkey
+from taskboard.keyring import KeyRing
+
+from ops.bench.load import load
+from sandbox.lifecycle import Sandbox
+from tests.integration.platform.conftest import DeployedPlatform
+
+SECRETS = {"database": "database", "valkey": "valkey", "signing-key": "signing-key"}
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Vault:
+    """The platform's secrets, and what they open."""
+
+    platform: DeployedPlatform
+    client: Any
+
+    def read(self, name: str) -> dict[str, str]:
+        document: dict[str, str] = json.loads(
+            self.client.get_secret_value(SecretId=f"gantry/sandbox/{name}")["SecretString"]
+        )
+        return document
+
+    def settled(self, name: str) -> bool:
+        stages = self.client.describe_secret(SecretId=f"gantry/sandbox/{name}")["VersionIdsToStages"]
+        return any({"AWSCURRENT", "SETTLED"} <= set(labels) for labels in stages.values())
+
+    @property
+    def authority(self) -> str:
+        return str(self.platform.state_dir / "tls" / "ca.pem")
+
+    def opens_database(self, login: dict[str, str]) -> bool:
+        address = self.read("database")
+        try:
+            psycopg.connect(
+                host=address["host"],
+                port=int(address["port"]),
+                dbname=address["dbname"],
+                user=login["username"],
+                password=login["password"],
+                sslmode="verify-full",
+                sslrootcert=self.authority,
+            ).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def opens_cache(self, login: dict[str, str]) -> bool:
+        ports = Sandbox(self.platform.state_dir).status().ports
+        port = next(port for name, port in ports.items() if "valkey" in name and "tls" in name)
+        context = ssl.create_default_context(cafile=self.authority)
+        del context
+        try:
+            with valkey.Valkey(
+                host="localhost", port=port, username=login["username"], password=login["password"],
+                ssl=True, ssl_ca_certs=self.authority,
+            ) as client:  # fmt: skip
+                client.ping()
+        except valkey.AuthenticationError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def vault(platform: DeployedPlatform) -> Iterator[Vault]:
+    variables = Sandbox(platform.state_dir).environment()
+    client = boto3.client(
+        "secretsmanager",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+    yield Vault(platform, client)
+    client.close()
+
+
+def rotate(platform: DeployedPlatform, secret: str) -> None:
+    result = platform.gantry("rotate", secret, "--wait", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "current" in json.loads(result.stdout)["stages"]
+
+
+def wait_until_settled(vault: Vault, *, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not all(vault.settled(name) for name in SECRETS):
+        assert time.monotonic() < deadline, "old credentials were not retired in time"
+        time.sleep(0.5)
+
+
+@pytest.mark.timeout(600)
+def test_five_rounds_of_rotations_fail_no_request_and_lose_no_session(
+    platform: DeployedPlatform, vault: Vault
+) -> None:
+    old: dict[str, list[dict[str, str]]] = {name: [] for name in SECRETS}
+    with load(platform.url) as report:
+        for _ in range(ROUNDS):
+            for name in SECRETS:
+                old[name].append(vault.read(name))
+                rotate(platform, name)
+                wait_until_settled(vault)
+            for name in SECRETS:
+                old[name].append(vault.read(name))
+            with ThreadPoolExecutor(len(SECRETS)) as together:
+                list(together.map(lambda name: rotate(platform, name), SECRETS))
+            wait_until_settled(vault)
+    assert report.failures == []
+    assert report.lost_sessions == 0
+    assert report.total > 1000
+    assert vault.opens_database(vault.read("database"))
+    assert vault.opens_cache(vault.read("valkey"))
+    for login in old["database"]:
+        assert not vault.opens_database(login)
+    for login in old["valkey"]:
+        assert not vault.opens_cache(login)
+
+
+def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: Vault) -> None:
+    credentials = {"email": "alan@example.com", "password": "correct horse battery staple"}
+    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15) as client:
+        client.post("/sign-up", json=credentials).raise_for_status()
+        retired = vault.read("signing-key")["current"]
+        rotate(platform, "signing-key")
+        wait_until_settled(vault)
+        assert client.get("/account").status_code == 200
+        value = str(client.cookies["session"]).split(".", maxsplit=1)[0]
+        forged = KeyRing(retired).sign(value)
+        client.cookies.clear()
+        assert client.get("/account", headers={"cookie": f"session={forged}"}).status_code == 401
+
+
+def test_deploying_after_rotations_changes_nothing(platform: DeployedPlatform, vault: Vault) -> None:
+    before = {name: vault.read(name) for name in SECRETS}
+    result = platform.deploy()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {name: vault.read(name) for name in SECRETS} == before
+    assert platform.health().status_code == 200
+
+
+def test_task_definition_of_before_a_rotation_still_runs_after_it(
+    platform: DeployedPlatform, vault: Vault
+) -> None:
+    platform.deploy(ecs__environment__RELEASE="2")
+    rotate(platform, "database")
+    with load(platform.url) as report:
+        result = platform.deploy()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert report.failures == []
+    assert platform.health().json()["database"]["session_user"] == vault.read("database")["username"]
