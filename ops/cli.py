@@ -25,10 +25,6 @@ Environment = Annotated[
     str,
     typer.Option("--environment", "-e", envvar="ENVIRONMENT", help="Which config/<environment>.toml."),
 ]
-# These commands read templates alone: no variable should silently choose another environment for them.
-Design = Annotated[
-    str, typer.Option("--environment", "-e", help="Which config/<environment>.toml; nothing is deployed.")
-]
 Overrides = Annotated[
     list[str] | None, typer.Option("--context", "-c", help="Override a setting: ecs.min_capacity=3.")
 ]
@@ -130,7 +126,10 @@ def bench(
 @app.command(name="map")
 def architecture_map(
     *,
-    environment: Design = "prod",
+    # A picture that is committed must not follow a variable of whoever draws it.
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", help="Which config/<environment>.toml.")
+    ] = "prod",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file; docs/images/architecture-map.svg.")
     ] = None,
@@ -148,7 +147,7 @@ def architecture_map(
 @app.command()
 def cost(
     *,
-    environment: Design = "prod",
+    environment: Environment = "prod",
     compare: Annotated[
         str | None, typer.Option("--compare", help="An environment to compare with, itself too.")
     ] = None,
@@ -172,7 +171,7 @@ def cost(
 @check.command()
 def security(
     *,
-    environment: Design = "prod",
+    environment: Environment = "prod",
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML page.")] = None,
     context: Overrides = None,
     json: Json = False,

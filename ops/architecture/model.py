@@ -93,7 +93,9 @@ def _groups(stack: Stack) -> Iterable[Group]:
         if len(members) == 1 and members[0].construct == name:
             lone[members[0].type].append(members[0])
         else:
-            yield _group(words(name), list(_items(members)))
+            # What watches over a construct matters less than what it is.
+            items = sorted(_items(members), key=lambda item: item.kind is Kind.OPERATIONS)
+            yield _group(words(name), items)
     for kind, members in lone.items():
         yield _lone_group(kind, members)
 

@@ -49,6 +49,12 @@ def test_card_does_not_say_the_same_twice(tmp_path: Path) -> None:
     assert (group.title, group.items[0].label) == ("", "alert topic")
 
 
+def test_what_watches_over_a_construct_stands_last_in_its_card(tmp_path: Path) -> None:
+    logs = resource("AWS::Logs::LogGroup", "State/Web/LogGroup")
+    (group,) = groups(tmp_path, logs, resource("AWS::ECS::Cluster", "State/Web/Cluster"))
+    assert [item.label for item in group.items] == ["ECS cluster", "log group"]
+
+
 def test_resource_of_an_unknown_type_is_on_the_map(tmp_path: Path) -> None:
     (group,) = groups(tmp_path, resource("AWS::Quantum::FluxCapacitor", "State/Flux/Resource"))
     assert group.items[0].label == "Quantum flux capacitor"
