@@ -13,6 +13,8 @@ from sandbox.tls import Authority
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 _PROFILE = "sandbox"
+# Where the control plane answers with its state directory.
+IDENTITY_PATH = "/_sandbox"
 
 
 def endpoint_url(port: int) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import fcntl
-import http
 import http.client
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from sandbox import environment
 from sandbox.bootstrap import bootstrap
 from sandbox.edge.control import EdgeControl
+from sandbox.environment import IDENTITY_PATH
 from sandbox.layout import Layout
 from sandbox.ports import EDGE_PORTS, HOST, Ports, is_free
 from sandbox.postgres import PostgresServer
@@ -26,8 +26,6 @@ from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
 
 _ROOT = Path(__file__).resolve().parent.parent
-# Where LocalStack and ministack listen by default, so that people's tools find it.
-_PREFERRED_PORT = 4566
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _RELEASE_SECONDS = 3.0
@@ -130,7 +128,7 @@ class Sandbox:
         return environment.for_clients(self._layout, self._aws_port())
 
     def _aws_port(self) -> int:
-        return self._ports.get("aws", preferred=_PREFERRED_PORT)
+        return self._ports.get("aws")
 
     def _start_processes(self) -> None:
         # The edge serves on while the control plane is away, and the other way round.
@@ -190,7 +188,7 @@ class Sandbox:
 
     def _server_serves(self) -> bool:
         port = self._ports.known().get("aws")
-        return self._running("server") is not None and port is not None and _answers(port)
+        return self._running("server") is not None and port is not None and _serves(port, self._layout)
 
     def _edge_serves(self) -> bool:
         return self._running("edge") is not None and EdgeControl(self._layout.root).is_running()
@@ -241,12 +239,13 @@ class Sandbox:
             yield
 
 
-def _answers(port: int) -> bool:
+def _serves(port: int, layout: Layout) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
+        connection.request("GET", IDENTITY_PATH)
+        # The port may be another sandbox's by now.
+        return connection.getresponse().read().decode() == str(layout.root)
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()

@@ -4,7 +4,6 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.files import write_atomically
@@ -44,15 +43,13 @@ class Ports:
             return {}
         return ports
 
-    def get(self, name: str, *, preferred: int | None = None) -> int:
+    def get(self, name: str) -> int:
         """Return the port of that name, the same one for ever; a free one when the name is new.
 
         Parameters
         ----------
         name
             What listens there, such as ``aws`` or ``postgres/app``.
-        preferred
-            The port to take if it is free when the name is new.
 
         Raises
         ------
@@ -62,7 +59,7 @@ class Ports:
         with self._lock:
             ports = self.known()
             if name not in ports:
-                ports[name] = self._choose(preferred, taken=set(ports.values()))
+                ports[name] = self._choose(taken=set(ports.values()))
                 write_atomically(self._file, json.dumps(ports, indent=2))
             return ports[name]
 
@@ -73,16 +70,12 @@ class Ports:
             if ports.pop(name, None) is not None:
                 write_atomically(self._file, json.dumps(ports, indent=2))
 
-    def _choose(self, preferred: int | None, *, taken: set[int]) -> int:
-        for port in self._candidates(preferred):
+    def _choose(self, *, taken: set[int]) -> int:
+        # Each sandbox looks in another order: two that start at the same moment do not meet, and neither do
+        # one that is stopped and one that is made meanwhile, as they would on well-known ports.
+        order = list(_RANGE)
+        random.Random(str(self._file.resolve())).shuffle(order)  # noqa: S311 - not a secret
+        for port in order:
             if port not in taken and is_free(port):
                 return port
         raise RuntimeError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
-
-    def _candidates(self, preferred: int | None) -> Iterator[int]:
-        if preferred is not None:
-            yield preferred
-        # Two sandboxes that start at the same moment look in different places.
-        order = list(_RANGE)
-        random.Random(str(self._file.resolve())).shuffle(order)  # noqa: S311 - not a secret
-        yield from order

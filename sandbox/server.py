@@ -6,21 +6,33 @@ data planes and the service's tasks as children.
 
 import argparse
 import asyncio
+import functools
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
+from sandbox.environment import IDENTITY_PATH
 from sandbox.layout import Layout
 from sandbox.plugin.installation import ControlPlane
 from sandbox.ports import HOST, Ports
 from sandbox.tls import ensure_authority
 
 
-async def _serve(port: int) -> None:
+async def _application(layout: Layout, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+    """Answer which sandbox this is; everything else is ministack's."""
+    if scope["type"] != "http" or scope["path"] != IDENTITY_PATH:
+        await app.app(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(layout.root).encode()})
+
+
+async def _serve(layout: Layout, port: int) -> None:
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.keep_alive_timeout = 75
@@ -28,14 +40,14 @@ async def _serve(port: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await serve(app.app, config, shutdown_trigger=stopping.wait)
+    await serve(functools.partial(_application, layout), config, shutdown_trigger=stopping.wait)
 
 
 async def _run(layout: Layout) -> None:
     ports = Ports(layout.ports)
     control_plane = ControlPlane(layout, ports, ensure_authority(layout.tls))
     try:
-        await _serve(ports.get("aws"))
+        await _serve(layout, ports.get("aws"))
     finally:
         await asyncio.to_thread(control_plane.stop)
         # A stack operation may be waiting for a thread that nothing can end; the next start rolls it back.

@@ -15,7 +15,7 @@ _EVENTS_IN_STREAM = 2000
 
 def aws() -> Aws:
     """Return the emulated AWS as the task scheduler sees it."""
-    return Aws(secret_value=_secret_value, put_event=_put_event, put_log_events=_put_log_events)
+    return Aws(secret_value=_secret_value, put_event=put_event, put_log_events=_put_log_events)
 
 
 def scope(arn: str) -> tuple[str, str]:
@@ -33,7 +33,8 @@ def _secret_value(source: str) -> str:
     return values["value"]
 
 
-def _put_event(event: dict[str, Any]) -> None:
+def put_event(event: dict[str, Any]) -> None:
+    """Put an event, in the form in which EventBridge delivers it, on the default bus."""
     with request_scope(event["account"], event["region"]):
         eventbridge._dispatch_event(
             {

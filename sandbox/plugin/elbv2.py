@@ -13,9 +13,6 @@ from sandbox.plugin.resource_types import Create, Delete, Properties, Provisione
 from sandbox.plugin.responses import Action, Response
 from sandbox.ports import EDGE_PORTS, HOST
 
-# What people type first; the next free port when another sandbox or program has it.
-_PREFERRED_PORT = 8080
-
 
 def install(context: Context) -> None:
     """Serve the listeners that CloudFormation creates."""
@@ -31,7 +28,7 @@ def _provision_load_balancers(context: Context) -> None:
     @wrap(entry, "create")
     def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
         arn, attributes = original(logical_id, props, stack_name)
-        address = f"{HOST}:{context.ports.get(_port_name(arn), preferred=_PREFERRED_PORT)}"
+        address = f"{HOST}:{context.ports.get(_port_name(arn))}"
         alb._lbs[arn]["DNSName"] = address
         return arn, attributes | {"DNSName": address}
 

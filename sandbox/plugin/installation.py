@@ -1,9 +1,11 @@
 """Puts the plug-in's modules together and into ministack."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ministack import app
 
@@ -57,6 +59,7 @@ class ControlPlane:
 
     def __init__(self, layout: Layout, ports: Ports, authority: Authority) -> None:
         patching.check_version()
+        self._stopping = False
         self._context = Context(
             layout=layout,
             ports=ports,
@@ -69,15 +72,21 @@ class ControlPlane:
             layout=layout,
             folder=_SERVICE_FOLDER,
             variables={"HOST": HOST, **{name: os.environ[name] for name in _TRUST}},
-            aws=ecs_tasks.aws(),
+            aws=dataclasses.replace(ecs_tasks.aws(), put_event=self._put_event),
             edge=self._context.edge,
         )
         self._rotations = self._install(ports)
 
     def stop(self) -> None:
         """Stop the tasks and the data planes."""
+        self._stopping = True
         self._scheduler.stop()
         self._context.data_planes.stop_all()
+
+    def _put_event(self, event: dict[str, Any]) -> None:
+        # That tasks end with the sandbox is nothing that happened in the account.
+        if not self._stopping:
+            ecs_tasks.put_event(event)
 
     def _install(self, ports: Ports) -> rotation.Rotations:
         resource_types.install()
