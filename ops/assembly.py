@@ -292,5 +292,5 @@ def _run_app(directory: Path, context: Mapping[str, Value]) -> None:
         raise CliError(
             f"The app does not synthesise {context['environment']} (exit code {app.returncode}).",
             detail="\n".join(app.stderr.splitlines()[-20:]),
-            remedy="`./gantry cdk synth` shows the whole output.",
+            remedy=f"`./gantry cdk synth -c environment={context['environment']}` shows the whole output.",
         )
