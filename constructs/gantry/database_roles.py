@@ -2,6 +2,7 @@
 
 from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -61,6 +62,10 @@ class DatabaseRoles(Construct):
             statements=[
                 *read_statements(self, secrets_key, master_secret),
                 *read_statements(self, secrets_key, rotator_secret, application_secret, write=True),
+                iam.PolicyStatement(
+                    actions=["secretsmanager:UpdateSecretVersionStage"],
+                    resources=[application_secret.secret_full_arn or application_secret.secret_arn],
+                ),
             ],
             timeout=timeout,
         )

@@ -22,8 +22,8 @@ from gantry.nag import acknowledge
 from gantry.python_function import FunctionDefaults, PythonFunction
 
 _ASSET = "rotation"
-# A step waits for an asynchronous change for well under this, and fails so that it can be run again.
-_TIMEOUT = Duration.minutes(1)
+# Everything in lambdas/rotation that waits does so for well under this, and fails so that it can be repeated.
+_TIMEOUT = Duration.minutes(3)
 _WINDOW = "3h"
 # What lambdas/rotation/handler.py publishes.
 _NAMESPACE = "Gantry"

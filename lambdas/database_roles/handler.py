@@ -27,19 +27,24 @@ def handler(event: Mapping[str, Any], _context: object) -> None:
 
 def act(event: Mapping[str, Any]) -> Outcome:
     """Make the roles and complete the secrets; deleting leaves both, for they go with cluster and secrets."""
+    client, properties = boto3.client("secretsmanager"), event["ResourceProperties"]
     if event["RequestType"] != "Delete":
-        _ensure(event["ResourceProperties"], boto3.client("secretsmanager"))
+        _ensure(properties, client)
+    if event["RequestType"] == "Create":
+        _forget_incomplete_version(client, properties["ApplicationSecretArn"])
     return Outcome(physical_id=_PHYSICAL_ID)
 
 
 def _ensure(properties: Mapping[str, str], client: "SecretsManagerClient") -> None:
     host, port, database = properties["ClusterEndpoint"], int(properties["Port"]), properties["Database"]
     master = read_json(client, properties["MasterSecretArn"])
-    application = read_json(client, properties["ApplicationSecretArn"])
     rotator = read_json(client, properties["RotatorSecretArn"])
     with connection(
         host=host, port=port, database=database, user=master["username"], password=master["password"]
     ) as opened:
+        roles.take_turns(opened)
+        # Read only now, when no rotation is going on.
+        application = read_json(client, properties["ApplicationSecretArn"])
         roles.ensure_roles(
             opened,
             database=database,
@@ -47,13 +52,10 @@ def _ensure(properties: Mapping[str, str], client: "SecretsManagerClient") -> No
             user_verifier=verifier(application["password"]),
             rotator_verifier=verifier(rotator["password"]),
         )
+        address = {"engine": "postgres", "host": host, "port": port, "dbname": database}
+        _complete(client, properties["ApplicationSecretArn"], application, address)
+        _complete(client, properties["RotatorSecretArn"], rotator, address)
     logger.info("the roles are in place", extra={"user": application["username"]})
-    address = {"engine": "postgres", "host": host, "port": port, "dbname": database}
-    for arn, document in (
-        (properties["ApplicationSecretArn"], application),
-        (properties["RotatorSecretArn"], rotator),
-    ):
-        _complete(client, arn, document, address)
 
 
 def _complete(
@@ -63,3 +65,13 @@ def _complete(
     completed = document | address
     if completed != document:
         client.put_secret_value(SecretId=arn, SecretString=json.dumps(completed))
+
+
+def _forget_incomplete_version(client: "SecretsManagerClient", arn: str) -> None:
+    """Take AWSPREVIOUS off the version without an address: no task used it, so none is to be replaced."""
+    stages = client.describe_secret(SecretId=arn)["VersionIdsToStages"]
+    for version, labels in stages.items():
+        if "AWSPREVIOUS" in labels:
+            client.update_secret_version_stage(
+                SecretId=arn, VersionStage="AWSPREVIOUS", RemoveFromVersionId=version
+            )

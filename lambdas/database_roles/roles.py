@@ -21,6 +21,11 @@ class RolesError(SafeError):
     """The roles cannot be made as asked."""
 
 
+def take_turns(connection: Connection) -> None:
+    """Wait until nobody else, such as a rotation, changes the roles; then have them wait for this one."""
+    connection.run("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+
+
 def ensure_roles(
     connection: Connection, *, database: str, user: str, user_verifier: str, rotator_verifier: str
 ) -> None:
@@ -47,8 +52,6 @@ def ensure_roles(
     if user not in APPLICATION_ROLES:
         raise RolesError(f"the application's user must be one of {', '.join(APPLICATION_ROLES)}, not {user}")
     connection.run("BEGIN")
-    # Two invocations at once, as after a time-out that CloudFormation retries, take turns.
-    connection.run("SELECT pg_advisory_xact_lock(hashtext('gantry.database_roles'))")
     for role in (OWNER, *APPLICATION_ROLES, ROTATOR):
         _ensure_role(connection, role)
     _ensure_rights(connection)

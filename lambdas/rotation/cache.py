@@ -1,7 +1,7 @@
 """The cache's credentials: two passwords of one user."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -105,18 +105,10 @@ class TwoPasswords(Strategy):
         return self._client.describe_users(UserId=self._user_id)["Users"][0]
 
     def set_passwords(self, *versions: Version) -> None:
-        """Begin to replace all passwords of the user by those of the versions.
-
-        Raises
-        ------
-        RotationError
-            When an earlier change is still on its way.
-        """
+        """Begin to replace all passwords of the user by those of the versions; not while it is changed."""
         passwords = [version.document["password"] for version in versions]
-        try:
+        with suppress(self._client.exceptions.InvalidUserStateFault):
             self._client.modify_user(UserId=self._user_id, Passwords=passwords)
-        except self._client.exceptions.InvalidUserStateFault:
-            raise RotationError(f"the user {self._user_id} is being changed already") from None
 
     def _wait_until_active(self) -> None:
         deadline = self._clock.now() + timedelta(seconds=_CHANGE_SECONDS)

@@ -13,6 +13,7 @@ from rotation.store import Version
 from rotation.strategy import (
     LogInRefusedError,
     NotRetiredError,
+    RotationError,
     Strategy,
     Target,
     UnusableVersionError,
@@ -25,7 +26,8 @@ _ADDRESS = ("engine", "host", "port", "dbname")
 _SHORTEST_PASSWORD = 32
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
-_LOCK = "SELECT pg_advisory_lock(hashtext('gantry.rotation'))"
+LOCK_TIMEOUT = "20s"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class AlternatingRoles(Strategy):
@@ -86,9 +88,18 @@ class AlternatingRoles(Strategy):
         del announced_at  # the lock is stronger
         rotator = self._rotator()
         with self._connect(rotator["username"], rotator["password"], rotator) as connection:
-            connection.run("SET lock_timeout = '20s'")
-            connection.run(_LOCK)
+            self._lock(connection)
             yield _Roles(connection)
+
+    @staticmethod
+    def _lock(connection: pg8000.native.Connection) -> None:
+        connection.run(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            connection.run("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+        except pg8000.native.DatabaseError as error:
+            if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
+                raise
+            raise RotationError("somebody else is changing the roles; the step can be run again") from None
 
     def _connect(
         self, user: str, password: str, rotator: Mapping[str, Any] | None = None

@@ -49,15 +49,15 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any] | None
 def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
     parts = _parts()
     if "Step" not in event:
-        with logger.append_context_keys(secret=parts.secret_arn):
+        with logger.append_context_keys(secret=parts.store.arn):
             report = parts.reconciler.run()
         _measure(report)
         return _told(report)
-    if event["SecretId"] != parts.secret_arn:
-        raise SafeError(f"this function rotates {parts.secret_arn} and not {event['SecretId']}")
+    if event["SecretId"] != parts.store.arn:
+        raise SafeError(f"this function rotates {parts.store.arn} and not {event['SecretId']}")
     step, token = event["Step"], event["ClientRequestToken"]
     tracer.put_annotation("step", step)
-    with logger.append_context_keys(secret=parts.secret_arn, step=step, version=token):
+    with logger.append_context_keys(secret=parts.store.arn, step=step, version=token):
         parts.rotation.run(step, token)
     return None
 

@@ -6,6 +6,7 @@ the version that is current now. A rotation, the manual move of a label and anyt
 secret count as such a change, so that the rule errs on the side of waiting.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from gantry_runtime.clock import Clock
 from rotation.service import Progress, Replacement, Service
-from rotation.store import PENDING, PREVIOUS, SETTLED, SecretStore, Snapshot
+from rotation.store import PENDING, PREVIOUS, SETTLED, LabelMovedError, SecretStore, Snapshot
 from rotation.strategy import Strategy
 
 # Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
@@ -83,7 +84,8 @@ class Reconciler:
         for _ in range(_ROUNDS):
             if snapshot.settled:
                 break
-            progress = self._advance(snapshot)
+            with suppress(LabelMovedError):  # events come in flocks: another invocation was faster
+                progress = self._advance(snapshot)
             before, snapshot = snapshot, self._store.snapshot()
             if snapshot.labels == before.labels:
                 break
@@ -92,8 +94,9 @@ class Reconciler:
     def _set_abandoned_rotation_aside(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.pending is None or self._clock.now() < snapshot.changed_at + _ABANDONED:
             return snapshot
-        self._store.remove(PENDING, snapshot)
-        self._logger.warning("a rotation was abandoned", extra={"version": snapshot.pending})
+        with suppress(LabelMovedError):
+            self._store.remove(PENDING, snapshot)
+            self._logger.warning("a rotation was abandoned", extra={"version": snapshot.pending})
         return self._store.snapshot()
 
     def _advance(self, snapshot: Snapshot) -> Progress:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import SecretError, parse
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 # Our own: on the current version once nothing else logs in, so that an idle secret costs one look at it.
 SETTLED = "SETTLED"
+
+
+class LabelMovedError(SafeError):
+    """A label is no longer where it was: somebody else rotates or looks after the secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,31 +156,35 @@ class SecretStore:
 
         Raises
         ------
-        ClientError
+        LabelMovedError
             When it is.
         """
         holder = snapshot.labels.get(label)
-        if holder == version_id:
-            return
-        if holder is None:
-            self._client.update_secret_version_stage(
-                SecretId=self.arn, VersionStage=label, MoveToVersionId=version_id
-            )
-        else:
-            self._client.update_secret_version_stage(
-                SecretId=self.arn, VersionStage=label, MoveToVersionId=version_id, RemoveFromVersionId=holder
-            )
+        if holder != version_id:
+            leaving = {} if holder is None else {"RemoveFromVersionId": holder}
+            self._update(label, snapshot, {"MoveToVersionId": version_id, **leaving})
 
     def remove(self, label: str, snapshot: Snapshot) -> None:
         """Take a label off, unless it is elsewhere by now than the snapshot says.
 
         Raises
         ------
-        ClientError
+        LabelMovedError
             When it is.
         """
         holder = snapshot.labels.get(label)
         if holder is not None:
-            self._client.update_secret_version_stage(
-                SecretId=self.arn, VersionStage=label, RemoveFromVersionId=holder
-            )
+            self._update(label, snapshot, {"RemoveFromVersionId": holder})
+
+    def _update(self, label: str, snapshot: Snapshot, versions: "Mapping[str, str]") -> None:
+        """Move a label if it is where the snapshot says: Secrets Manager compares and moves in one."""
+        try:
+            self._client.update_secret_version_stage(SecretId=self.arn, VersionStage=label, **versions)
+        except self._client.exceptions.ClientError:
+            if self.snapshot().labels.get(label) == snapshot.labels.get(label):
+                raise
+            moved = True
+        else:
+            moved = False
+        if moved:
+            raise LabelMovedError(f"{label} of {self.arn} was moved by somebody else")

@@ -24,9 +24,10 @@ _PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the function does, for one secret."""
+    """What the function is made of, for one secret."""
 
-    secret_arn: str
+    store: SecretStore
+    strategy: Strategy
     rotation: Rotation
     reconciler: Reconciler
 
@@ -58,7 +59,8 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
     )
     strategy = _STRATEGIES[name](environ, store, clock)
     return Parts(
-        secret_arn=store.arn,
+        store=store,
+        strategy=strategy,
         rotation=Rotation(store=store, strategy=strategy, service=service, logger=logger),
         reconciler=Reconciler(store=store, strategy=strategy, service=service, clock=clock, logger=logger),
     )

@@ -23,7 +23,7 @@ from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.elasticache import ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
 from tests.aws.servers import MASTER_PASSWORD, Cache
-from tests.aws.transport import Aws, Faults, SimulatedClock
+from tests.aws.transport import Aws, Interruptions, SimulatedClock
 
 SESSION_LIFETIME = timedelta(days=7)
 _ENVIRON = {"CLUSTER": CLUSTER, "SERVICE": SERVICE}
@@ -38,19 +38,19 @@ class Rig(ABC):
     ----------
     secret, ecs
         Models of what AWS holds.
-    clock, faults
-        Time, and the crashes that are to happen.
+    clock, interruptions
+        Time, and what is to happen in the middle of something.
     """
 
     def __init__(self) -> None:
-        self.clock, self.faults = SimulatedClock(), Faults()
+        self.clock, self.interruptions = SimulatedClock(), Interruptions()
         self.stack = ExitStack()
         self.secret = self._make_secret()
         self.models: dict[str, object] = {
             "secretsmanager": SecretsManager(self.secret, *self._other_secrets()),
             **self._other_models(),
         }
-        self.aws = Aws(self.models, clock=self.clock, faults=self.faults)
+        self.aws = Aws(self.models, clock=self.clock, interruptions=self.interruptions)
         self.stack.enter_context(mock.patch("boto3.client", self.aws.client))
         self._prepare()
         self.ecs = Ecs({"secret": self.secret}, self.clock)
@@ -58,8 +58,10 @@ class Rig(ABC):
         environ = {**_ENVIRON, "SECRET_ARN": self.secret.arn, **self._environ()}
         self.environ = environ
         self._parts = assemble(environ, _logger, self.clock)
+        # Who holds the lock meanwhile is on the same thread, and will not let go of it.
+        self.stack.enter_context(mock.patch("rotation.database.LOCK_TIMEOUT", "20ms"))
         for target in (pg8000.native.Connection.run, valkey.Valkey.ping):
-            self.stack.enter_context(_faulty(target, self.faults))
+            self.stack.enter_context(_interrupted(target, self.interruptions))
 
     def close(self) -> None:
         self.stack.close()
@@ -67,6 +69,10 @@ class Rig(ABC):
     def run(self, step: str, token: str) -> None:
         """Have the function run a step."""
         self._parts.rotation.run(step, token)
+
+    def successor(self) -> dict[str, Any]:
+        """Return a document that a rotation might make now."""
+        return self._parts.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
 
     def rotate(self) -> str:
         """Rotate without failures; return the new version's id."""
@@ -88,7 +94,7 @@ class Rig(ABC):
 
     def works(self, document: Mapping[str, Any]) -> bool:
         """Return whether a credential opens what it is for, now."""
-        with mock.patch.object(self.faults, "point"):
+        with mock.patch.object(self.interruptions, "point"):
             return self._works(document)
 
     @abstractmethod
@@ -238,13 +244,13 @@ class SigningKeyRig(Rig):
 
 
 @contextmanager
-def _faulty(target: Any, faults: Faults) -> Iterator[None]:  # noqa: ANN401 - any method
+def _interrupted(target: Any, interruptions: Interruptions) -> Iterator[None]:  # noqa: ANN401 - any method
     owner = pg8000.native.Connection if target.__qualname__ == "Connection.run" else valkey.Valkey
 
     def call(*args: object, **kwargs: object) -> object:
-        faults.point()
+        interruptions.point()
         result = target(*args, **kwargs)
-        faults.point()
+        interruptions.point()
         return result
 
     with mock.patch.object(owner, target.__name__, call):

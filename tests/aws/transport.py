@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
@@ -46,20 +48,33 @@ class SimulatedClock(Clock):
         self._now += timedelta(seconds=max(0.0, seconds))
 
 
-class Faults:
-    """Ends the process at a call to the outside, before or after the call took effect."""
+class Interruptions:
+    """Has something happen at a call to the outside, before or after the call takes effect."""
 
     def __init__(self) -> None:
-        self.points = 0
-        self._crash_at: int | None = None
+        self._left = 0
+        self._action: Callable[[], object] = _nothing
 
-    def arm(self, crash_at: int | None) -> None:
-        self.points, self._crash_at = 0, crash_at
+    def arm(self, at: int, action: Callable[[], object]) -> None:
+        """Have an action happen once, at the so-manieth point from now."""
+        self._left, self._action = at, action
+
+    def disarm(self) -> None:
+        self._left = 0
 
     def point(self) -> None:
-        self.points += 1
-        if self.points == self._crash_at:
-            raise Crash
+        self._left -= 1
+        if self._left == 0:
+            self._action()
+
+
+def crash() -> None:
+    """End the process."""
+    raise Crash
+
+
+def _nothing() -> None:
+    pass
 
 
 class Aws:
@@ -71,11 +86,13 @@ class Aws:
         By service; a model has a method for each operation, whose name and parameters are in snake case.
     """
 
-    def __init__(self, models: Mapping[str, object], *, clock: SimulatedClock, faults: Faults) -> None:
+    def __init__(
+        self, models: Mapping[str, object], *, clock: SimulatedClock, interruptions: Interruptions
+    ) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self._models, self._clock, self._faults = models, clock, faults
+        self._models, self._clock, self._interruptions = models, clock, interruptions
 
-    def client(self, service: str, **_: object) -> Any:  # noqa: ANN401 - each service has a type of its own
+    def client(self, service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - each service has a type of its own
         client = _SESSION.client(
             service,  # type: ignore[call-overload]
             region_name="us-east-1",
@@ -83,21 +100,27 @@ class Aws:
             aws_secret_access_key="none",
         )
 
+        limits = vars(config) if config else {}
+        patience = timedelta(seconds=sum(limits.get(f"{what}_timeout", 60) for what in ("connect", "read")))
+
         def remember(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
             context["given"] = params
 
         def answer(model: OperationModel, context: dict[str, Any], **_: object) -> tuple[_Response, Answer]:
-            return self._answer(service, model, context["given"])
+            return self._answer(service, model, context["given"], patience)
 
         client.meta.events.register("provide-client-params", remember)
         client.meta.events.register("before-call", answer)
         return client
 
     def _answer(
-        self, service: str, operation: OperationModel, params: dict[str, Any]
+        self, service: str, operation: OperationModel, params: dict[str, Any], patience: timedelta
     ) -> tuple[_Response, Answer]:
-        self._faults.point()
+        began = self._clock.now()
+        self._interruptions.point()
         self._clock.sleep(0.01)
+        if self._clock.now() - began > patience:
+            raise ReadTimeoutError(endpoint_url=service)
         method: Callable[..., Answer] = getattr(self._models[service], _snake_case(operation.name))
         self.calls.append((operation.name, params))
         try:
@@ -107,7 +130,7 @@ class Aws:
         assert operation.output_shape is not None
         report = ParamValidator().validate(result, operation.output_shape)
         assert not report.has_errors(), report.generate_report()
-        self._faults.point()
+        self._interruptions.point()
         return _Response(200), {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,16 +26,19 @@ from tests.aws import servers
 from tests.aws.ecs import Task
 from tests.aws.rigs import SESSION_LIFETIME, CacheRig, DatabaseRig, Rig, SigningKeyRig, dump
 from tests.aws.secrets_manager import STEPS
-from tests.aws.transport import Crash
+from tests.aws.transport import Crash, crash
 
-# None, or the call to the outside at which the process ends; there are fewer than thirty in any step.
-CRASHES = st.none() | st.integers(1, 30)
 BESIDE = "family:errand"
 HOUR, DAY = 3600.0, 86400.0
+# At which call to the outside something else happens, and what; there are fewer than forty in any step.
+INTERRUPTIONS = st.none() | st.tuples(
+    st.integers(1, 40), st.sampled_from(["crash", "revert", "deploy", "reconcile", "rotate", *STEPS])
+)
+Interruption = tuple[int, str] | None
 
 
 class Machine(RuleBasedStateMachine):
-    """Rotations, retirements, deployments, operators and crashes, in any order."""
+    """Rotations, retirements, deployments, operators and crashes, in any order and at the same time."""
 
     make_rig: Callable[[], Rig]
 
@@ -44,31 +47,47 @@ class Machine(RuleBasedStateMachine):
         self.rig = self.make_rig()
         self.tokens: list[str] = []
 
-    def attempt(self, action: Callable[[], object], crash_at: int | None) -> None:
-        """Do something that may fail in a way that is foreseen, or end at any call."""
-        self.rig.faults.arm(crash_at)
-        with suppress(SafeError, ClientError, Crash):
+    def attempt(self, action: Callable[[], object], interruption: Interruption = None) -> None:
+        """Do something that may fail in a way that is foreseen, and that something else may come between."""
+        if interruption is not None:
+            at, what = interruption
+            self.rig.interruptions.arm(at, lambda: self.interrupt(what))
+        with suppress(SafeError, ClientError, ReadTimeoutError, Crash):
             action()
-        self.rig.faults.arm(None)
+        self.rig.interruptions.disarm()
+
+    def interrupt(self, what: str) -> None:
+        if what == "crash":
+            crash()
+        elif what == "revert":
+            self.revert()
+        elif what == "deploy":
+            self.rig.ecs.complete_deployment()
+        elif what == "reconcile":
+            self.attempt(self.rig.reconcile)
+        elif what == "rotate":
+            self.attempt(self.rig.rotate)
+        else:
+            self.attempt(lambda: self.rig.run(what, self.rig.secret.begin_rotation()))
 
     @rule()
     def begin_rotation(self) -> None:
         self.tokens.append(self.rig.secret.begin_rotation())
 
     @precondition(lambda self: self.tokens)
-    @rule(step=st.sampled_from(STEPS), age=st.integers(1, 3), crash_at=CRASHES)
-    def run_step(self, step: str, age: int, crash_at: int | None) -> None:
+    @rule(step=st.sampled_from(STEPS), age=st.integers(1, 3), interruption=INTERRUPTIONS)
+    def run_step(self, step: str, age: int, interruption: Interruption) -> None:
         token = self.tokens[-min(age, len(self.tokens))]
-        self.attempt(lambda: self.rig.run(step, token), crash_at)
+        self.attempt(lambda: self.rig.run(step, token), interruption)
 
-    @rule(crash_at=CRASHES)
-    def rotate(self, crash_at: int | None) -> None:
-        self.attempt(self.rig.rotate, crash_at)
+    @rule(interruption=INTERRUPTIONS)
+    def rotate(self, interruption: Interruption) -> None:
+        self.attempt(self.rig.rotate, interruption)
         self.tokens.append(self.rig.secret.begin_rotation())
 
-    @rule(crash_at=CRASHES)
-    def reconcile(self, crash_at: int | None) -> None:
-        self.attempt(self.rig.reconcile, crash_at)
+    @rule(interruption=INTERRUPTIONS)
+    def reconcile(self, interruption: Interruption) -> None:
+        self.attempt(self.rig.reconcile, interruption)
 
     @rule()
     def advance_deployment(self) -> None:
@@ -106,28 +125,30 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.rig.clock.sleep(seconds)
 
-    @precondition(lambda self: self.rig.secret.holder("AWSPREVIOUS"))
     @rule()
-    def revert_by_hand(self) -> None:
+    def revert(self) -> None:
+        """Move AWSCURRENT back by hand."""
         previous = self.rig.secret.holder("AWSPREVIOUS")
-        assert previous is not None
-        self.rig.secret.attach("AWSCURRENT", previous)
+        if previous is not None:
+            self.rig.secret.attach("AWSCURRENT", previous)
 
     @rule()
-    def cancel_by_hand(self) -> None:
+    def cancel(self) -> None:
+        """Take AWSPENDING off by hand."""
         self.rig.secret.detach("AWSPENDING")
 
     @rule()
-    def tag_by_hand(self) -> None:
+    def tag(self) -> None:
+        """Change the secret in some way that is of no importance."""
         self.rig.secret.detach("NO-SUCH-LABEL")
 
-    @rule(change=st.dictionaries(st.sampled_from(["username", "host", "password", "current"]), st.just("x")))
-    def write_by_a_stranger(self, change: dict[str, str]) -> None:
+    @rule(change=st.none() | st.dictionaries(st.sampled_from(["username", "host", "current"]), st.just("x")))
+    def write_by_a_stranger(self, change: dict[str, str] | None) -> None:
         """Put a version in the place of the one that the rotation is about to make."""
         token = self.rig.secret.begin_rotation()
         if self.rig.secret.versions[token].value is None:
-            document = {**(self.rig.secret.document("AWSCURRENT") or {}), **change}
-            self.rig.secret.put(token, json.dumps(document), "AWSPENDING")
+            document = self.rig.successor() if change is None else self.rig.secret.document("AWSCURRENT")
+            self.rig.secret.put(token, json.dumps({**(document or {}), **(change or {})}), "AWSPENDING")
         self.tokens.append(token)
 
     @invariant()
