@@ -139,8 +139,6 @@ class WebService(Construct):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        for alarm in deployment_alarms:
-            self.service.node.add_dependency(alarm)  # ECS refuses alarms that do not exist
         self.service.attach_to_application_target_group(target_group)
         scaling = self.service.auto_scale_task_count(min_capacity=min_capacity, max_capacity=max_capacity)
         scaling.scale_on_cpu_utilization(

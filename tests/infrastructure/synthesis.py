@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from aws_cdk import App, Stage
@@ -85,13 +86,16 @@ class Synthesiser:
     def __call__(self, environment: str, overrides: Mapping[str, object] | None = None) -> Synthesised:
         key = json.dumps([environment, overrides or {}], sort_keys=True)
         if key not in self._made:
-            outdir = self.root / str(len(self._made))
-            settings = load_settings(environment, overrides=overrides)
-            app = new_app(outdir)
-            Platform(app, settings=settings, build_dir=BUILD_DIR)
-            app.synth()
-            self._made[key] = Synthesised(settings, read(outdir, environment=environment))
+            self._made[key] = self.of(load_settings(environment, overrides=overrides))
         return self._made[key]
+
+    def of(self, settings: Settings) -> Synthesised:
+        """Synthesise settings, whether they were before or not."""
+        outdir = Path(mkdtemp(dir=self.root))
+        app = new_app(outdir)
+        Platform(app, settings=settings, build_dir=BUILD_DIR)
+        app.synth()
+        return Synthesised(settings, read(outdir, environment=settings.environment))
 
     def in_stage(self, environment: str) -> Assembly:
         """Return an environment as a pipeline's stage makes it."""

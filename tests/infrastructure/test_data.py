@@ -1,0 +1,96 @@
+"""Database and cache: encrypted, reachable over TLS alone, sized as set, entered by the users made for it."""
+
+from tests.infrastructure.synthesis import Synthesised, Synthesiser
+
+
+def test_database_forces_tls(platform: Synthesised) -> None:
+    parameters = platform.only("AWS::RDS::DBClusterParameterGroup").get("Parameters")
+    assert parameters["rds.force_ssl"] == "1"
+
+
+def test_database_is_encrypted_and_watched(platform: Synthesised) -> None:
+    cluster = platform.only("AWS::RDS::DBCluster")
+    (key,) = platform.assembly.referents(cluster, cluster.get("KmsKeyId"))
+    assert key.construct == "Keys/Data"
+    assert cluster.get("StorageEncrypted") is True
+    assert cluster.get("EnableIAMDatabaseAuthentication") is True
+    assert cluster.get("PerformanceInsightsEnabled") is True
+    assert cluster.get("MonitoringInterval") == 60
+
+
+def test_capacity_follows_the_guides_variables(synthesise: Synthesiser) -> None:
+    platform = synthesise(
+        "prod", {"aurora.min_capacity": 2.5, "aurora.max_capacity": 64, "aurora.readers": 2}
+    )
+    scaling = platform.only("AWS::RDS::DBCluster").get("ServerlessV2ScalingConfiguration")
+    assert (scaling["MinCapacity"], scaling["MaxCapacity"]) == (2.5, 64)
+    assert len(platform.of_type("AWS::RDS::DBInstance")) == 3
+
+
+def test_first_reader_takes_over_from_the_writer(prod: Synthesised) -> None:
+    tiers = {each.name: each.get("PromotionTier") for each in prod.of_type("AWS::RDS::DBInstance")}
+    assert tiers == {"Writer": 0, "Reader1": 1}
+
+
+def test_dev_pauses_when_nobody_is_connected(synthesise: Synthesiser) -> None:
+    scaling = synthesise("dev").only("AWS::RDS::DBCluster").get("ServerlessV2ScalingConfiguration")
+    assert scaling["MinCapacity"] == 0
+
+
+def test_roles_are_made_once_the_writer_runs(platform: Synthesised) -> None:
+    template = platform.template("data")["Resources"]
+    (roles,) = [each for each in template.values() if each["Type"] == "Custom::DatabaseRoles"]
+    writers = [
+        logical_id
+        for logical_id, each in template.items()
+        if each["Type"] == "AWS::RDS::DBInstance" and "Writer" in logical_id
+    ]
+    assert writers
+    assert set(writers) <= set(roles["DependsOn"])
+
+
+def test_roles_are_made_in_the_services_database(platform: Synthesised) -> None:
+    roles = platform.only("Custom::DatabaseRoles")
+    assert roles.get("Database") == platform.only("AWS::RDS::DBCluster").get("DatabaseName") == "app"
+    secrets = {
+        key: [each.name for each in platform.assembly.referents(roles, roles.get(key))]
+        for key in ("RotatorSecretArn", "ApplicationSecretArn")
+    }
+    assert secrets == {"RotatorSecretArn": ["RotatorSecret"], "ApplicationSecretArn": ["DatabaseSecret"]}
+
+
+def test_waiting_for_a_function_ends_after_its_own_limit(platform: Synthesised) -> None:
+    for resource in platform.of_type("Custom::DatabaseRoles", "Custom::CacheUser"):
+        (function,) = platform.assembly.referents(resource, resource.get("ServiceToken"))
+        assert int(resource.get("ServiceTimeout")) > function.get("Timeout")
+
+
+def test_cache_is_entered_by_its_user_alone(platform: Synthesised) -> None:
+    cache = platform.only("AWS::ElastiCache::ServerlessCache")
+    (group,) = platform.assembly.referents(cache, cache.get("UserGroupId"))
+    (user,) = platform.assembly.referents(group, group.get("UserIds"))
+    assert user.type == "Custom::CacheUser"
+    assert "-@admin" in user.get("AccessString")
+
+
+def test_template_holds_no_password_of_the_cache(platform: Synthesised) -> None:
+    """CloudFormation would send it again on any update, and undo a rotation."""
+    assert platform.of_type("AWS::ElastiCache::User") == []
+    assert "Passwords" not in platform.only("Custom::CacheUser").properties
+
+
+def test_function_may_administer_the_one_user_it_is_for(platform: Synthesised) -> None:
+    user = platform.only("Custom::CacheUser").get("UserId")
+    resources = [
+        statement["Resource"]
+        for policy, statement in platform.statements()
+        if policy.path.startswith("CacheUser/") and "elasticache:ModifyUser" in statement["Action"]
+    ]
+    settings = platform.settings
+    assert resources == [f"arn:aws:elasticache:{settings.region}:{settings.account}:user:{user}"]
+
+
+def test_cache_costs_no_more_than_its_limits(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"valkey.max_data_gb": 7, "valkey.max_ecpu_per_second": 9000})
+    limits = platform.only("AWS::ElastiCache::ServerlessCache").get("CacheUsageLimits")
+    assert limits == {"DataStorage": {"Maximum": 7, "Unit": "GB"}, "ECPUPerSecond": {"Maximum": 9000}}

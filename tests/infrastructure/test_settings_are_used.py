@@ -1,0 +1,46 @@
+"""A setting that nothing reads is a promise that nothing keeps."""
+
+import pytest
+
+from stacks.settings import keys, load_settings
+from stacks.settings.environment import Settings
+from stacks.settings.model import SettingsModel
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesiser
+
+# Permissions, which validation asks for and nothing builds on.
+ONLY_VALIDATED = {"load_balancer.allow_http"}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> set[tuple[type[SettingsModel], str]]:
+    """Collect which fields of which models are read from here on."""
+    collected: set[tuple[type[SettingsModel], str]] = set()
+
+    def recording(self: SettingsModel, name: str) -> object:
+        collected.add((type(self), name))
+        return object.__getattribute__(self, name)
+
+    monkeypatch.setattr(SettingsModel, "__getattribute__", recording)
+    return collected
+
+
+def field_of(key: str) -> tuple[type[SettingsModel], str]:
+    model: type[SettingsModel] = Settings
+    *sections, name = key.split(".")
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, SettingsModel)
+        model = annotation
+    return model, name
+
+
+def test_synthesis_reads_every_setting(
+    read: set[tuple[type[SettingsModel], str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fresh = Synthesiser(tmp_path_factory.mktemp("read"))
+    loaded = [load_settings(environment) for environment in ENVIRONMENTS]
+    read.clear()  # validation reads values, too
+    for settings in loaded:
+        fresh.of(settings)
+    assert {key for key in keys() if field_of(key) not in read} == ONLY_VALIDATED

@@ -1,0 +1,42 @@
+"""The CDK app's own part: which environment, which settings, and one line when something is wrong."""
+
+import pytest
+from aws_cdk import App
+
+import app as gantry_app
+from stacks.settings import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+
+
+def test_environment_comes_from_the_command_line_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    assert gantry_app.settings_of(App()).environment == "dev"
+    assert gantry_app.settings_of(App(context={"environment": "prod"})).environment == "prod"
+
+
+def test_without_an_environment_the_remedy_is_told() -> None:
+    with pytest.raises(SettingsError, match="-c environment=prod"):
+        gantry_app.settings_of(App())
+
+
+def test_context_overrides_any_setting() -> None:
+    app = App(context={"environment": "dev", "ecs.max_capacity": "8", "container_image": "team/app:7"})
+    settings = gantry_app.settings_of(app)
+    assert (settings.ecs.max_capacity, settings.container_image) == (8, "team/app:7")
+
+
+def test_misspelt_setting_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean ecs\.max_capacity"):
+        gantry_app.settings_of(App(context={"environment": "dev", "ecs.max-capacity": "8"}))
+
+
+def test_app_ends_with_one_line_and_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "nowhere")
+    with pytest.raises(SystemExit) as ended:
+        gantry_app.main()
+    assert str(ended.value).startswith("gantry: environment 'nowhere' has no file config/nowhere.toml")
