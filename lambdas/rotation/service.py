@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Two services' clocks are compared, and times may come in whole seconds.
 _MARGIN = timedelta(seconds=2)
-# A deployment that did not replace the tasks was rolled back, and the next one may well be, too.
+# A deployment that was rolled back may well be so again. Less than an hour: ECS tells no longer of the tasks.
 _RETRY = timedelta(minutes=30)
 _DESCRIBABLE = 100  # DescribeTasks takes no more
 
@@ -26,7 +26,7 @@ class Replacement(StrEnum):
     DONE = "done"
     REQUESTED = "requested"
     IN_PROGRESS = "in progress"
-    POSTPONED = "postponed"  # the last deployment left old tasks behind: it is tried again later
+    POSTPONED = "postponed"  # the last deployment failed: another one is tried later
     RUNNING_BESIDE = "tasks beside the service"  # no deployment ends these
 
 
@@ -76,25 +76,33 @@ class Service:
         newest = since + _MARGIN
         self._clock.sleep(min((newest - self._clock.now()).total_seconds(), _MARGIN.total_seconds() * 2))
         service = self._describe()
-        tasks = self._live_tasks()
-        if len(tasks) < service["runningCount"] + service["pendingCount"]:
+        tasks = self._tasks()
+        live = [task for task in tasks if task["lastStatus"] != "STOPPED"]
+        if len(live) < service["runningCount"] + service["pendingCount"]:
             # ECS's answers are eventually consistent: what is missing here may be an old task.
             return Progress(replacement=Replacement.IN_PROGRESS, tasks=service["runningCount"])
-        old = [task for task in tasks if "createdAt" not in task or task["createdAt"] <= newest]
+        old = [task for task in live if "createdAt" not in task or task["createdAt"] <= newest]
         if not old:
             return Progress(replacement=Replacement.DONE, tasks=0)
-        if not any(task.get("group") == f"service:{self._service}" for task in old):
+        if not any(map(self._is_ours, old)):
             return Progress(replacement=Replacement.RUNNING_BESIDE, tasks=len(old))
-        return Progress(replacement=self._deploy(service["deployments"], newest), tasks=len(old))
-
-    def _deploy(self, deployments: "Sequence[DeploymentTypeDef]", newest: datetime) -> Replacement:
-        if any(_is_in_progress(each, deployments) for each in deployments):
-            return Replacement.IN_PROGRESS
-        last = max(max(each["createdAt"], each["updatedAt"]) for each in deployments)
-        if newest < last and self._clock.now() < last + _RETRY:
-            return Replacement.POSTPONED
+        if any(_is_in_progress(each, service["deployments"]) for each in service["deployments"]):
+            return Progress(replacement=Replacement.IN_PROGRESS, tasks=len(old))
+        if self._has_failed_lately(tasks, newest):
+            return Progress(replacement=Replacement.POSTPONED, tasks=len(old))
         self._client.update_service(cluster=self._cluster, service=self._service, forceNewDeployment=True)
-        return Replacement.REQUESTED
+        return Progress(replacement=Replacement.REQUESTED, tasks=len(old))
+
+    def _has_failed_lately(self, tasks: "Sequence[TaskTypeDef]", newest: datetime) -> bool:
+        """Return whether new tasks have stopped, as those of a deployment do that is rolled back."""
+        earliest = max(newest, self._clock.now() - _RETRY)
+        return any(
+            task["lastStatus"] == "STOPPED" and self._is_ours(task) and _begun(task) > earliest
+            for task in tasks
+        )
+
+    def _is_ours(self, task: "TaskTypeDef") -> bool:
+        return task.get("group") == f"service:{self._service}"
 
     def _describe(self) -> "ServiceTypeDef":
         answer = self._client.describe_services(cluster=self._cluster, services=[self._service])
@@ -102,8 +110,8 @@ class Service:
             raise RotationError(f"there is no service {self._service} in the cluster {self._cluster}")
         return answer["services"][0]
 
-    def _live_tasks(self) -> "list[TaskTypeDef]":
-        """Return all tasks of the cluster that have not stopped.
+    def _tasks(self) -> "list[TaskTypeDef]":
+        """Return all tasks of the cluster, those included that stopped within the last hour.
 
         Of the cluster and not of the service: tasks that an operator runs beside it use the secrets, too.
         """
@@ -111,8 +119,7 @@ class Service:
         found: list[TaskTypeDef] = []
         for start in range(0, len(arns), _DESCRIBABLE):
             batch = arns[start : start + _DESCRIBABLE]
-            answer = self._client.describe_tasks(cluster=self._cluster, tasks=batch)
-            found += [task for task in answer["tasks"] if task["lastStatus"] != "STOPPED"]
+            found += self._client.describe_tasks(cluster=self._cluster, tasks=batch)["tasks"]
         return found
 
     def _task_arns(self) -> Iterator[str]:
@@ -127,3 +134,8 @@ def _is_in_progress(deployment: "DeploymentTypeDef", all_of_them: "Sequence[Depl
     # Only rolling deployments tell their state; of the others there is more than one while they last.
     state = deployment.get("rolloutState")
     return state == "IN_PROGRESS" if state else len(all_of_them) > 1
+
+
+def _begun(task: "TaskTypeDef") -> datetime:
+    # A task that could not even be placed was never PENDING, which is when ECS says that it was created.
+    return task["createdAt"] if "createdAt" in task else task["stoppedAt"]

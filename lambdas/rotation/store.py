@@ -48,7 +48,10 @@ class Snapshot:
     labels
         The version of each label.
     changed_at
-        When the secret was last changed in any way, and so no earlier than the last move of a label.
+        When the secret was last changed in any way, and so no earlier than the last move of a label. Not a
+        time that is noted when a rotation moves it: who moves AWSCURRENT back and forth by hand, as a
+        rollback, notes nothing. Nor when Secrets Manager says that it was rotated: it says so after the last
+        step, when the tasks that this step asked for may exist already.
     rotated_at
         When it was last rotated, or else made.
     """
@@ -102,10 +105,7 @@ class SecretStore:
         return Snapshot(
             name=description["Name"],
             labels={label: version for version, labels in stages.items() for label in labels},
-            changed_at=max(
-                description["LastChangedDate"],
-                description.get("LastRotatedDate", description["LastChangedDate"]),
-            ),
+            changed_at=description["LastChangedDate"],
             rotated_at=description.get("LastRotatedDate", description["CreatedDate"]),
         )
 

@@ -17,7 +17,7 @@ _PREFIX = "arn:aws:ecs:us-east-1:000000000000"
 class Task:
     arn: str
     deployment: str
-    created: datetime
+    created: datetime | None  # None until it is placed
     group: str
     status: str = "PENDING"
     # What it read of each secret when it started: it holds on to that until it has stopped.
@@ -106,6 +106,7 @@ class Ecs:
         failed = self.deployments[0]
         if failed is self._completed or self._completed is None:
             return
+        self.start_task()
         for task in self.tasks:
             if task.deployment == failed.id:
                 task.status = "STOPPED"
@@ -116,7 +117,7 @@ class Ecs:
         self._require(cluster)
         # Stopped tasks are listed for an hour.
         oldest = self._clock.now() - timedelta(hours=1)
-        self.tasks = [task for task in self.tasks if not task.stopped or task.created > oldest]
+        self.tasks = [task for task in self.tasks if not task.stopped or (task.created or oldest) >= oldest]
         arns = [task.arn for task in self.tasks if task.wanted is (desired_status == "RUNNING")]
         start, size = int(next_token), 3
         more = {"nextToken": str(start + size)} if start + size < len(arns) else {}

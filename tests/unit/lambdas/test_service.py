@@ -1,0 +1,121 @@
+"""When the tasks of a service are replaced, and when that counts as done."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from rotation.service import Progress, Replacement, Service
+from rotation.strategy import RotationError
+from tests.aws.ecs import CLUSTER, SERVICE, Ecs
+from tests.aws.transport import Aws, Interruptions, SimulatedClock
+
+
+class Rig:
+    def __init__(self, service: str = SERVICE) -> None:
+        self.clock = SimulatedClock()
+        self.ecs = Ecs({}, self.clock)
+        self.clock.sleep(60)
+        self.aws = Aws({"ecs": self.ecs}, clock=self.clock, interruptions=Interruptions())
+        self.service = Service(self.aws.client("ecs"), cluster=CLUSTER, service=service, clock=self.clock)
+
+    @property
+    def deployments(self) -> int:
+        return sum(operation == "UpdateService" for operation, _ in self.aws.calls)
+
+    def replace(self, since: datetime) -> Replacement:
+        return self.service.replace_tasks(since).replacement
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_tasks_of_before_are_replaced_by_a_deployment(rig: Rig) -> None:
+    since = rig.clock.now()
+    assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.REQUESTED, tasks=2)
+    assert rig.replace(since) is Replacement.IN_PROGRESS
+    rig.ecs.complete_deployment()
+    assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.DONE, tasks=0)
+    assert rig.deployments == 1
+
+
+def test_tasks_of_afterwards_are_left_alone(rig: Rig) -> None:
+    since = rig.clock.now() - timedelta(days=1)
+    assert rig.replace(since) is Replacement.DONE
+    assert rig.deployments == 0
+
+
+@pytest.mark.parametrize("status", ["PENDING", "DEACTIVATING", "STOPPING", "DEPROVISIONING"])
+def test_task_counts_from_its_creation_until_it_has_stopped(rig: Rig, status: str) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    old = rig.ecs.tasks[0]
+    rig.ecs.complete_deployment()
+    old.status = status
+    assert rig.replace(since) is not Replacement.DONE
+    old.status = "STOPPED"
+    assert rig.replace(since) is Replacement.DONE
+
+
+def test_deployment_in_progress_is_not_disturbed(rig: Rig) -> None:
+    rig.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
+    rig.ecs.advance_deployment()
+    since = rig.clock.now()
+    assert rig.replace(since) is Replacement.IN_PROGRESS
+    rig.ecs.complete_deployment()
+    assert rig.replace(since) is Replacement.REQUESTED  # its first task was older than that
+    rig.ecs.complete_deployment()
+    assert rig.replace(since) is Replacement.DONE
+
+
+def test_deployment_that_was_rolled_back_is_tried_again_after_a_while(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    rig.ecs.fail_deployment()
+    assert rig.replace(since) is Replacement.POSTPONED
+    rig.clock.sleep(31 * 60)
+    assert rig.replace(since) is Replacement.REQUESTED
+    assert rig.deployments == 2
+
+
+def test_task_that_could_not_be_placed_is_a_failed_attempt(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    rig.ecs.fail_deployment()
+    rig.ecs.tasks[-1].created = None
+    assert rig.replace(since) is Replacement.POSTPONED
+
+
+def test_task_that_is_not_yet_placed_is_waited_for(rig: Rig) -> None:
+    rig.ecs.start_task().created = None
+    assert rig.replace(rig.clock.now() - timedelta(days=1)) is not Replacement.DONE
+
+
+def test_task_beside_the_service_is_waited_for_and_no_reason_to_deploy(rig: Rig) -> None:
+    errand = rig.ecs.start_task("family:errand")
+    since = rig.clock.now()
+    rig.replace(since)
+    rig.ecs.complete_deployment()
+    assert rig.replace(since) is Replacement.RUNNING_BESIDE
+    errand.status = "STOPPED"
+    assert rig.replace(since) is Replacement.DONE
+    assert rig.deployments == 1
+
+
+def test_new_tasks_are_not_taken_for_old_ones_because_clocks_differ(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    assert rig.clock.now() - since >= timedelta(seconds=2)
+
+
+def test_missing_service_is_named() -> None:
+    rig = Rig("other")
+    with pytest.raises(RotationError, match="there is no service other in the cluster gantry"):
+        rig.replace(rig.clock.now())
+
+
+def test_more_tasks_than_can_be_described_at_once(rig: Rig) -> None:
+    rig.ecs.desired = 120
+    rig.ecs.complete_deployment()
+    assert rig.service.replace_tasks(rig.clock.now()).tasks == 120
