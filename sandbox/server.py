@@ -26,7 +26,9 @@ from sandbox.tls import ensure_authority
 async def _application(layout: Layout, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
     """Answer which sandbox this is; everything else is ministack's."""
     if scope["type"] != "http" or scope["path"] != IDENTITY_PATH:
-        await app.app(scope, receive, send)
+        # Policies that demand TLS are met: nothing leaves this machine.
+        headers = [*scope.get("headers", []), (b"x-forwarded-proto", b"https")]
+        await app.app({**scope, "headers": headers}, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(layout.root).encode()})

@@ -18,6 +18,7 @@ from sandbox.plugin import (
     ecs_types,
     elasticache,
     elbv2,
+    iam,
     lambdas,
     patching,
     persistence,
@@ -93,6 +94,7 @@ class ControlPlane:
         recorded.install()
         cloudformation.install()
         recovery.install()
+        iam.install()
         lambdas.install()
         secretsmanager.install()
         rotations = rotation.install(self._context.keeper)

@@ -5,7 +5,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sandbox.lifecycle import Sandbox
 Template = dict[str, Any]
 
 _TIMEOUT_SECONDS = 60.0
-ROLE = "arn:aws:iam::000000000000:role/any"
+_ANYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,37 @@ class Emulator:
         finally:
             self.delete(name)
 
-    def function(self, name: str, source: str) -> str:
-        """Make or replace a Lambda function from the source of its module, and return its ARN."""
+    def role(self, name: str, policy: dict[str, Any]) -> str:
+        """Make a role for functions, or give it another policy, and return its ARN."""
+        iam = self.client("iam")
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=json.dumps(policy))
+        return str(iam.get_role(RoleName=name)["Role"]["Arn"])
+
+    def function(self, name: str, source: str, *, role: str | None = None) -> str:
+        """Make or replace a Lambda function from the source of its module, and return its ARN.
+
+        Parameters
+        ----------
+        name, source
+            The function; its handler is ``handler``.
+        role
+            ARN of its role; one that may do everything when None.
+        """
+        role = role or self.role("anything", _ANYTHING)
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as content:
             content.writestr("index.py", source)
         client = self.client("lambda")
         try:
             answer = client.create_function(
-                FunctionName=name, Runtime="python3.13", Role=ROLE, Handler="index.handler", Timeout=30,
+                FunctionName=name, Runtime="python3.13", Role=role, Handler="index.handler", Timeout=30,
                 Code={"ZipFile": archive.getvalue()},
             )  # fmt: skip
         except client.exceptions.ResourceConflictException:

@@ -58,6 +58,47 @@ def test_a_failing_function_fails_its_custom_resource_at_once_with_the_reason(em
     emulator.delete("raising")
 
 
+def test_a_function_may_do_what_its_role_allows_and_nothing_else(emulator: Emulator) -> None:
+    secrets = emulator.client("secretsmanager")
+    arns = [secrets.create_secret(Name=name, SecretString=name)["ARN"] for name in ("allowed", "forbidden")]
+    allowed = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arns[0]}
+    function = emulator.function(
+        "reader",
+        "import boto3\ndef handler(event, context):\n"
+        "    return boto3.client('secretsmanager').get_secret_value(SecretId=event)['SecretString']",
+        role=emulator.role("reader", {"Statement": [allowed]}),
+    )
+    answers = [
+        emulator.client("lambda").invoke(FunctionName=function, Payload=json.dumps(arn)) for arn in arns
+    ]
+    assert json.load(answers[0]["Payload"]) == "allowed"
+    assert "AccessDenied" in json.load(answers[1]["Payload"])["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    ("call", "action", "resource"),
+    [
+        ("ecs.describe_services(cluster='c', services=['s'])", "ecs:DescribeServices", "ecs::service/c/s"),
+        ("ecs.describe_tasks(cluster='c', tasks=['t'])", "ecs:DescribeTasks", "ecs::task/c/t"),
+        ("elasticache.describe_users(UserId='u')", "elasticache:DescribeUsers", "elasticache::user:u"),
+    ],
+)
+def test_a_permission_is_one_for_a_single_resource(
+    emulator: Emulator, call: str, action: str, resource: str
+) -> None:
+    service, _, _ = call.partition(".")
+    source = (
+        f"import boto3\ndef handler(event, context):\n    {service} = boto3.client('{service}')\n    {call}"
+    )
+    arn = "arn:aws:" + resource.replace("::", ":us-east-1:000000000000:")
+    for number, (target, denied) in enumerate([(arn, False), (arn + "x", True)]):
+        statement = {"Effect": "Allow", "Action": action, "Resource": target}
+        role = emulator.role(f"{service}-{number}", {"Statement": [statement]})
+        function = emulator.function(f"{service}-{number}", source, role=role)
+        answer = emulator.client("lambda").invoke(FunctionName=function)
+        assert ("AccessDenied" in answer["Payload"].read().decode()) == denied
+
+
 def test_a_function_sees_the_endpoint_and_what_it_shall_trust(emulator: Emulator) -> None:
     source = "import os\ndef handler(event, context): return {name: os.environ.get(name) for name in event}"
     function = emulator.function("environment", source)
