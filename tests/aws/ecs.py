@@ -132,8 +132,9 @@ class Ecs:
                 {
                     "taskArn": task.arn,
                     "lastStatus": task.status,
-                    "createdAt": task.created,
                     "group": task.group,
+                    **({"createdAt": task.created} if task.created else {}),
+                    **({"stoppedAt": self._clock.now()} if task.stopped else {}),
                 }
                 for task in found
             ]
