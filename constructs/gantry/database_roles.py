@@ -63,7 +63,7 @@ class DatabaseRoles(Construct):
                 *read_statements(self, secrets_key, master_secret),
                 *read_statements(self, secrets_key, rotator_secret, application_secret, write=True),
                 iam.PolicyStatement(
-                    actions=["secretsmanager:UpdateSecretVersionStage"],
+                    actions=["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],
                     resources=[application_secret.secret_full_arn or application_secret.secret_arn],
                 ),
             ],
