@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[3]
 LIMITS = {
     "ecs.environment.RATE_LIMIT_PER_MINUTE": "1000000",
     "ecs.environment.SIGN_IN_RATE_LIMIT_PER_MINUTE": "1000000",
+    # Sessions in use are signed again at once, so that the previous signing key can go soon.
+    "rotation.session_lifetime_seconds": "2",
 }
 
 

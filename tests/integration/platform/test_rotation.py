@@ -1,7 +1,7 @@
-"""Secrets rotate under load: nobody's request fails, nobody's session is lost, and the old ones are refused."""
+"""Secrets rotate under load: no request fails, no session is lost, and the old credentials are refused."""
 
 import json
-import ssl
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +13,15 @@ import httpx
 import psycopg
 import pytest
 import valkey
-from taskboard.keyring import KeyRing
 
 from ops.bench.load import load
 from sandbox.lifecycle import Sandbox
+from taskboard.keyring import KeyRing
 from tests.integration.platform.conftest import DeployedPlatform
 
 SECRETS = {"database": "database", "valkey": "valkey", "signing-key": "signing-key"}
-ROUNDS = 5
+# One round in the everyday run, because ElastiCache's changes take their time; five prove more.
+ROUNDS = int(os.environ.get("GANTRY_ROTATION_ROUNDS", "1"))
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class Vault:
 
     def opens_cache(self, login: dict[str, str]) -> bool:
         ports = Sandbox(self.platform.state_dir).status().ports
-        port = next(port for name, port in ports.items() if "valkey" in name and "tls" in name)
-        context = ssl.create_default_context(cafile=self.authority)
-        del context
+        port = next(port for name, port in ports.items() if name.startswith("edge/valkey"))
         try:
             with valkey.Valkey(
                 host="localhost", port=port, username=login["username"], password=login["password"],
@@ -103,10 +102,8 @@ def wait_until_settled(vault: Vault, *, seconds: float = 90) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.timeout(600)
-def test_five_rounds_of_rotations_fail_no_request_and_lose_no_session(
-    platform: DeployedPlatform, vault: Vault
-) -> None:
+@pytest.mark.timeout(300 * ROUNDS)
+def test_rotations_fail_no_request_and_lose_no_session(platform: DeployedPlatform, vault: Vault) -> None:
     old: dict[str, list[dict[str, str]]] = {name: [] for name in SECRETS}
     with load(platform.url) as report:
         for _ in range(ROUNDS):
