@@ -20,7 +20,7 @@ from sandbox.environment import IDENTITY_PATH
 from sandbox.layout import Layout
 from sandbox.ports import EDGE_PORTS, HOST, Ports, is_free
 from sandbox.postgres import PostgresServer
-from sandbox.processes import ProcessIdentity
+from sandbox.processes import ProcessIdentity, kill_group
 from sandbox.tasks import kill_leftover_tasks
 from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -210,13 +210,19 @@ class Sandbox:
             ValkeyServer(data_dir=folder, port=0, log=self._log("leftover")).stop()
 
     def _end_process(self, name: str) -> None:
-        identity = self._running(name)
-        if identity is not None:
+        identity = ProcessIdentity.load(self._identity_file(name))
+        if identity is None:
+            return
+        if identity.is_running():
             os.kill(identity.pid, signal.SIGTERM)
             if not _ends(identity, _STOP_SECONDS):
                 identity.kill_group()
             if not _ends(identity, _STOP_SECONDS):
                 raise SandboxError(f"The sandbox's {name} (process {identity.pid}) cannot be ended.")
+        # Lambda functions belong to its group and may be in the middle of something. As long as nobody has
+        # its id, nobody else's group has it either.
+        if ProcessIdentity.of(identity.pid) is None:
+            kill_group(identity.pid)
         self._identity_file(name).unlink(missing_ok=True)
         self._children = [child for child in self._children if child.poll() is None]
 

@@ -104,6 +104,30 @@ def test_only_what_died_is_started_again(emulator: Emulator, name: str) -> None:
     assert after.pids[name] != before[name]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_function_in_the_middle_of_something_ends_with_the_sandbox(
+    emulator: Emulator, killed: bool
+) -> None:
+    function = emulator.function("sleeper", "import time\ndef handler(event, context): time.sleep(60)")
+    emulator.client("lambda").invoke(FunctionName=function, InvocationType="Event")
+
+    def workers() -> list[int]:
+        return [pid for pid in processes(emulator) if "ministack-lambda" in " ".join(command_of(pid))]
+
+    wait_until(workers)
+    if killed:
+        kill(emulator, "server")
+    emulator.sandbox.stop()
+    assert workers() == []
+
+
+def command_of(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def test_two_sandboxes_run_side_by_side(emulator: Emulator, tmp_path: Path) -> None:
     other = Emulator(Sandbox(tmp_path / "other"), tmp_path / "other")
     other.sandbox.start()
