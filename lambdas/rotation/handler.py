@@ -7,7 +7,7 @@ ECS or an operator, has it look after the secret and gets a report.
 import dataclasses
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -51,7 +51,7 @@ def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
     if "Step" not in event:
         with logger.append_context_keys(secret=parts.store.arn):
             report = parts.reconciler.run()
-        _measure(report)
+        _measure(report, parts.clock.now())
         return _told(report)
     if event["SecretId"] != parts.store.arn:
         raise SafeError(f"this function rotates {parts.store.arn} and not {event['SecretId']}")
@@ -67,8 +67,7 @@ def _parts() -> Parts:
     return assemble(os.environ, logger)
 
 
-def _measure(report: Report) -> None:
-    now = datetime.now(UTC)
+def _measure(report: Report, now: datetime) -> None:
     overdue = 0.0 if report.settled else (now - report.due).total_seconds()
     metrics.add_dimension("Secret", report.name)
     age = (now - report.rotated_at).total_seconds()

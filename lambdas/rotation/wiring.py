@@ -26,6 +26,7 @@ _PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts
 class Parts:
     """What the function is made of, for one secret."""
 
+    clock: Clock
     store: SecretStore
     strategy: Strategy
     rotation: Rotation
@@ -59,6 +60,7 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
     )
     strategy = _STRATEGIES[name](environ, store, clock)
     return Parts(
+        clock=clock,
         store=store,
         strategy=strategy,
         rotation=Rotation(store=store, strategy=strategy, service=service, logger=logger),

@@ -1,10 +1,11 @@
 """A secret of each kind with everything that its rotation touches, ready to be rotated."""
 
+import itertools
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from unittest import mock
@@ -13,9 +14,11 @@ import pg8000.native
 import psycopg
 import valkey
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cache_user import handler as cache_user
 from database_roles import handler as database_roles
+from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
@@ -27,7 +30,7 @@ from tests.aws.transport import Aws, Interruptions, SimulatedClock
 
 SESSION_LIFETIME = timedelta(days=7)
 _ENVIRON = {"CLUSTER": CLUSTER, "SERVICE": SERVICE}
-_USER_ID = "gantry-test"
+USER_ID = "gantry-test"
 _logger = Logger(service="rotation")
 
 
@@ -89,7 +92,8 @@ class Rig(ABC):
             if report.settled and report.pending is None:
                 return report
             self.ecs.complete_deployment()
-            self.clock.sleep(max(1800, (report.due - self.clock.now()).total_seconds()))
+            waits = 24 * 3600 if report.pending else 1800
+            self.clock.sleep(max(waits, (report.due - self.clock.now()).total_seconds()))
         raise AssertionError(f"the secret does not come to rest: {report}")
 
     def works(self, document: Mapping[str, Any]) -> bool:
@@ -135,9 +139,19 @@ class DatabaseRig(Rig):
     def _prepare(self) -> None:
         trust = {"PGSSLROOTCERT": str(self._server.authority.certificate)}
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
+        self.bootstrap("Create")
+        # What an earlier test left of the other role, which bootstrapping rightly does not touch.
+        with self.log_in("gantry_rotator", 48 * "r") as rotator:
+            rotator.execute("SELECT gantry.retire('app_b')")
+
+    def _environ(self) -> dict[str, str]:
+        return {"STRATEGY": "database", "ROTATOR_SECRET_ARN": self._rotator.arn}
+
+    def bootstrap(self, request: str) -> None:
+        """Have the roles made, as CloudFormation requests it."""
         database_roles.act(
             {
-                "RequestType": "Create",
+                "RequestType": request,
                 "ResourceProperties": {
                     "ClusterEndpoint": "localhost",
                     "Port": str(self._server.port),
@@ -148,12 +162,6 @@ class DatabaseRig(Rig):
                 },
             }
         )
-        # What an earlier test left of the other role, which bootstrapping rightly does not touch.
-        with self.log_in("gantry_rotator", 48 * "r") as rotator:
-            rotator.execute("SELECT gantry.retire('app_b')")
-
-    def _environ(self) -> dict[str, str]:
-        return {"STRATEGY": "database", "ROTATOR_SECRET_ARN": self._rotator.arn}
 
     def log_in(self, user: str, password: str) -> psycopg.Connection:
         return psycopg.connect(
@@ -192,20 +200,27 @@ class CacheRig(Rig):
     def _prepare(self) -> None:
         trust = {"SSL_CERT_FILE": str(self._cache.authority.certificate)}
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
-        properties = {
-            "UserId": _USER_ID,
+        self.properties = {
+            "UserId": USER_ID,
             "UserName": "app",
             "AccessString": "on ~* &* +@all -@admin -@dangerous",
             "SecretArn": self.secret.arn,
         }
-        cache_user.act({"RequestType": "Create", "ResourceProperties": properties}, clock=self.clock)
+        cache_user.act({"RequestType": "Create", "ResourceProperties": self.properties}, clock=self.clock)
+
+    @contextmanager
+    def reached_at(self, port: int) -> Iterator[None]:
+        """Have the function find the cache at another port."""
+        environ = {**self.environ, "CACHE_PORT": str(port)}
+        with mock.patch.object(self, "_parts", assemble(environ, _logger, self.clock)):
+            yield
 
     def _environ(self) -> dict[str, str]:
         return {
             "STRATEGY": "valkey",
             "CACHE_HOST": "localhost",
             "CACHE_PORT": str(self._cache.port),
-            "CACHE_USER_ID": _USER_ID,
+            "CACHE_USER_ID": USER_ID,
         }
 
     def _works(self, document: Mapping[str, Any]) -> bool:
@@ -241,6 +256,39 @@ class SigningKeyRig(Rig):
     def verifies(self, key: str) -> bool:
         """Return whether every task honours what was signed with a key."""
         return all(key in task.read["secret"].values() for task in self.ecs.live_tasks)
+
+
+def check_retirement_interrupted(rig: Rig, action: Callable[[], object], *, every: int = 1) -> None:
+    """Have something happen at every call of a retirement in turn; nobody may be locked out by it.
+
+    Parameters
+    ----------
+    action
+        What happens; it may fail.
+    every
+        At which calls: every one, every other one, …
+    """
+    for at in itertools.count(1, every):
+        rig.come_to_rest()
+        rig.rotate()
+        rig.ecs.complete_deployment()
+        rig.clock.sleep(SESSION_LIFETIME.total_seconds() + 3600)
+        happened: list[int] = []
+
+        def happen(happened: list[int] = happened) -> None:
+            happened.append(1)
+            with suppress(SafeError, ClientError):
+                action()
+
+        rig.interruptions.arm(at, happen)
+        with suppress(SafeError, ClientError, ReadTimeoutError):
+            rig.reconcile()
+        rig.interruptions.disarm()
+        for document in (rig.secret.document("AWSCURRENT"), *(t.read["secret"] for t in rig.ecs.live_tasks)):
+            assert document is not None
+            assert rig.works(document), f"at call {at}: {dump(rig.secret)}"
+        if not happened:
+            return
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Failures told in words that cannot hold a secret."""
 
+import traceback
+from pathlib import Path
+
 from botocore.exceptions import ClientError
 
 
@@ -20,5 +23,7 @@ def describe(error: BaseException) -> str:
         return f"{error.operation_name} failed: {error.response['Error']['Code']}"
     if kind == "DatabaseError" and isinstance(error.args[0], dict):
         return f"PostgreSQL refused: SQLSTATE {error.args[0].get('C', 'unknown')}"
-    # Of connections: these name addresses and certificates.
-    return f"{kind}: {error}" if isinstance(error, OSError) or kind == "InterfaceError" else kind
+    if isinstance(error, OSError) or kind == "InterfaceError":
+        return f"{kind}: {error}"  # of connections: these name addresses and certificates
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{kind} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else kind

@@ -1,6 +1,5 @@
 """The application's roles, made in a real PostgreSQL by a master user who is no superuser, as on RDS."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,27 +11,18 @@ from database_roles.roles import RolesError, ensure_roles
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
 from sandbox.postgres import PostgresServer
-from sandbox.tls import ensure_authority
+from tests.aws.servers import MASTER_PASSWORD
 
-PASSWORDS = {"master": "master-1", "app_a": "a-1", "app_b": "b-1", "gantry_rotator": "rotator-1"}
+PASSWORDS = {"master": MASTER_PASSWORD, "app_a": "a-1", "app_b": "b-1", "gantry_rotator": "rotator-1"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    folder = tmp_path_factory.mktemp("roles")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    authority = ensure_authority(folder / "tls")
-    server = PostgresServer(data_dir=folder / "data", port=port, authority=authority, log=folder / "log")
-    server.start()
-    server.set_master("master", PASSWORDS["master"], database="app")
-    yield server
-    server.destroy()
+def server(database: PostgresServer) -> PostgresServer:
+    return database
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _trust(server: PostgresServer) -> Iterator[None]:
+def _roles(server: PostgresServer) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PGSSLROOTCERT", str(server.authority.certificate))
         ensure(server)

@@ -1,7 +1,9 @@
 """Earlier credentials are retired when no task can use them any more, and not before."""
 
+import pytest
+
 from rotation.service import Replacement
-from tests.aws.rigs import SigningKeyRig
+from tests.aws.rigs import SigningKeyRig, check_retirement_interrupted
 
 
 def test_settled_secret_costs_one_call(rig: SigningKeyRig) -> None:
@@ -54,14 +56,9 @@ def test_change_of_the_secret_meanwhile_only_delays(rig: SigningKeyRig) -> None:
     rig.come_to_rest()
 
 
-def test_invocations_at_once_give_way_to_each_other(rig: SigningKeyRig) -> None:
-    rig.rotate()
-    rig.ecs.complete_deployment()
-    for at in range(1, 40):
-        rig.interruptions.arm(at, rig.reconcile)
-        rig.reconcile()
-        rig.interruptions.disarm()
-    assert rig.secret.holder("AWSPREVIOUS") is None
+@pytest.mark.parametrize("what", ["rotate", "reconcile"])
+def test_something_else_in_the_middle_of_a_retirement(rig: SigningKeyRig, what: str) -> None:
+    check_retirement_interrupted(rig, getattr(rig, what))
 
 
 def test_rotation_that_was_given_up_is_set_aside_after_a_day(rig: SigningKeyRig) -> None:

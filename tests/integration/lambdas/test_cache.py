@@ -1,0 +1,183 @@
+"""The cache's user and the rotation of its passwords, on a real Valkey behind TLS."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from cache_user import handler as cache_user
+from rotation.cache import NOTICE
+from rotation.strategy import LogInRefusedError, NotRetiredError, UnusableVersionError
+from sandbox.tls import ensure_authority
+from tests.aws import servers
+from tests.aws.rigs import USER_ID, CacheRig, check_retirement_interrupted
+from tests.aws.secrets_manager import STEPS
+from tests.aws.transport import Answer
+
+
+@pytest.fixture
+def rig(cache: servers.Cache) -> Iterator[CacheRig]:
+    made = CacheRig(cache)
+    yield made
+    made.close()
+
+
+def current(rig: CacheRig) -> dict[str, Any]:
+    document = rig.secret.document("AWSCURRENT")
+    assert document is not None
+    return document
+
+
+def request(rig: CacheRig, kind: str, **properties: str) -> str:
+    """Send a request of CloudFormation for the user; return its physical id."""
+    event: dict[str, Any] = {
+        "RequestType": kind,
+        "ResourceProperties": {**rig.properties, **properties},
+        **({} if kind == "Create" else {"PhysicalResourceId": USER_ID}),
+    }
+    return cache_user.act(event, clock=rig.clock).physical_id
+
+
+def test_user_logs_in_with_the_generated_password(rig: CacheRig) -> None:
+    assert rig.works(current(rig))
+    assert rig.elasticache.users[USER_ID].status == "active"
+
+
+def test_change_of_the_access_string_leaves_passwords_alone(rig: CacheRig) -> None:
+    rig.rotate()
+    before = list(rig.elasticache.users[USER_ID].passwords)
+    assert request(rig, "Update", AccessString="on ~app:* +@read") == USER_ID
+    assert rig.elasticache.users[USER_ID].access == "on ~app:* +@read"
+    assert rig.elasticache.users[USER_ID].passwords == before
+    assert all("Passwords" not in params for operation, params in rig.aws.calls[-3:])
+
+
+def test_creation_that_was_cut_short_is_finished(rig: CacheRig) -> None:
+    rig.elasticache.users[USER_ID].passwords = [32 * "?"]
+    assert request(rig, "Create") == USER_ID
+    assert rig.works(current(rig))
+
+
+def test_other_id_is_another_user(rig: CacheRig) -> None:
+    assert request(rig, "Update", UserId="another", UserName="another") == "another"
+    assert set(rig.elasticache.users) == {USER_ID, "another"}
+
+
+def test_deleted_user_is_gone_and_may_be_deleted_again(rig: CacheRig) -> None:
+    for _ in range(2):
+        request(rig, "Delete")
+    assert rig.elasticache.users == {}
+    assert not rig.works(current(rig))
+
+
+def test_rotations_replace_the_password(rig: CacheRig) -> None:
+    for _ in range(3):
+        before = current(rig)
+        rig.rotate()
+        assert rig.works(before)
+        assert rig.works(current(rig))
+        rig.come_to_rest()
+        assert not rig.works(before)
+        assert len(rig.elasticache.users[USER_ID].passwords) == 1
+
+
+def test_change_is_begun_in_one_step_and_waited_for_in_the_next(rig: CacheRig) -> None:
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    rig.run("setSecret", token)
+    assert rig.elasticache.users[USER_ID].status == "modifying"
+    rig.run("testSecret", token)
+    assert rig.elasticache.users[USER_ID].status == "active"
+
+
+def test_password_that_tasks_may_use_is_not_dropped(rig: CacheRig) -> None:
+    rig.rotate()
+    with pytest.raises(NotRetiredError, match="tasks may still log in with the previous password"):
+        rig.rotate()
+    for task in rig.ecs.live_tasks:
+        assert rig.works(task.read["secret"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"username": "default"}, "is for another user"),
+        ({"password": "short"}, "must be text of 32 to 128 characters"),
+        ({"password": 200 * "x"}, "must be text of 32 to 128 characters"),
+        ({"password": 48 * "0"}, "has the current password"),
+    ],
+)
+def test_version_for_anything_else_is_refused(rig: CacheRig, change: dict[str, Any], reason: str) -> None:
+    token = rig.secret.begin_rotation()
+    rig.secret.put(token, json.dumps({**rig.successor(), **change}), "AWSPENDING")
+    with pytest.raises(UnusableVersionError, match=reason):
+        rig.run("setSecret", token)
+    rig.rotate()
+
+
+def test_server_that_nobody_vouches_for_is_not_trusted(rig: CacheRig, tmp_path: Path) -> None:
+    stranger = ensure_authority(tmp_path).certificate
+    with (
+        mock.patch.dict("os.environ", {"SSL_CERT_FILE": str(stranger)}),
+        pytest.raises(Exception, match="certificate verify failed"),
+    ):
+        rig.run("testSecret", rig.secret.begin_rotation())
+
+
+def test_cache_that_speaks_plain_text_is_not_spoken_to(rig: CacheRig) -> None:
+    def greet() -> None:
+        with plain.accept()[0] as connection:
+            connection.sendall(b"+OK\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with rig.reached_at(plain.getsockname()[1]), pytest.raises(Exception, match="SSL"):
+            rig.run("testSecret", rig.secret.begin_rotation())
+        thread.join()
+
+
+def test_version_that_was_not_admitted_is_not_made_current(rig: CacheRig) -> None:
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    with pytest.raises(LogInRefusedError, match="does not log in to the cache"):
+        rig.run("finishSecret", token)
+
+
+def test_late_effect_of_a_retirement_does_not_undo_a_rotation_that_begins(rig: CacheRig) -> None:
+    """What the retirement asked for happens after it gave up waiting, and after the rotation has begun."""
+    rig.rotate()
+    rig.ecs.complete_deployment()
+    asked: list[dict[str, Any]] = []
+
+    def ask(**params: str) -> Answer:
+        asked.append(params)
+        raise TimeoutError
+
+    with mock.patch.object(rig.elasticache, "modify_user", ask), pytest.raises(TimeoutError):
+        rig.reconcile()
+    at_last = rig.clock.now() + NOTICE * 0.9
+    token = rig.secret.begin_rotation()
+    sleep = rig.clock.sleep
+
+    def sleep_until_it_happens(seconds: float) -> None:
+        sleep(seconds)
+        if asked and rig.clock.now() >= at_last:
+            rig.elasticache.modify_user(**asked.pop())
+
+    with mock.patch.object(rig.clock, "sleep", sleep_until_it_happens):
+        for step in STEPS:
+            rig.run(step, token)
+        sleep_until_it_happens(60)
+    assert asked == []
+    assert rig.works(current(rig))
+
+
+@pytest.mark.parametrize("what", ["rotate", "reconcile"])
+def test_something_else_in_the_middle_of_a_retirement(rig: CacheRig, what: str) -> None:
+    check_retirement_interrupted(rig, getattr(rig, what))

@@ -1,0 +1,176 @@
+"""The database's password rotates between two roles, in a real PostgreSQL."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+import pytest
+
+from gantry_runtime.failures import describe
+from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
+from sandbox.postgres import PostgresServer
+from sandbox.tls import ensure_authority
+from tests.aws.rigs import DatabaseRig, check_retirement_interrupted
+from tests.aws.secrets_manager import STEPS
+
+
+@pytest.fixture
+def rig(database: PostgresServer) -> Iterator[DatabaseRig]:
+    made = DatabaseRig(database)
+    yield made
+    made.close()
+
+
+def current(rig: DatabaseRig) -> dict[str, Any]:
+    document = rig.secret.document("AWSCURRENT")
+    assert document is not None
+    return document
+
+
+def test_bootstrap_completes_the_secret_and_leaves_one_version(rig: DatabaseRig) -> None:
+    assert set(current(rig)) == {"engine", "host", "port", "dbname", "username", "password"}
+    assert len(rig.secret.versions) == 1
+    assert rig.works(current(rig))
+
+
+def test_rotations_alternate_between_the_roles(rig: DatabaseRig) -> None:
+    users = [current(rig)["username"]]
+    for _ in range(3):
+        before = current(rig)
+        rig.rotate()
+        assert rig.works(before)
+        assert rig.works(current(rig))
+        rig.come_to_rest()
+        assert not rig.works(before)
+        users.append(current(rig)["username"])
+    assert users == ["app_a", "app_b", "app_a", "app_b"]
+
+
+def test_rotation_right_after_the_first_deployment(rig: DatabaseRig) -> None:
+    rig.rotate()
+    assert rig.works(current(rig))
+    for task in rig.ecs.live_tasks:
+        assert rig.works(task.read["secret"])
+
+
+def test_role_that_tasks_may_use_is_not_touched(rig: DatabaseRig) -> None:
+    rig.rotate()
+    with pytest.raises(NotRetiredError, match="tasks may still log in as app_a, which is not yet retired"):
+        rig.rotate()
+    for task in rig.ecs.live_tasks:
+        assert rig.works(task.read["secret"])
+    rig.come_to_rest()
+    rig.rotate()
+
+
+def test_deployment_that_fails_after_the_rotation_leaves_both_roles(rig: DatabaseRig) -> None:
+    before = current(rig)
+    rig.rotate()
+    rig.ecs.fail_deployment()
+    rig.reconcile()
+    assert rig.works(before)
+    assert rig.works(current(rig))
+    rig.clock.sleep(3600)
+    rig.come_to_rest()
+    assert not rig.works(before)
+
+
+def test_retired_role_is_disconnected(rig: DatabaseRig) -> None:
+    before = current(rig)
+    held = rig.log_in(before["username"], before["password"])
+    rig.rotate()
+    rig.reconcile()
+    held.execute("SELECT 1")
+    rig.come_to_rest()
+    with pytest.raises(psycopg.OperationalError):
+        held.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"host": "elsewhere.example.com"}, "host of the pending version .* differs from the current one's"),
+        ({"port": 1}, "port of the pending version .* differs"),
+        ({"dbname": "postgres"}, "dbname of the pending version .* differs"),
+        ({"engine": "mysql"}, "engine of the pending version .* differs"),
+        ({"username": "master"}, "is not for the role app_b"),
+        ({"username": "app_a"}, "is not for the role app_b"),
+        ({"password": "short"}, "must be ASCII text of at least 32 characters"),
+        ({"password": 48 * "é"}, "must be ASCII text of at least 32 characters"),
+    ],
+)
+def test_version_for_anything_else_is_refused(rig: DatabaseRig, change: dict[str, Any], reason: str) -> None:
+    token = rig.secret.begin_rotation()
+    rig.secret.put(token, json.dumps({**rig.successor(), **change}), "AWSPENDING")
+    with pytest.raises(UnusableVersionError, match=reason):
+        rig.run("setSecret", token)
+    rig.rotate()
+
+
+def test_version_that_was_not_admitted_does_not_pass_the_test(rig: DatabaseRig) -> None:
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    with pytest.raises(LogInRefusedError, match="does not log in as app_b acting as app_owner"):
+        rig.run("testSecret", token)
+    with pytest.raises(LogInRefusedError):
+        rig.run("finishSecret", token)
+    assert current(rig)["username"] == "app_a"
+
+
+def test_change_of_the_role_between_the_steps_is_noticed(rig: DatabaseRig) -> None:
+    token = rig.secret.begin_rotation()
+    for step in STEPS[:3]:
+        rig.run(step, token)
+    with rig.log_in("gantry_rotator", 48 * "r") as rotator:
+        rotator.execute("SELECT gantry.retire('app_b')")
+    with pytest.raises(LogInRefusedError):
+        rig.run("finishSecret", token)
+    rig.run("setSecret", token)
+    rig.run("finishSecret", token)
+    assert rig.works(current(rig))
+
+
+def test_who_changes_the_roles_does_so_alone(rig: DatabaseRig) -> None:
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    with rig.log_in("gantry_rotator", 48 * "r") as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+        with pytest.raises(RotationError, match="somebody else is changing the roles"):
+            rig.run("setSecret", token)
+        timer = threading.Timer(0.2, other.close)
+        timer.start()
+        with mock.patch("rotation.database.LOCK_TIMEOUT", "10s"):
+            rig.run("setSecret", token)
+        timer.join()
+
+
+@pytest.mark.parametrize("what", ["rotate", "reconcile"])
+def test_something_else_in_the_middle_of_a_retirement(rig: DatabaseRig, what: str) -> None:
+    check_retirement_interrupted(rig, getattr(rig, what), every=4)
+
+
+def test_server_that_nobody_vouches_for_is_not_trusted(rig: DatabaseRig, tmp_path: Path) -> None:
+    stranger = ensure_authority(tmp_path).certificate
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    with (
+        mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(stranger)}),
+        pytest.raises(Exception, match="certificate verify failed") as caught,
+    ):
+        rig.run("setSecret", token)
+    assert "certificate verify failed" in describe(caught.value)
+
+
+def test_roles_that_already_rest_are_left_in_peace_by_a_stack_update(rig: DatabaseRig) -> None:
+    rig.rotate()
+    rig.come_to_rest()
+    before, versions = current(rig), set(rig.secret.versions)
+    rig.bootstrap("Update")
+    assert current(rig) == before
+    assert set(rig.secret.versions) == versions
+    assert rig.works(before)
+    assert not rig.works({"username": "app_a", "password": 48 * "0"})

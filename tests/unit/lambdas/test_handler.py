@@ -1,0 +1,99 @@
+"""What the function answers to whom, and that it tells nobody a secret."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from gantry_runtime.failures import SafeError
+from rotation import handler as function
+from rotation.wiring import assemble
+from tests.aws.rigs import SigningKeyRig
+from tests.aws.secrets_manager import STEPS
+
+CONTEXT = object()
+
+
+@pytest.fixture
+def rig() -> Iterator[SigningKeyRig]:
+    made = SigningKeyRig()
+    function._parts.cache_clear()
+    with (
+        mock.patch.dict(os.environ, made.environ),
+        mock.patch("rotation.wiring.Clock", return_value=made.clock),
+    ):
+        yield made
+    function._parts.cache_clear()
+    made.close()
+
+
+def step(rig: SigningKeyRig, name: str, token: str, secret: str | None = None) -> object:
+    event = {"Step": name, "SecretId": secret or rig.secret.arn, "ClientRequestToken": token}
+    return function.handler(event, CONTEXT)
+
+
+def metrics(output: str) -> dict[str, float]:
+    documents = [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
+    assert documents
+    definition = documents[-1]["_aws"]["CloudWatchMetrics"][0]
+    assert definition["Namespace"] == "Gantry"
+    assert [sorted(names) for names in definition["Dimensions"]] == [["Secret", "service"]]
+    assert (documents[-1]["service"], documents[-1]["Secret"]) == ("rotation", "signing-key")
+    return {metric["Name"]: documents[-1][metric["Name"]][0] for metric in definition["Metrics"]}
+
+
+def test_secrets_manager_drives_the_steps(rig: SigningKeyRig) -> None:
+    token = rig.secret.begin_rotation()
+    assert [step(rig, name, token) for name in STEPS] == [None] * 4
+    assert rig.secret.holder("AWSCURRENT") == token
+
+
+@pytest.mark.parametrize(
+    "event", [{"source": "aws.events"}, {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"}}, {}]
+)
+def test_everybody_else_has_it_look_after_the_secret(rig: SigningKeyRig, event: dict[str, Any]) -> None:
+    rig.rotate()
+    report = function.handler(event, CONTEXT)
+    assert report is not None
+    assert (report["name"], report["replacement"], report["tasks"]) == ("signing-key", "in progress", 2)
+    json.dumps(report)
+
+
+def test_other_secret_is_refused(rig: SigningKeyRig) -> None:
+    other = "arn:aws:secretsmanager:us-east-1:000000000000:secret:other-AbCdEf"
+    with pytest.raises(function.RotationFailedError, match=f"rotates {rig.secret.arn} and not {other}"):
+        step(rig, "createSecret", rig.secret.begin_rotation(), other)
+
+
+def test_metrics_tell_age_and_overdue_retirement(
+    rig: SigningKeyRig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.rotate()
+    rig.clock.sleep(3600)
+    function.handler({}, CONTEXT)
+    told = metrics(capsys.readouterr().out)
+    assert told["DaysSinceRotation"] == pytest.approx(1 / 24, rel=0.01)
+    assert told["HoursUnretired"] == pytest.approx(1, rel=0.01)
+    rig.come_to_rest()
+    function.handler({}, CONTEXT)
+    assert metrics(capsys.readouterr().out)["HoursUnretired"] == 0
+
+
+def test_failure_carries_nothing_of_what_caused_it(rig: SigningKeyRig) -> None:
+    token = rig.secret.begin_rotation()
+    with (
+        mock.patch("rotation.signing_key.random_text", side_effect=ValueError("the-new-key")),
+        pytest.raises(function.RotationFailedError) as caught,
+    ):
+        step(rig, "createSecret", token)
+    assert str(caught.value).startswith("ValueError at mock.py:")
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+def test_unknown_strategy_is_named() -> None:
+    with pytest.raises(SafeError, match="STRATEGY must be one of database, valkey, signing-key, not 'x'"):
+        assemble({"STRATEGY": "x"}, function.logger)
