@@ -1,0 +1,185 @@
+"""Rotations: each function may touch the secrets that are named for it and nothing else, and is watched."""
+
+from typing import Any
+
+import pytest
+
+from ops.assembly import Resource
+from tests.infrastructure.synthesis import Synthesised, as_list
+
+ROTATIONS = {"DatabaseRotation": "database", "ValkeyRotation": "valkey", "SigningKeyRotation": "signing-key"}
+WRITE = {
+    "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage",
+}  # fmt: skip
+# Besides the secrets: every action that a function's own code has, without those on its log and its network.
+COMMON = {
+    "ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListTasks", "ecs:UpdateService",
+    "kms:Decrypt", "kms:GenerateDataKey", "sqs:SendMessage",
+    "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+}  # fmt: skip
+OWN = {
+    "DatabaseRotation": set[str](),
+    "ValkeyRotation": {"elasticache:DescribeUsers", "elasticache:ModifyUser"},
+    "SigningKeyRotation": set[str](),
+}
+
+each_rotation = pytest.mark.parametrize("rotation", ROTATIONS)
+
+
+def allowed(platform: Synthesised, rotation: str) -> list[tuple[Resource, dict[str, Any]]]:
+    return [
+        (policy, statement)
+        for policy, statement in platform.statements()
+        if policy.type == "AWS::IAM::Policy"
+        and policy.path.startswith(f"{rotation}/")
+        and statement["Effect"] == "Allow"
+    ]
+
+
+def secret_names(platform: Synthesised, resource: Resource, value: Any) -> set[str]:  # noqa: ANN401 - JSON
+    secrets = platform.assembly.referents(resource, value)
+    return {secret.get("Name").removeprefix(f"{platform.settings.prefix}/") for secret in secrets}
+
+
+@each_rotation
+def test_function_touches_only_the_secrets_named_for_it(platform: Synthesised, rotation: str) -> None:
+    touched: dict[str, set[str]] = {}
+    for policy, statement in allowed(platform, rotation):
+        actions = {action for action in as_list(statement["Action"]) if action.startswith("secretsmanager:")}
+        for name in secret_names(platform, policy, statement["Resource"]) if actions else ():
+            touched[name] = touched.get(name, set()) | actions
+    expected = {ROTATIONS[rotation]: WRITE}
+    if rotation == "DatabaseRotation":
+        expected["database-rotator"] = {"secretsmanager:GetSecretValue"}
+    assert touched == expected
+
+
+@each_rotation
+def test_function_may_do_nothing_else(platform: Synthesised, rotation: str) -> None:
+    actions = {
+        action
+        for _, statement in allowed(platform, rotation)
+        for action in as_list(statement["Action"])
+        if action.partition(":")[0] not in {"secretsmanager", "logs", "ec2"}
+    }
+    assert actions == COMMON | OWN[rotation]
+
+
+@each_rotation
+def test_function_changes_this_service_and_sees_the_tasks_of_this_cluster(
+    platform: Synthesised, rotation: str
+) -> None:
+    for policy, statement in allowed(platform, rotation):
+        actions = as_list(statement["Action"])
+        if "ecs:UpdateService" in actions:
+            (service,) = platform.assembly.referents(policy, statement["Resource"])
+            assert service.type == "AWS::ECS::Service"
+        if {"ecs:ListTasks", "ecs:DescribeTasks"} & set(actions):
+            (cluster,) = platform.assembly.referents(policy, statement["Condition"]["ArnEquals"])
+            assert cluster.type == "AWS::ECS::Cluster"
+
+
+def test_function_of_the_cache_changes_the_users_passwords_alone(platform: Synthesised) -> None:
+    (statement,) = (
+        (policy, statement)
+        for policy, statement in allowed(platform, "ValkeyRotation")
+        if "elasticache:ModifyUser" in as_list(statement["Action"])
+    )
+    (user,) = platform.assembly.referents(statement[0], statement[1]["Resource"])
+    assert user.type == "Custom::CacheUser"
+
+
+@each_rotation
+def test_secret_rotates_on_schedule_and_not_while_it_is_deployed(
+    platform: Synthesised, rotation: str
+) -> None:
+    schedule = platform.only("AWS::SecretsManager::RotationSchedule", path=f"{rotation}/")
+    assert secret_names(platform, schedule, schedule.get("SecretId")) == {ROTATIONS[rotation]}
+    assert schedule.get("RotateImmediatelyOnUpdate") is False
+    assert schedule.get("RotationRules", "ScheduleExpression").startswith("cron(")
+    (function,) = platform.assembly.referents(schedule, schedule.get("RotationLambdaARN"))
+    assert function.path.startswith(f"{rotation}/")
+
+
+def test_secrets_do_not_rotate_at_once(platform: Synthesised) -> None:
+    schedules = platform.of_type("AWS::SecretsManager::RotationSchedule")
+    expressions = {each.get("RotationRules", "ScheduleExpression") for each in schedules}
+    assert len(expressions) == len(schedules) == 3
+
+
+@each_rotation
+def test_only_secrets_manager_for_this_secret_and_the_wake_rules_invoke_the_function(
+    platform: Synthesised, rotation: str
+) -> None:
+    invokers = set()
+    for permission in platform.of_type("AWS::Lambda::Permission"):
+        (function,) = platform.assembly.referents(permission, permission.get("FunctionName"))
+        if not function.path.startswith(f"{rotation}/"):
+            continue
+        (source,) = platform.assembly.referents(permission, permission.get("SourceArn"))
+        invokers.add((permission.get("Principal"), source.name))
+        if permission.get("Principal") == "secretsmanager.amazonaws.com":
+            assert permission.get("SourceAccount") == platform.settings.account
+            assert secret_names(platform, permission, permission.get("SourceArn")) == {ROTATIONS[rotation]}
+    assert {principal for principal, _ in invokers} == {
+        "secretsmanager.amazonaws.com",
+        "events.amazonaws.com",
+    }
+    assert len(invokers) == 3
+
+
+@each_rotation
+def test_function_is_configured_for_its_secret(platform: Synthesised, rotation: str) -> None:
+    function = platform.only("AWS::Lambda::Function", path=f"{rotation}/")
+    variables = function.get("Environment", "Variables")
+    assert variables["STRATEGY"] == ROTATIONS[rotation]
+    assert secret_names(platform, function, variables["SECRET_ARN"]) == {ROTATIONS[rotation]}
+    assert {"CLUSTER", "SERVICE"} <= set(variables)
+    assert function.get("DeadLetterConfig", "TargetArn")
+    # What waits in it, at the longest: for others to notice, for a change, and for its effect, twice.
+    assert function.get("Timeout") >= 150
+
+
+@each_rotation
+def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) -> None:
+    alarms = {
+        alarm.get("MetricName"): alarm
+        for alarm in platform.of_type("AWS::CloudWatch::Alarm")
+        if alarm.path.startswith(f"{rotation}/")
+    }
+    assert set(alarms) == {
+        "Errors", "DaysSinceRotation", "HoursUnretired", "ApproximateNumberOfMessagesVisible",
+    }  # fmt: skip
+    days = 90 if rotation == "SigningKeyRotation" else 30
+    assert alarms["DaysSinceRotation"].get("Threshold") == pytest.approx(days * 1.2)
+    for name in ("DaysSinceRotation", "HoursUnretired"):
+        assert alarms[name].get("Namespace") == "Gantry"
+        dimensions = {each["Name"]: each["Value"] for each in alarms[name].get("Dimensions")}
+        assert dimensions == {
+            "service": "rotation",
+            "Secret": f"{platform.settings.prefix}/{ROTATIONS[rotation]}",
+        }
+    for alarm in alarms.values():
+        (topic,) = platform.assembly.referents(alarm, alarm.get("AlarmActions"))
+        assert topic.type == "AWS::SNS::Topic"
+        assert "docs/rotation.md" in alarm.get("AlarmDescription")
+
+
+def test_functions_look_after_their_secrets_every_few_minutes_and_when_a_task_has_stopped(
+    platform: Synthesised,
+) -> None:
+    functions = set()
+    kinds = set()
+    for rule in platform.of_type("AWS::Events::Rule"):
+        targets = {
+            function.path.partition("/")[0]
+            for target in rule.get("Targets", default=())
+            for function in platform.assembly.referents(rule, target["Arn"])
+        }
+        if targets & set(ROTATIONS):
+            functions |= targets
+            kinds.add(rule.get("ScheduleExpression") or rule.get("EventPattern", "detail-type")[0])
+            assert targets == set(ROTATIONS)
+    assert functions == set(ROTATIONS)
+    assert kinds == {"rate(5 minutes)", "ECS Task State Change"}
