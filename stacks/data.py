@@ -9,13 +9,16 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from gantry.aurora import AuroraPostgres
+from gantry.backup_vault import BackupVault
 from gantry.cache_user import CacheUser
+from gantry.database_backup import DatabaseBackup
 from gantry.database_roles import DatabaseRoles
 from gantry.python_asset import PythonSource
 from gantry.secrets import PlatformSecret
 from gantry.valkey import APPLICATION_ACCESS, ValkeyCache
 from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
 from stacks.network import NetworkRefs
+from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
@@ -45,10 +48,11 @@ class DataStack(LayerStack):
         settings: Settings,
         state: StateRefs,
         network: NetworkRefs,
+        recovery: RecoveryRefs | None,
         python: PythonSource,
     ) -> None:
         super().__init__(scope, "data", settings=settings, description="Gantry: database and cache")
-        self._settings, self._network = settings, network
+        self._settings, self._state, self._network = settings, state, network
         self._data_key = imported_key(self, "DataKey", state.data_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
@@ -57,6 +61,8 @@ class DataStack(LayerStack):
         self._rotator_secret = self._secret("RotatorSecret", "database-rotator", username="gantry_rotator")
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
         cluster = self._database()
+        if settings.backup.enabled:
+            self._backup(cluster, recovery)
         user = self._cache_user()
         cache = self._cache(user)
         CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
@@ -116,6 +122,30 @@ class DataStack(LayerStack):
             secrets_key=self._secrets_key,
         )
         return aurora.cluster
+
+    def _backup(self, cluster: rds.IDatabaseCluster, recovery: RecoveryRefs | None) -> None:
+        settings = self._settings
+        vault = BackupVault(
+            self,
+            "BackupVault",
+            name=settings.full_name,
+            key=self._data_key,
+            lock=settings.backup.vault_lock,
+            shortest_retention=Duration.days(settings.backup.shortest_retention_days),
+            removal_policy=removal_policy(settings),
+        )
+        DatabaseBackup(
+            self,
+            "Backup",
+            name=settings.full_name,
+            cluster=cluster,
+            vault=vault,
+            key=self._data_key,
+            copies_to=recovery.vault if recovery else None,
+            copies_key=recovery.key if recovery else None,
+            retention={rule: Duration.days(days) for rule, days in settings.backup.retention_days.items()},
+            alert_topic=self._state.alert_topic,
+        )
 
     def _cache_user(self) -> CacheUser:
         return CacheUser(

@@ -34,13 +34,21 @@ class LayerStack(Stack):
     and moving to the pipeline would make a second database.
     """
 
-    def __init__(self, scope: Construct, layer: str, *, settings: Settings, description: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        layer: str,
+        *,
+        settings: Settings,
+        description: str,
+        region: str | None = None,
+    ) -> None:
         self._zones = settings.availability_zones
         super().__init__(
             scope,
             layer.capitalize(),
             stack_name=settings.stack_name(layer),
-            env=Environment(account=settings.account, region=settings.region),
+            env=Environment(account=settings.account, region=region or settings.region),
             description=description,
             termination_protection=settings.keeps_data,
         )

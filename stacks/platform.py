@@ -9,6 +9,7 @@ from stacks.compute import ComputeStack
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
+from stacks.recovery import RecoveryStack
 from stacks.security import SecurityStack
 from stacks.settings import Settings
 from stacks.state import StateStack
@@ -33,8 +34,14 @@ class Platform:
         python = PythonSource(root=ROOT / "lambdas", build_dir=build_dir)
         self.state = StateStack(scope, settings=settings)
         self.network = NetworkStack(scope, settings=settings, state=self.state.refs)
+        self.recovery = self._recovery(scope, settings)
         self.data = DataStack(
-            scope, settings=settings, state=self.state.refs, network=self.network.refs, python=python
+            scope,
+            settings=settings,
+            state=self.state.refs,
+            network=self.network.refs,
+            recovery=self.recovery.refs if self.recovery else None,
+            python=python,
         )
         self.compute = ComputeStack(
             scope,
@@ -56,3 +63,11 @@ class Platform:
         self.observability = ObservabilityStack(
             scope, settings=settings, state=self.state.refs, data=self.data.refs, compute=self.compute.refs
         )
+
+    @staticmethod
+    def _recovery(scope: Construct, settings: Settings) -> RecoveryStack | None:
+        """Return the second region's stack where there is something to copy there."""
+        region = settings.recovery.region
+        if region is None or not (settings.backup.enabled and settings.backup.copies):
+            return None
+        return RecoveryStack(scope, settings=settings, region=region)

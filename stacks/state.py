@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from gantry import aurora, web_firewall
+from gantry.alert_topic import AlertTopic
+from gantry.assembly_bucket import AssemblyBucket
+from gantry.deployment_ledger import DeploymentLedger
 from gantry.encryption_keys import EncryptionKeys
+from gantry.image_repository import ImageReplication, ImageRepository
 from gantry.log_buckets import DeliveryBucket, TrailBucket
 from stacks.layer import LayerStack, removal_policy
 from stacks.settings import Settings
@@ -45,6 +48,7 @@ class StateStack(LayerStack):
         keys = EncryptionKeys(
             self,
             "Keys",
+            alias_prefix=settings.prefix,
             log_groups=[
                 f"{settings.log_group_prefix}*",
                 aurora.log_group_pattern(settings.full_name),
@@ -64,61 +68,18 @@ class StateStack(LayerStack):
             locked=settings.keeps_data,
             removal_policy=removal,
         )
-        assemblies = s3.Bucket(
-            self,
-            "AssemblyBucket",
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=keys.data,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            versioned=True,
-            server_access_logs_bucket=delivery,
-            server_access_logs_prefix="s3/assemblies/",
-            removal_policy=removal,
+        assemblies = AssemblyBucket(
+            self, "AssemblyBucket", key=keys.data, access_logs=delivery, removal_policy=removal
         )
-        repository = ecr.Repository(
-            self,
-            "Repository",
-            repository_name=settings.prefix,
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            image_scan_on_push=True,
-            encryption=ecr.RepositoryEncryption.KMS,
-            encryption_key=keys.data,
-            lifecycle_rules=[
-                ecr.LifecycleRule(max_image_count=100, description="Keep what a rollback may need")
-            ],
-            removal_policy=removal,
-            empty_on_delete=not settings.keeps_data,
+        repository = ImageRepository(
+            self, "Repository", name=settings.prefix, key=keys.data, removal_policy=removal
         )
-        ledger = dynamodb.Table(
-            self,
-            "Ledger",
-            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=keys.data,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            # Only the deploy lock carries this attribute: entries of the ledger are kept.
-            time_to_live_attribute="lock_expires_at",
-            deletion_protection=settings.keeps_data,
-            removal_policy=removal,
-        )
-        topic = sns.Topic(self, "AlertTopic", master_key=keys.messages, enforce_ssl=True)
-        for service in ("cloudwatch", "events"):
-            topic.add_to_resource_policy(
-                iam.PolicyStatement(
-                    sid=f"PublishFrom{service.capitalize()}",
-                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
-                    actions=["sns:Publish"],
-                    resources=[topic.topic_arn],
-                    conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-                )
+        if settings.recovery.region is not None and settings.recovery.image_replication == "create":
+            ImageReplication(
+                self, "ImageReplication", prefix=f"{settings.name}/", region=settings.recovery.region
             )
+        ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=removal)
+        topic = AlertTopic(self, "AlertTopic", key=keys.messages)
         CfnOutput(self, "LedgerTableName", value=ledger.table_name)
         CfnOutput(self, "AssemblyBucketName", value=assemblies.bucket_name)
         CfnOutput(self, "RepositoryUri", value=repository.repository_uri)

@@ -7,6 +7,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from gantry.alert_topic import PUBLISHERS
+
 _USE = ("kms:Decrypt", "kms:GenerateDataKey*")
 
 
@@ -18,6 +20,8 @@ class EncryptionKeys(Construct):
 
     Parameters
     ----------
+    alias_prefix
+        How the keys' aliases begin; their purposes follow.
     log_groups
         Patterns of the names of the log groups that may be encrypted with the logs key.
     trail_name
@@ -36,12 +40,13 @@ class EncryptionKeys(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        alias_prefix: str,
         log_groups: Sequence[str],
         trail_name: str,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._removal_policy = removal_policy
+        self._alias_prefix, self._removal_policy = alias_prefix, removal_policy
         self.data = self._key("Data", "databases, caches and backups")
         self.secrets = self._key("Secrets", "secrets")
         self.logs = self._key("Logs", "logs and the trail")
@@ -57,7 +62,8 @@ class EncryptionKeys(Construct):
             description=f"{Stack.of(self).stack_name}: {what}",
             enable_key_rotation=True,
             rotation_period=Duration.days(365),
-            pending_window=Duration.days(7),
+            alias=f"{self._alias_prefix}/{purpose.lower()}",
+            pending_window=Duration.days(30 if self._removal_policy is RemovalPolicy.RETAIN else 7),
             removal_policy=self._removal_policy,
         )
 
@@ -118,7 +124,7 @@ class EncryptionKeys(Construct):
 
     def _allow_alert_publishers(self) -> None:
         stack = Stack.of(self)
-        for name in ("cloudwatch", "events"):
+        for name in PUBLISHERS:
             self.messages.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=f"PublishFrom{name.capitalize()}",

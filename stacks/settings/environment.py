@@ -11,6 +11,7 @@ from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings, SecuritySettings
+from stacks.settings.recovery import BackupSettings, RecoverySettings
 from stacks.settings.rotation import RotationSettings
 from stacks.settings.state import StateSettings
 
@@ -39,6 +40,8 @@ class Settings(SettingsModel):
     network: NetworkSettings = NetworkSettings()
     aurora: AuroraSettings = AuroraSettings()
     valkey: ValkeySettings = ValkeySettings()
+    backup: BackupSettings = BackupSettings()
+    recovery: RecoverySettings = RecoverySettings()
     ecs: EcsSettings = EcsSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
     security: SecuritySettings = SecuritySettings()
@@ -47,7 +50,14 @@ class Settings(SettingsModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse([*self._naming_problems(), *self._https_problems(), *self._pausing_problems()])
+        refuse(
+            [
+                *self._naming_problems(),
+                *self._https_problems(),
+                *self._pausing_problems(),
+                *self._recovery_problems(),
+            ]
+        )
         return self
 
     def _naming_problems(self) -> Iterator[Problem]:
@@ -78,6 +88,15 @@ class Settings(SettingsModel):
                 self.ecs.database_pool_min,
                 "must be 0 when aurora.min_capacity is 0: a connection keeps the cluster from pausing",
             )
+
+    def _recovery_problems(self) -> Iterator[Problem]:
+        region = self.recovery.region
+        if region == self.region:
+            yield Problem("recovery.region", region, "must not be the region of the platform itself")
+        if region is None and self.backup.enabled and self.backup.copies:
+            yield Problem("recovery.region", None, "is needed unless backup.copies = false")
+        if region is None and self.recovery.image_replication == "create":
+            yield Problem("recovery.region", None, 'is needed by recovery.image_replication = "create"')
 
     @property
     def full_name(self) -> str:

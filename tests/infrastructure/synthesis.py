@@ -19,6 +19,7 @@ BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
 ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
 STATEFUL = frozenset(
     {
+        "AWS::Backup::BackupVault",
         "AWS::DynamoDB::Table",
         "AWS::ECR::Repository",
         "AWS::ElastiCache::ServerlessCache",

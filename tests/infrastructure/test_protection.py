@@ -11,7 +11,7 @@ IDENTITIES = Path(__file__).parent / "stateful_resources.txt"
 def stateful(platform: Synthesised) -> dict[str, dict[str, str]]:
     return {
         f"{layer} {resource['Type']} {logical_id}": resource
-        for layer in LAYERS
+        for layer in (stack.layer for stack in platform.assembly.stacks)
         for logical_id, resource in platform.template(layer)["Resources"].items()
         if resource["Type"] in STATEFUL
     }

@@ -1,0 +1,59 @@
+"""Alerts on events of AWS services."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+
+class AlertRule(Construct):
+    """Tells a topic, in one sentence, of events that match a pattern.
+
+    The L1 is used because the L2's target would write itself into the policy of the topic, which stands in an
+    earlier layer; that policy lets EventBridge publish for the whole account.
+
+    Parameters
+    ----------
+    description
+        What the rule looks for.
+    source, detail_types, detail
+        The pattern: where events come from, of which types, and what their detail must match.
+    message
+        The sentence; ``<name>`` stands for a value of the event.
+    values
+        JSON paths of the values that the sentence names.
+    topic
+        Hears of the events.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        description: str,
+        source: str,
+        detail_types: Sequence[str],
+        detail: Mapping[str, object],
+        message: str,
+        values: Mapping[str, str],
+        topic: sns.ITopic,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        events.CfnRule(
+            self,
+            "Rule",
+            description=description,
+            event_pattern={"source": [source], "detail-type": list(detail_types), "detail": dict(detail)},
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="alerts",
+                    arn=topic.topic_arn,
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_paths_map=dict(values), input_template=json.dumps(message)
+                    ),
+                )
+            ],
+        )

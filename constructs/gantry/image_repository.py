@@ -1,0 +1,76 @@
+"""Where a team pushes the images that it builds itself."""
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+
+class ImageRepository(ecr.Repository):
+    """A repository whose tags always name the same image, scanned when it is pushed.
+
+    Parameters
+    ----------
+    name
+        Name of the repository.
+    key
+        Encrypts it.
+    removal_policy
+        What becomes of the repository when its stack is deleted; destroying it deletes its images.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, name: str, key: kms.IKey, removal_policy: RemovalPolicy
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            repository_name=name,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            image_scan_on_push=True,
+            encryption=ecr.RepositoryEncryption.KMS,
+            encryption_key=key,
+            lifecycle_rules=[
+                ecr.LifecycleRule(
+                    description="Parts of images that were never tagged",
+                    tag_status=ecr.TagStatus.UNTAGGED,
+                    max_image_age=Duration.days(14),
+                ),
+                ecr.LifecycleRule(description="Keep what a rollback may need", max_image_count=100),
+            ],
+            removal_policy=removal_policy,
+            empty_on_delete=removal_policy is RemovalPolicy.DESTROY,
+        )
+
+
+class ImageReplication(Construct):
+    """Copies images to another region as they are pushed.
+
+    An account has one such configuration a region, so that it must be made by one environment alone.
+
+    Parameters
+    ----------
+    prefix
+        How the names of the repositories begin whose images are copied.
+    region
+        Where they are copied to.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, prefix: str, region: str) -> None:
+        super().__init__(scope, construct_id)
+        configuration = ecr.CfnReplicationConfiguration
+        rule = configuration.ReplicationRuleProperty(
+            destinations=[
+                configuration.ReplicationDestinationProperty(
+                    region=region, registry_id=Stack.of(self).account
+                )
+            ],
+            repository_filters=[
+                configuration.RepositoryFilterProperty(filter=prefix, filter_type="PREFIX_MATCH")
+            ],
+        )
+        ecr.CfnReplicationConfiguration(
+            self,
+            "Configuration",
+            replication_configuration=configuration.ReplicationConfigurationProperty(rules=[rule]),
+        )

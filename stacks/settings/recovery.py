@@ -1,0 +1,65 @@
+"""Settings of backups and of the second region."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.model import Problem, SettingsModel, refuse
+
+BackupRule = Literal["daily", "weekly", "monthly", "yearly"]
+
+
+class BackupSettings(SettingsModel):
+    """Backups of the database by AWS Backup; a rule that is kept for 0 days is not made."""
+
+    enabled: bool = Field(
+        True, description="Whether the database is backed up besides its own recovery window."
+    )
+    daily_retention_days: int = Field(35, ge=0, le=36500, description="Days that daily backups are kept.")
+    weekly_retention_days: int = Field(90, ge=0, le=36500, description="Days that weekly backups are kept.")
+    monthly_retention_days: int = Field(
+        365, ge=0, le=36500, description="Days that monthly backups are kept."
+    )
+    yearly_retention_days: int = Field(2555, ge=0, le=36500, description="Days that yearly backups are kept.")
+    copies: bool = Field(True, description="Whether every backup is copied to the recovery region.")
+    vault_lock: Literal["off", "governance", "compliance"] = Field(
+        "off",
+        description="Keeps backups from being deleted early; compliance is final, even for AWS.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.enabled and not self.retention_days:
+            refuse([Problem("enabled", True, "must be false when every retention is 0")])
+        return self
+
+    @property
+    def retention_days(self) -> dict[BackupRule, int]:
+        """Days that backups are kept, by how often they are made."""
+        days: dict[BackupRule, int] = {
+            "daily": self.daily_retention_days,
+            "weekly": self.weekly_retention_days,
+            "monthly": self.monthly_retention_days,
+            "yearly": self.yearly_retention_days,
+        }
+        return {rule: kept for rule, kept in days.items() if kept}
+
+    @property
+    def shortest_retention_days(self) -> int:
+        """Days after which the first backup may go."""
+        return min(self.retention_days.values(), default=0)
+
+
+class RecoverySettings(SettingsModel):
+    """The region in which the platform is recovered when its own is lost."""
+
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        description="Second region, which holds copies of backups and images.",
+        examples=["us-west-2"],
+    )
+    image_replication: Literal["create", "existing", "off"] = Field(
+        "off",
+        description="Who makes the account's one configuration that copies images to the second region.",
+    )
