@@ -118,15 +118,13 @@ class Rotations:
                 self._running[secret["ARN"]] = True
                 return
             self._running[secret["ARN"]] = False
+        add_version(secret, token, label=PENDING)
         test = self._tests.get(secret["ARN"])
-        if test is None:
-            add_version(secret, token, label=PENDING)
         spawn_background(self._run, secret, token, test, thread_name=f"rotation-{secret['Name']}")
 
     def _run(self, secret: Secret, token: str, test: threading.Event | None) -> None:
         if test is not None:
             test.wait()
-            add_version(secret, token, label=PENDING)
         done = False
         while not done:
             succeeded = _attempt(secret, token)
