@@ -32,6 +32,7 @@ _POLL_SECONDS = 1.0
 # that a pending version announces the one, the other looks for it just before it acts, and the one waits
 # until whoever looked before the announcement must have acted or given up.
 NOTICE = timedelta(seconds=10)
+_HASTE = timedelta(seconds=4)
 
 
 class TwoPasswords(Strategy):
@@ -98,11 +99,15 @@ class TwoPasswords(Strategy):
         if announced_at is not None:
             self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
             self._wait_until_active()
-        yield _User(self)
+        yield _User(self, in_haste=announced_at is None)
 
     def describe(self) -> "UserTypeDef":
         """Return what ElastiCache says of the user."""
         return self._client.describe_users(UserId=self._user_id)["Users"][0]
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return self._clock.now()
 
     def set_passwords(self, *versions: Version) -> None:
         """Begin to replace all passwords of the user by those of the versions; not while it is changed."""
@@ -127,20 +132,31 @@ class TwoPasswords(Strategy):
 
 
 class _User(Target):
-    """The user and its passwords."""
+    """The user and its passwords.
 
-    def __init__(self, strategy: TwoPasswords) -> None:
+    Parameters
+    ----------
+    in_haste
+        Whether changes are made soon or not at all, because a rotation may begin any time.
+    """
+
+    def __init__(self, strategy: TwoPasswords, *, in_haste: bool) -> None:
         self._strategy = strategy
+        self._until = strategy.now() + _HASTE if in_haste else None
 
     def admit(self, version: Version, *, beside: Version) -> None:
-        self._strategy.set_passwords(version, beside)
+        self._set_passwords(version, beside)
 
     def restrict(self, version: Version, *, works: bool) -> bool:
         authentication = self._strategy.describe()["Authentication"]
         if works and authentication["PasswordCount"] == 1:
             return True
-        self._strategy.set_passwords(version)
+        self._set_passwords(version)
         return False
+
+    def _set_passwords(self, *versions: Version) -> None:
+        if self._until is None or self._strategy.now() < self._until:
+            self._strategy.set_passwords(*versions)
 
 
 def connection(host: str, port: int, user: str, password: str) -> valkey.Valkey:

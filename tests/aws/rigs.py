@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -279,16 +280,22 @@ def check_retirement_interrupted(rig: Rig, action: Callable[[], object], *, ever
             happened.append(1)
             with suppress(SafeError, ClientError):
                 action()
+            rig.interruptions.watch = partial(_require_works, rig, rig.secret.document("AWSCURRENT"))
 
         rig.interruptions.arm(at, happen)
         with suppress(SafeError, ClientError, ReadTimeoutError):
             rig.reconcile()
         rig.interruptions.disarm()
-        for document in (rig.secret.document("AWSCURRENT"), *(t.read["secret"] for t in rig.ecs.live_tasks)):
-            assert document is not None
-            assert rig.works(document), f"at call {at}: {dump(rig.secret)}"
+        rig.interruptions.watch = lambda: None
+        for task in rig.ecs.live_tasks:
+            _require_works(rig, task.read["secret"])
         if not happened:
             return
+
+
+def _require_works(rig: Rig, document: Mapping[str, Any] | None) -> None:
+    assert document is not None
+    assert rig.works(document), dump(rig.secret)
 
 
 @contextmanager

@@ -49,11 +49,18 @@ class SimulatedClock(Clock):
 
 
 class Interruptions:
-    """Has something happen at a call to the outside, before or after the call takes effect."""
+    """Has something happen at a call to the outside, before or after the call takes effect.
+
+    Attributes
+    ----------
+    watch
+        Happens at every call.
+    """
 
     def __init__(self) -> None:
         self._left = 0
         self._action: Callable[[], object] = _nothing
+        self.watch: Callable[[], object] = _nothing
 
     def arm(self, at: int, action: Callable[[], object]) -> None:
         """Have an action happen once, at the so-manieth point from now."""
@@ -63,6 +70,7 @@ class Interruptions:
         self._left = 0
 
     def point(self) -> None:
+        self.watch()
         self._left -= 1
         if self._left == 0:
             self._action()
