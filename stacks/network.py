@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from gantry.platform_network import PlatformNetwork, SecurityGroups
+from gantry.platform_network import InterfaceEndpoints, PlatformNetwork
+from gantry.security_groups import SecurityGroups
 from stacks.layer import LayerStack, imported_key, log_retention
 from stacks.settings import Settings
 from stacks.state import StateRefs
@@ -49,7 +50,16 @@ class NetworkStack(LayerStack):
             vpc=network.vpc,
             listener_ports=settings.load_balancer.listener_ports,
             service_port=SERVICE_PORT,
+            with_endpoints=bool(settings.network.interface_endpoints),
         )
+        if groups.endpoints is not None:
+            InterfaceEndpoints(
+                self,
+                "Endpoints",
+                vpc=network.vpc,
+                services=settings.network.interface_endpoints,
+                security_group=groups.endpoints,
+            )
         self.refs = NetworkRefs(
             vpc=network.vpc,
             load_balancer_group=groups.load_balancer,

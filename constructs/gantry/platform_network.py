@@ -101,28 +101,20 @@ class PlatformNetwork(Construct):
                 Tags.of(subnet).add("Name", f"{name}-{kind}-{subnet.availability_zone}")
 
 
-class SecurityGroups(Construct):
-    """Every security group and every rule between them, in one place.
+class InterfaceEndpoints(Construct):
+    """Addresses of AWS APIs inside the VPC, so that calls to them leave it by no gateway.
 
-    A rule that a later layer adds to a group of an earlier one would tie the two into a cycle, so that all
-    rules stand here, with literal ports. What is handed out takes no further rule: a load balancer, for one,
-    would add rules of its own beside these, and EC2 refuses duplicates.
+    Each costs by the hour and zone; they pay where they carry what would otherwise pass a NAT gateway, or
+    where nothing may leave the network.
 
     Parameters
     ----------
     vpc
-        Where the groups are.
-    listener_ports
-        Ports that the load balancer offers to the internet.
-    service_port
-        Port that the service's tasks listen on.
-
-    Attributes
-    ----------
-    load_balancer, service, database, cache
-        Of the request's path.
-    database_functions, cache_functions, functions
-        Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
+        Where they are, in private subnets.
+    services
+        Names of the services, as in ``com.amazonaws.<region>.<service>``.
+    security_group
+        Who may reach them.
     """
 
     def __init__(
@@ -131,69 +123,19 @@ class SecurityGroups(Construct):
         construct_id: str,
         *,
         vpc: ec2.IVpc,
-        listener_ports: Sequence[int],
-        service_port: int,
+        services: Sequence[str],
+        security_group: ec2.ISecurityGroup,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._vpc = vpc
-        load_balancer = self._group("LoadBalancer", "Application Load Balancer")
-        service = self._group("Service", "tasks of the service")
-        database = self._group("Database", "Aurora cluster")
-        cache = self._group("Cache", "Valkey cache")
-        database_functions = self._group("DatabaseFunctions", "functions that administer database roles")
-        cache_functions = self._group("CacheFunctions", "functions that administer cache users")
-        functions = self._group("Functions", "functions that reach AWS APIs alone")
-        for port in listener_ports:
-            load_balancer.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "the internet")
-        acknowledge(
-            load_balancer,
-            "The load balancer is the platform's door to the internet; only its listeners' ports are open.",
-            "AwsSolutions-EC23",
-        )
-        self._connect(load_balancer, service, service_port, "requests and health checks")
-        self._connect(service, database, 5432, "PostgreSQL")
-        self._connect(service, cache, 6379, "Valkey")
-        self._connect(database_functions, database, 5432, "PostgreSQL")
-        self._connect(cache_functions, cache, 6379, "Valkey")
-        for group in (service, database_functions, cache_functions, functions):
-            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
-        self.load_balancer, self.service = self._closed(load_balancer), self._closed(service)
-        self.database, self.cache = self._closed(database), self._closed(cache)
-        self.database_functions = self._closed(database_functions)
-        self.cache_functions, self.functions = self._closed(cache_functions), self._closed(functions)
-
-    def _group(self, name: str, what: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(self, name, vpc=self._vpc, description=what, allow_all_outbound=False)
-
-    def _closed(self, group: ec2.SecurityGroup) -> ec2.ISecurityGroup:
-        return ec2.SecurityGroup.from_security_group_id(
-            self, f"Closed{group.node.id}", group.security_group_id, mutable=False
-        )
-
-    def _connect(self, source: ec2.SecurityGroup, target: ec2.SecurityGroup, port: int, what: str) -> None:
-        """Let one group reach another.
-
-        The L2's rules are identified by the whole path of the other group, which a pipeline would change:
-        CloudFormation would then make each rule a second time, and EC2 refuses duplicates.
-        """
-        rule = f"{source.node.id}To{target.node.id}"
-        ec2.CfnSecurityGroupEgress(
-            self,
-            f"{rule}Egress",
-            group_id=source.security_group_id,
-            destination_security_group_id=target.security_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=what,
-        )
-        ec2.CfnSecurityGroupIngress(
-            self,
-            f"{rule}Ingress",
-            group_id=target.security_group_id,
-            source_security_group_id=source.security_group_id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            description=what,
-        )
+        for service in services:
+            ec2.InterfaceVpcEndpoint(
+                self,
+                "".join(word.capitalize() for word in service.replace("-", ".").split(".")),
+                vpc=vpc,
+                service=ec2.InterfaceVpcEndpointAwsService(service),
+                subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+                security_groups=[security_group],
+                private_dns_enabled=True,
+                # The rules stand with all others.
+                open=False,
+            )

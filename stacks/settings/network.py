@@ -1,13 +1,18 @@
 """Settings of the VPC."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
 
 _Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
+
+# The APIs that tasks and functions call.
+_Endpoint = Literal[
+    "ecr.api", "ecr.dkr", "ecs", "elasticache", "kms", "logs", "monitoring", "rds", "secretsmanager", "xray"
+]
 
 
 class NetworkSettings(SettingsModel):
@@ -28,6 +33,10 @@ class NetworkSettings(SettingsModel):
     )
     nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
 
+    interface_endpoints: tuple[_Endpoint, ...] = Field(
+        (), strict=False, description="AWS APIs that are reached inside the VPC; each costs by zone and hour."
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         refuse(self._problems())
@@ -36,5 +45,7 @@ class NetworkSettings(SettingsModel):
     def _problems(self) -> Iterator[Problem]:
         if len(set(self.zones)) < len(self.zones):
             yield Problem("zones", self.zones, "must differ from each other")
+        if len(set(self.interface_endpoints)) < len(self.interface_endpoints):
+            yield Problem("interface_endpoints", self.interface_endpoints, "must differ from each other")
         if self.nat_gateways > len(self.zones):
             yield Problem("nat_gateways", self.nat_gateways, f"must not exceed the {len(self.zones)} zones")

@@ -119,3 +119,26 @@ def test_gateways_are_as_many_as_set(synthesise: Synthesiser, gateways: int) -> 
 def test_subnets_stand_in_every_zone(platform: Synthesised) -> None:
     zones = [subnet.get("AvailabilityZone") for subnet in platform.of_type("AWS::EC2::Subnet")]
     assert sorted(zones) == sorted(platform.settings.availability_zones * 3)
+
+
+def test_endpoints_let_in_those_who_call_apis(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"network.interface_endpoints": ["secretsmanager", "ecr.api"]})
+    endpoints = [each for each in platform.of_type("AWS::EC2::VPCEndpoint") if each.get("SecurityGroupIds")]
+    assert {each.get("ServiceName").rpartition("us-east-1.")[2] for each in endpoints} == {
+        "secretsmanager",
+        "ecr.api",
+    }
+    into = {rule for rule in rules(platform, "Ingress") if rule[1] == "Endpoints"}
+    assert into == {
+        (group, "Endpoints", 443, 443)
+        for group in ("Service", "DatabaseFunctions", "CacheFunctions", "Functions")
+    }
+    for endpoint in endpoints:
+        assert subnet_kinds(platform, endpoint, "SubnetIds") == {"private"}
+        assert endpoint.get("PrivateDnsEnabled") is True
+
+
+def test_without_endpoints_there_is_no_group_for_them(prod: Synthesised) -> None:
+    assert not [group for group in prod.of_type("AWS::EC2::SecurityGroup") if group.name == "Endpoints"]
+    kinds = {endpoint.get("VpcEndpointType") for endpoint in prod.of_type("AWS::EC2::VPCEndpoint")}
+    assert kinds == {"Gateway"}
