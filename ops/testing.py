@@ -33,10 +33,8 @@ def _types_and_tests() -> int:
     )
     try:
         processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
-        # A folder's tests share what they need, so that they stay in one process: see tests/conftest.py.
-        side_by_side = ["-n", str(processes), "--dist", "loadgroup", "--no-loadscope-reorder"]
         err.rule("[bold]Tests (pytest)[/bold]", align="left")
-        tests = _check("Tests (pytest)", "pytest", *side_by_side)
+        tests = _check("Tests (pytest)", "pytest", "-n", str(processes))
         err.rule("[bold]Types (mypy strict)[/bold]", align="left")
         output, _ = types.communicate()
     except BaseException:

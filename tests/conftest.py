@@ -3,11 +3,10 @@
 Run side by side (`./gantry test`), tests that share something stay in one process; alone, all of them do.
 """
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
 # The folders whose tests share something, those that take longest first, so that none is left for the end.
 GROUPS = (
     "integration/platform",
@@ -21,23 +20,31 @@ GROUPS = (
 )
 
 
-def group_of(file: Path) -> str:
-    """Return the folder whose tests a file's tests share something with.
+def group_of(nodeid: str) -> str:
+    """Return the folder whose tests a test shares something with.
 
     Raises
     ------
     ValueError
         When the folder is new, and so in no group.
     """
-    path = file.relative_to(TESTS).as_posix()
     for group in GROUPS:
-        if path.startswith(f"{group}/"):
+        if nodeid.startswith(f"tests/{group}/"):
             return group
-    raise ValueError(f"tests/{path} is in none of the folders {', '.join(GROUPS)}: see tests/conftest.py")
+    raise ValueError(f"{nodeid} is in none of the folders {', '.join(GROUPS)}: see tests/conftest.py")
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFolder(LoadScopeScheduling):
+    """Gives each process a whole group at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    config.option.loadscopereorder = False
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
-    items.sort(key=lambda item: GROUPS.index(group_of(item.path)))
+    items.sort(key=lambda item: GROUPS.index(group_of(item.nodeid)))
