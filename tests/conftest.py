@@ -34,7 +34,7 @@ def group_of(nodeid: str) -> str:
     raise ValueError(f"{nodeid} is in none of the folders {', '.join(GROUPS)}: see tests/conftest.py")
 
 
-class ByFolder(LoadScopeScheduling):
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has annotations and does not say so
     """Gives each process a whole group at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
