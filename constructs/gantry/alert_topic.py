@@ -8,6 +8,9 @@ from constructs import Construct
 
 # The services that publish alerts of this account; the topic's key lets them use it too.
 PUBLISHERS = ("cloudwatch", "events")
+# EventBridge does not say for whom it publishes, so that under a condition nothing of it would ever arrive:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+_WITHOUT_CONDITIONS = frozenset({"events"})
 
 
 class AlertTopic(sns.Topic):
@@ -24,6 +27,7 @@ class AlertTopic(sns.Topic):
 
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
         super().__init__(scope, construct_id, master_key=key, enforce_ssl=True)
+        this_account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         for service in PUBLISHERS:
             self.add_to_resource_policy(
                 iam.PolicyStatement(
@@ -31,6 +35,6 @@ class AlertTopic(sns.Topic):
                     principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
                     actions=["sns:Publish"],
                     resources=[self.topic_arn],
-                    conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+                    conditions=None if service in _WITHOUT_CONDITIONS else this_account,
                 )
             )

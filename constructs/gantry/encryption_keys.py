@@ -9,7 +9,7 @@ from constructs import Construct
 
 from gantry.alert_topic import PUBLISHERS
 
-_USE = ("kms:Decrypt", "kms:GenerateDataKey*")
+_GENERATE = ("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
 
 
 class EncryptionKeys(Construct):
@@ -85,9 +85,9 @@ class EncryptionKeys(Construct):
                 actions=[
                     "kms:Encrypt",
                     "kms:Decrypt",
-                    "kms:ReEncrypt*",
-                    "kms:GenerateDataKey*",
-                    "kms:DescribeKey",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                    *_GENERATE,
                 ],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
@@ -104,7 +104,7 @@ class EncryptionKeys(Construct):
             iam.PolicyStatement(
                 sid="EncryptTrail",
                 principals=[principal],
-                actions=["kms:GenerateDataKey*"],
+                actions=list(_GENERATE),
                 resources=["*"],
                 conditions={
                     "StringEquals": this_trail,
@@ -123,14 +123,15 @@ class EncryptionKeys(Construct):
         )
 
     def _allow_alert_publishers(self) -> None:
-        stack = Stack.of(self)
+        # SNS names the topic that it encrypts for; not every publisher names the account that it acts for.
+        topics = Stack.of(self).format_arn(service="sns", resource="*")
         for name in PUBLISHERS:
             self.messages.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=f"PublishFrom{name.capitalize()}",
                     principals=[iam.ServicePrincipal(f"{name}.amazonaws.com")],
-                    actions=list(_USE),
+                    actions=["kms:Decrypt", *_GENERATE],
                     resources=["*"],
-                    conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+                    conditions={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}},
                 )
             )

@@ -105,7 +105,8 @@ class TrailBucket(s3.Bucket):
             construct_id,
             encryption=s3.BucketEncryption.KMS,
             encryption_key=key,
-            bucket_key_enabled=True,
+            # No bucket key: the key's policy asks for the encryption context of each file of the trail.
+            bucket_key_enabled=False,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,

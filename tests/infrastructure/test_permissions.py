@@ -1,43 +1,8 @@
-"""Least privilege, exactly: no wildcard action, and a wildcard resource only where AWS knows nothing less."""
+"""Who may do what, and that strangers may not."""
 
 import json
-from typing import Any
 
 from tests.infrastructure.synthesis import Synthesised, as_list
-
-# What AWS offers no resource for, or what does not exist yet when the policy is written.
-ON_EVERY_RESOURCE = {
-    "ecr:GetAuthorizationToken",
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:UnassignPrivateIpAddresses",
-    "ecs:ListTasks",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
-
-
-def allowed(platform: Synthesised, *types: str) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (resource.path, statement)
-        for resource, statement in platform.statements()
-        if statement["Effect"] == "Allow" and (not types or resource.type in types)
-    ]
-
-
-def test_no_action_is_a_wildcard(platform: Synthesised) -> None:
-    for path, statement in allowed(platform, "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
-        for action in as_list(statement["Action"]):
-            assert "*" not in action, f"{path} allows {action}"
-
-
-def test_every_resource_is_meant_only_where_there_is_no_other_way(platform: Synthesised) -> None:
-    for path, statement in allowed(platform, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        if "*" in as_list(statement["Resource"]):
-            assert set(as_list(statement["Action"])) <= ON_EVERY_RESOURCE, path
 
 
 def test_code_of_a_function_cannot_use_what_lambda_needs_to_attach_it(platform: Synthesised) -> None:
@@ -73,12 +38,26 @@ def test_keys_are_used_by_the_account_and_by_named_services_alone(platform: Synt
                 assert statement["Condition"], f"{key.path}: {statement['Sid']} is unconditional"
 
 
-def test_buckets_let_services_write_only_for_this_account(platform: Synthesised) -> None:
+def test_services_write_into_buckets_and_the_topic_only_for_this_account(platform: Synthesised) -> None:
     for policy in platform.of_type("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"):
         for statement in policy.get("PolicyDocument", "Statement"):
-            if statement["Effect"] == "Allow" and "Service" in statement["Principal"]:
+            if statement["Effect"] == "Allow" and statement["Principal"] != {
+                "Service": "events.amazonaws.com"
+            }:
                 condition = json.dumps(statement["Condition"])
                 assert "aws:SourceArn" in condition or "aws:SourceAccount" in condition, policy.path
+
+
+def test_alerts_of_eventbridge_arrive(platform: Synthesised) -> None:
+    """It sends no account with what it publishes: a condition on one would refuse every alert."""
+    policy = platform.only("AWS::SNS::TopicPolicy", path="AlertTopic")
+    events = {"Service": "events.amazonaws.com"}
+    (publish,) = [s for s in policy.get("PolicyDocument", "Statement") if s["Principal"] == events]
+    assert "Condition" not in publish
+    key = platform.only("AWS::KMS::Key", path="Keys/Messages")
+    (use,) = [s for s in key.get("KeyPolicy", "Statement") if s["Principal"] == events]
+    topics = f"arn:aws:sns:{platform.settings.region}:{platform.settings.account}:*"
+    assert use["Condition"] == {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}}
 
 
 def test_nothing_travels_in_plain_text(platform: Synthesised) -> None:

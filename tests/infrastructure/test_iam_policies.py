@@ -1,0 +1,177 @@
+"""Every policy of every environment means something: AWS knows its actions, resources and conditions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ops.assembly import Resource
+from tests.infrastructure import iam
+from tests.infrastructure.arns import Reader
+from tests.infrastructure.synthesis import Synthesised, as_list
+
+IDENTITY_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role"}
+# On every resource although AWS knows less, and why there is no other way.
+_ATTACHING = "Lambda refuses a role that has it on less; what it may touch does not exist yet"
+EVERYWHERE = {
+    "ec2:AssignPrivateIpAddresses": _ATTACHING,
+    "ec2:CreateNetworkInterface": _ATTACHING,
+    "ec2:DeleteNetworkInterface": _ATTACHING,
+    "ec2:UnassignPrivateIpAddresses": _ATTACHING,
+    "ecs:ListTasks": "it knows container instances, which Fargate lacks; a condition names the cluster",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a policy, and the resource in whose template it stands."""
+
+    resource: Resource
+    body: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.resource.stack}/{self.resource.path}"
+
+    @property
+    def is_trust(self) -> bool:
+        return "Resource" not in self.body
+
+    @property
+    def is_of_identity(self) -> bool:
+        """Whether it says what a role may do, rather than who may use a resource."""
+        return self.resource.type in IDENTITY_POLICIES and not self.is_trust
+
+    @property
+    def allows(self) -> bool:
+        return bool(self.body["Effect"] == "Allow")
+
+    @property
+    def actions(self) -> list[str]:
+        return [str(action) for action in as_list(self.body["Action"])]
+
+    @property
+    def is_for_the_account(self) -> bool:
+        """Whether it is the statement that lets IAM policies of the account speak of a key at all."""
+        roots = str(self._principal.get("AWS", "")).endswith(":root")
+        return self.resource.type == "AWS::KMS::Key" and self.actions == ["kms:*"] and roots
+
+    @property
+    def openid_issuer(self) -> str | None:
+        """Host of the identity provider that it trusts."""
+        return "token.actions.githubusercontent.com" if "Federated" in self._principal else None
+
+    @property
+    def _principal(self) -> Mapping[str, Any]:
+        principal = self.body.get("Principal", {})
+        return principal if isinstance(principal, Mapping) else {}
+
+
+def statements(platform: Synthesised) -> Iterator[Statement]:
+    """Yield all statements wherever they stand in a template: inline, in key policies, in access policies."""
+    for resource in platform.assembly.resources:
+        for body in _bodies(resource.properties):
+            yield Statement(resource, body)
+
+
+def _bodies(value: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - JSON
+    if isinstance(value, Mapping):
+        if "Effect" in value and ("Action" in value or "NotAction" in value):
+            yield value
+        for inner in value.values():
+            yield from _bodies(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _bodies(inner)
+
+
+def test_policies_say_what_is_meant_and_not_what_is_excepted(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement.body), statement.where
+
+
+def test_aws_knows_every_action(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        for action in statement.actions:
+            assert iam.actions(action), f"{statement.where}: there is no {action}"
+
+
+def test_no_action_is_allowed_by_pattern(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        if statement.allows and not statement.is_for_the_account:
+            assert not [action for action in statement.actions if "*" in action], statement.where
+
+
+def test_aws_knows_every_condition_of_the_actions_it_stands_with(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        for key in {key for keys in statement.body.get("Condition", {}).values() for key in keys}:
+            for action in {each for pattern in statement.actions for each in iam.actions(pattern)}:
+                known = iam.is_condition_of(key, action, openid_issuer=statement.openid_issuer)
+                assert known, f"{statement.where}: {action} knows no {key}"
+
+
+def resources(platform: Synthesised, statement: Statement) -> list[str]:
+    reader = Reader(platform.assembly)
+    return [reader.text(statement.resource, value) for value in as_list(statement.body["Resource"])]
+
+
+def test_every_action_is_allowed_on_something_that_it_works_on(platform: Synthesised) -> None:
+    """Otherwise the statement allows nothing, which shows on the day on which it is needed."""
+    for statement in statements(platform):
+        if statement.is_trust or not statement.allows:
+            continue
+        arns = resources(platform, statement)
+        for action in {each for pattern in statement.actions for each in iam.actions(pattern)}:
+            useful = "*" in arns or any(iam.works_on(action, arn) for arn in arns)
+            assert useful, f"{statement.where}: {action} does not work on {arns}"
+
+
+def test_every_resource_is_one_that_some_action_works_on(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        if not statement.is_trust:
+            for arn in resources(platform, statement):
+                known = {each for pattern in statement.actions for each in iam.actions(pattern)}
+                useful = arn == "*" or any(iam.works_on(action, arn) for action in known)
+                assert useful, f"{statement.where}: nothing of {sorted(known)[:5]} works on {arn}"
+
+
+def test_every_resource_at_once_is_meant_only_where_aws_knows_no_less(platform: Synthesised) -> None:
+    for statement in statements(platform):
+        if statement.is_of_identity and statement.allows and "*" in resources(platform, statement):
+            for action in statement.actions:
+                assert not iam.knows_resources(action) or action in EVERYWHERE, f"{statement.where}: {action}"
+
+
+def test_exceptions_are_used(prod: Synthesised) -> None:
+    everywhere = {
+        action
+        for statement in statements(prod)
+        if statement.is_of_identity and statement.allows and statement.body["Resource"] == "*"
+        for action in statement.actions
+    }
+    assert set(EVERYWHERE) <= everywhere
+
+
+@pytest.mark.parametrize(
+    ("action", "arn", "works"),
+    [
+        ("s3:PutObject", "arn:aws:s3:::name/*", True),
+        ("s3:GetBucketAcl", "arn:aws:s3:::name", True),
+        ("s3:GetBucketAcl", "arn:aws:s3:::name/key", False),
+        ("logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:name:*", True),
+        ("logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:name", False),
+        ("ecs:UpdateService", "arn:aws:ecs:us-east-1:123456789012:task/cluster/id", False),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:user/name", False),
+    ],
+)
+def test_what_an_action_works_on_is_told_apart(action: str, arn: str, works: bool) -> None:
+    assert iam.works_on(action, arn) is works
+
+
+def test_what_there_is_not_is_told_apart() -> None:
+    assert not iam.actions("s3:GetObjects")
+    assert not iam.actions("s4:GetObject")
+    assert not iam.is_condition_of("ecs:clusters", "ecs:ListTasks")
+    assert not iam.is_condition_of("kms:EncryptionContext:SecretARN", "kms:DescribeKey")
+    assert iam.is_condition_of("kms:EncryptionContext:SecretARN", "kms:Decrypt")
