@@ -7,6 +7,7 @@ from constructs import Construct
 from gantry.python_asset import PythonSource
 from stacks.compute import ComputeStack
 from stacks.data import DataStack
+from stacks.global_events import GlobalEventsStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.recovery import RecoveryStack
@@ -58,8 +59,11 @@ class Platform:
             network=self.network.refs,
             data=self.data.refs,
             compute=self.compute.refs,
+            recovery=self.recovery.refs if self.recovery else None,
             python=python,
         )
+        if settings.forwards_global_events:
+            GlobalEventsStack(scope, settings=settings)
         self.observability = ObservabilityStack(
             scope, settings=settings, state=self.state.refs, data=self.data.refs, compute=self.compute.refs
         )
@@ -68,6 +72,6 @@ class Platform:
     def _recovery(scope: Construct, settings: Settings) -> RecoveryStack | None:
         """Return the second region's stack where there is something to copy there."""
         region = settings.recovery.region
-        if region is None or not (settings.backup.enabled and settings.backup.copies):
+        if region is None or not settings.has_recovery_stack:
             return None
         return RecoveryStack(scope, settings=settings, region=region)

@@ -8,6 +8,8 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from gantry.backup_vault import BackupVault
+from gantry.event_forwarding import EventForwarding
+from gantry.security_alerts import key_events
 from stacks.layer import LayerStack, removal_policy
 from stacks.settings import Settings
 
@@ -49,6 +51,14 @@ class RecoveryStack(LayerStack):
             shortest_retention=Duration.days(settings.backup.shortest_retention_days),
             removal_policy=removal_policy(settings),
         )
+        if settings.security.trail != "off":
+            EventForwarding(
+                self,
+                "KeyEvents",
+                description="Tells the platform's region of what endangers the key of the copies",
+                pattern=key_events([key.key_arn]),
+                region=settings.region,
+            )
         # CloudFormation has no exports between regions.
         for resource in (key, vault):
             resource.apply_cross_stack_reference_strength(ReferenceStrength.WEAK)

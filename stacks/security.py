@@ -1,6 +1,7 @@
-"""Security: the rotation of all secrets, and the record of what happens in the account."""
+"""Security: the rotation of all secrets, what watches the account, and who may deploy from outside."""
 
-from aws_cdk import ArnFormat, Duration
+from aws_cdk import ArnFormat, CfnOutput, Duration
+from aws_cdk import aws_accessanalyzer as accessanalyzer
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -8,13 +9,17 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
 from gantry.rotated_secret import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
 from gantry.secrets import read_statements
+from gantry.security_alerts import RecordedEventAlerts
+from gantry.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
 from stacks.network import NetworkRefs
+from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
@@ -22,7 +27,7 @@ _RUNBOOK = "docs/rotation.md#alarms"
 
 
 class SecurityStack(LayerStack):
-    """The three rotations, and CloudTrail, validated and encrypted."""
+    """The three rotations, the trail, what watches the account, and the role that deploys from GitHub."""
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class SecurityStack(LayerStack):
         network: NetworkRefs,
         data: DataRefs,
         compute: ComputeRefs,
+        recovery: RecoveryRefs | None,
         python: PythonSource,
     ) -> None:
         super().__init__(scope, "security", settings=settings, description="Gantry: rotations and trail")
@@ -43,8 +49,9 @@ class SecurityStack(LayerStack):
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._wake_rules = wake_rules(self, service=compute.service)
         self._rotations()
-        if settings.security.trail:
-            self._trail()
+        self._recording(recovery)
+        self._watching()
+        self._deployments()
 
     def _rotations(self) -> None:
         rotation, data = self._settings.rotation, self._data
@@ -119,6 +126,29 @@ class SecurityStack(LayerStack):
             actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"], resources=[user]
         )
 
+    def _recording(self, recovery: RecoveryRefs | None) -> None:
+        """Make the trail, and alert on what EventBridge knows from whichever there is."""
+        trail, state = self._settings.security.trail, self._state
+        if trail == "create":
+            self._trail()
+        if trail == "off":
+            return
+        keys = [state.data_key, state.secrets_key, state.logs_key, state.messages_key]
+        if recovery is not None:
+            keys.append(recovery.key)
+        secrets = [
+            self._data.database_secret,
+            self._data.valkey_secret,
+            self._compute.signing_key_secret,
+        ]
+        RecordedEventAlerts(
+            self,
+            "Alerts",
+            key_arns=[key.key_arn for key in keys],
+            secret_arns=[secret.secret_arn for secret in secrets],
+            topic=state.alert_topic,
+        )
+
     def _trail(self) -> None:
         cloudtrail.Trail(
             self,
@@ -140,6 +170,33 @@ class SecurityStack(LayerStack):
                 removal_policy=removal_policy(self._settings),
             ),
         )
+
+    def _watching(self) -> None:
+        security, topic = self._settings.security, self._state.alert_topic
+        if security.access_analyzer == "create":
+            accessanalyzer.CfnAnalyzer(self, "AccessAnalyzer", type="ACCOUNT")
+        if security.access_analyzer != "off":
+            AccessAlert(self, "OpenToOthers", topic=topic)
+        if security.guardduty == "create":
+            ThreatDetector(self, "ThreatDetector")
+        if security.guardduty != "off":
+            ThreatAlert(self, "ThreatFound", severity=security.guardduty_severity, topic=topic)
+
+    def _deployments(self) -> None:
+        github = self._settings.security.github
+        if github.provider == "off":
+            return
+        role = GitHubDeployRole(
+            self,
+            "DeployRole",
+            name=f"{self._settings.full_name}-deploy",
+            subject=github.subject,
+            provider_arn=github_provider_arn(self),
+            regions=self._settings.regions,
+        )
+        if github.provider == "create":
+            role.node.add_dependency(GitHubProvider(self, "GitHubProvider"))
+        CfnOutput(self, "DeployRoleArn", value=role.role_arn)
 
 
 def _schedule(expression: str, days: int) -> RotationSchedule:

@@ -28,6 +28,7 @@ class StateRefs:
     data_key: kms.IKey
     secrets_key: kms.IKey
     logs_key: kms.IKey
+    messages_key: kms.IKey
     delivery_bucket: s3.IBucket
     trail_bucket: s3.IBucket
     assembly_bucket: s3.IBucket
@@ -87,6 +88,7 @@ class StateStack(LayerStack):
             data_key=keys.data,
             secrets_key=keys.secrets,
             logs_key=keys.logs,
+            messages_key=keys.messages,
             delivery_bucket=delivery,
             trail_bucket=trail,
             assembly_bucket=assemblies,

@@ -19,7 +19,8 @@ class AlertRule(Construct):
     description
         What the rule looks for.
     source, detail_types, detail
-        The pattern: where events come from, of which types, and what their detail must match.
+        The pattern: where events come from, anywhere if not given, of which types, and what their detail must
+        match.
     message
         The sentence; ``<name>`` stands for a value of the event.
     values
@@ -34,7 +35,7 @@ class AlertRule(Construct):
         construct_id: str,
         *,
         description: str,
-        source: str,
+        source: str | None = None,
         detail_types: Sequence[str],
         detail: Mapping[str, object],
         message: str,
@@ -46,7 +47,7 @@ class AlertRule(Construct):
             self,
             "Rule",
             description=description,
-            event_pattern={"source": [source], "detail-type": list(detail_types), "detail": dict(detail)},
+            event_pattern=event_pattern(source=source, detail_types=detail_types, detail=detail),
             targets=[
                 events.CfnRule.TargetProperty(
                     id="alerts",
@@ -57,3 +58,11 @@ class AlertRule(Construct):
                 )
             ],
         )
+
+
+def event_pattern(
+    *, source: str | None = None, detail_types: Sequence[str], detail: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the pattern of events of a source, or of any, as EventBridge reads it."""
+    pattern: dict[str, object] = {"detail-type": list(detail_types), "detail": dict(detail)}
+    return pattern if source is None else {"source": [source]} | pattern

@@ -52,6 +52,17 @@ RECORDED: dict[str, Recorded] = {
     "AWS::WAFv2::WebACLAssociation": Recorded(
         "{ResourceArn}|{WebACLArn}", replaces=("ResourceArn", "WebACLArn")
     ),
+    # There are no intruders, nothing is open to others than this machine, and nobody deploys from elsewhere.
+    "AWS::AccessAnalyzer::Analyzer": Recorded(
+        "arn:aws:access-analyzer:{region}:{account}:analyzer/{name}",
+        {"Arn": "{ref}"},
+        replaces=("AnalyzerName", "Type"),
+        named_by="AnalyzerName",
+    ),
+    "AWS::GuardDuty::Detector": Recorded("{hex}", {"Id": "{ref}"}),
+    "AWS::IAM::OIDCProvider": Recorded(
+        "arn:aws:iam::{account}:oidc-provider/{name}", {"Arn": "{ref}"}, replaces=("Url",)
+    ),
     # Records of API calls and combined alarms are for people who operate an account.
     "AWS::CloudTrail::Trail": Recorded(
         "{name}",

@@ -10,12 +10,15 @@ from stacks.settings.compute import EcsSettings, LoadBalancerSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
-from stacks.settings.observability import ObservabilitySettings, SecuritySettings
+from stacks.settings.observability import ObservabilitySettings
 from stacks.settings.recovery import BackupSettings, RecoverySettings
 from stacks.settings.rotation import RotationSettings
+from stacks.settings.security import SecuritySettings
 from stacks.settings.state import StateSettings
 
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
+# Where AWS reports what belongs to no region, such as root's log-ins.
+GLOBAL_REGION = "us-east-1"
 _NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 # The shortest limit of a name that is made of both: that of a load balancer's or a target group's.
 _NAME_LIMIT = 32
@@ -111,6 +114,30 @@ class Settings(SettingsModel):
     def keeps_data(self) -> bool:
         """Whether stateful resources outlive their stack and are protected from deletion."""
         return self.state.retention == "retain"
+
+    @property
+    def forwards_global_events(self) -> bool:
+        """Whether a stack sends on what AWS reports in another region alone."""
+        return (
+            self.region != GLOBAL_REGION
+            and self.security.global_events == "create"
+            and self.security.trail != "off"
+        )
+
+    @property
+    def has_recovery_stack(self) -> bool:
+        """Whether there is anything in the second region."""
+        return self.recovery.region is not None and self.backup.enabled and self.backup.copies
+
+    @property
+    def regions(self) -> list[str]:
+        """Every region in which the environment has a stack."""
+        found = [self.region]
+        if self.recovery.region is not None and self.has_recovery_stack:
+            found.append(self.recovery.region)
+        if self.forwards_global_events:
+            found.append(GLOBAL_REGION)
+        return list(dict.fromkeys(found))
 
     @property
     def availability_zones(self) -> list[str]:

@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+
+Singleton: TypeAlias = Literal["create", "existing", "off"]
+"""What an account has one of, whatever the number of its environments.
+
+``create``: this environment makes it. ``existing``: another environment, or the organisation, does, and this
+one relies on it. ``off``: there is none to rely on.
+"""
 
 
 class SettingsModel(BaseModel):

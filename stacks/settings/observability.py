@@ -1,14 +1,8 @@
-"""Settings of what is recorded and when alarms ring."""
+"""Settings of when alarms ring."""
 
 from pydantic import Field
 
 from stacks.settings.model import SettingsModel
-
-
-class SecuritySettings(SettingsModel):
-    """What is recorded of the account's activity."""
-
-    trail: bool = Field(True, description="Record the account's API calls; false where another trail does.")
 
 
 class ObservabilitySettings(SettingsModel):

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
 
 BackupRule = Literal["daily", "weekly", "monthly", "yearly"]
 
@@ -59,7 +59,7 @@ class RecoverySettings(SettingsModel):
         description="Second region, which holds copies of backups and images.",
         examples=["us-west-2"],
     )
-    image_replication: Literal["create", "existing", "off"] = Field(
+    image_replication: Singleton = Field(
         "off",
-        description="Who makes the account's one configuration that copies images to the second region.",
+        description="The configuration of the account's registry that copies images to the second region.",
     )

@@ -6,34 +6,34 @@ from typing import Any
 
 from ops.assembly import Assembly, Resource
 
-# What Ref and Fn::GetAtt return, with names and ids that are made up.
+# What Ref and Fn::GetAtt return, with the logical id for what AWS or CloudFormation chooses.
 _RETURNED = {
-    "AWS::Backup::BackupVault BackupVaultArn": "arn:aws:backup:{region}:{account}:backup-vault:name",
-    "AWS::Backup::BackupVault Ref": "name",
-    "AWS::DynamoDB::Table Arn": "arn:aws:dynamodb:{region}:{account}:table/name",
+    "AWS::Backup::BackupVault BackupVaultArn": "arn:aws:backup:{region}:{account}:backup-vault:{id}",
+    "AWS::Backup::BackupVault Ref": "{id}",
+    "AWS::DynamoDB::Table Arn": "arn:aws:dynamodb:{region}:{account}:table/{id}",
     "AWS::EC2::VPC DefaultSecurityGroup": "sg-0123456789abcdef0",
-    "AWS::ECR::Repository Arn": "arn:aws:ecr:{region}:{account}:repository/name",
-    "AWS::ECS::Cluster Arn": "arn:aws:ecs:{region}:{account}:cluster/name",
-    "AWS::ECS::Cluster Ref": "name",
-    "AWS::ECS::Service Ref": "arn:aws:ecs:{region}:{account}:service/cluster/name",
-    "AWS::Events::Rule Arn": "arn:aws:events:{region}:{account}:rule/name",
-    "AWS::IAM::OIDCProvider Arn": "arn:aws:iam::{account}:oidc-provider/name",
-    "AWS::IAM::Role Arn": "arn:aws:iam::{account}:role/name",
-    "AWS::KMS::Key Arn": "arn:aws:kms:{region}:{account}:key/id",
-    "AWS::Lambda::Function Arn": "arn:aws:lambda:{region}:{account}:function:name",
-    "AWS::Logs::LogGroup Arn": "arn:aws:logs:{region}:{account}:log-group:name:*",
-    "AWS::RDS::DBCluster Arn": "arn:aws:rds:{region}:{account}:cluster:name",
+    "AWS::ECR::Repository Arn": "arn:aws:ecr:{region}:{account}:repository/{id}",
+    "AWS::ECS::Cluster Arn": "arn:aws:ecs:{region}:{account}:cluster/{id}",
+    "AWS::ECS::Cluster Ref": "{id}",
+    "AWS::ECS::Service Ref": "arn:aws:ecs:{region}:{account}:service/cluster/{id}",
+    "AWS::Events::Rule Arn": "arn:aws:events:{region}:{account}:rule/{id}",
+    "AWS::IAM::OIDCProvider Arn": "arn:aws:iam::{account}:oidc-provider/{id}",
+    "AWS::IAM::Role Arn": "arn:aws:iam::{account}:role/{id}",
+    "AWS::KMS::Key Arn": "arn:aws:kms:{region}:{account}:key/{id}",
+    "AWS::Lambda::Function Arn": "arn:aws:lambda:{region}:{account}:function:{id}",
+    "AWS::Logs::LogGroup Arn": "arn:aws:logs:{region}:{account}:log-group:{id}:*",
+    "AWS::RDS::DBCluster Arn": "arn:aws:rds:{region}:{account}:cluster:{id}",
     "AWS::RDS::DBCluster MasterUserSecret.SecretArn": (
-        "arn:aws:secretsmanager:{region}:{account}:secret:name-AbCdEf"
+        "arn:aws:secretsmanager:{region}:{account}:secret:{id}-AbCdEf"
     ),
-    "AWS::RDS::DBCluster Ref": "name",
-    "AWS::S3::Bucket Arn": "arn:aws:s3:::name",
-    "AWS::S3::Bucket Ref": "name",
-    "AWS::SNS::Topic Ref": "arn:aws:sns:{region}:{account}:name",
-    "AWS::SQS::Queue Arn": "arn:aws:sqs:{region}:{account}:name",
-    "AWS::SecretsManager::Secret Ref": "arn:aws:secretsmanager:{region}:{account}:secret:name-AbCdEf",
-    "AWS::StepFunctions::StateMachine Ref": "arn:aws:states:{region}:{account}:stateMachine:name",
-    "Custom::CacheUser Ref": "name",
+    "AWS::RDS::DBCluster Ref": "{id}",
+    "AWS::S3::Bucket Arn": "arn:aws:s3:::{id}",
+    "AWS::S3::Bucket Ref": "{id}",
+    "AWS::SNS::Topic Ref": "arn:aws:sns:{region}:{account}:{id}",
+    "AWS::SQS::Queue Arn": "arn:aws:sqs:{region}:{account}:{id}",
+    "AWS::SecretsManager::Secret Ref": "arn:aws:secretsmanager:{region}:{account}:secret:{id}-AbCdEf",
+    "AWS::StepFunctions::StateMachine Ref": "arn:aws:states:{region}:{account}:stateMachine:{id}",
+    "Custom::CacheUser Ref": "{id}",
 }
 
 
@@ -77,7 +77,7 @@ class Reader:
         key = f"{resource.type} {attribute}"
         if key not in _RETURNED:
             raise LookupError(f"{__name__} has no example of {key}")
-        return _RETURNED[key].format(region=found.region, account=found.account)
+        return _RETURNED[key].format(region=found.region, account=found.account, id=logical_id)
 
     def _exported(self, name: str) -> str:
         producer = next(each for each in self.assembly.stacks if name in each.exports)

@@ -17,6 +17,22 @@ from stacks.settings import CONFIG_DIR, Settings, load_settings
 ROOT = Path(__file__).parents[2]
 BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
 ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
+# What no environment has switched on, or only elsewhere than where the shipped ones are.
+SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
+    (
+        "prod",
+        {
+            "container_image": "333333333333.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1",
+            "backup.vault_lock": "governance",
+            "network.interface_endpoints": ["secretsmanager"],
+            "security.guardduty": "create",
+            "security.github.provider": "create",
+            "security.github.repository": "team/service",
+            "security.github.branch": "main",
+        },
+    ),
+    ("dev", {"region": "eu-west-1"}),
+)
 STATEFUL = frozenset(
     {
         "AWS::Backup::BackupVault",

@@ -9,7 +9,7 @@ import pytest
 from ops.assembly import Resource
 from tests.infrastructure import iam
 from tests.infrastructure.arns import Reader
-from tests.infrastructure.synthesis import Synthesised, as_list
+from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesised, Synthesiser, as_list
 
 IDENTITY_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role"}
 # On every resource although AWS knows less, and why there is no other way.
@@ -21,6 +21,14 @@ EVERYWHERE = {
     "ec2:UnassignPrivateIpAddresses": _ATTACHING,
     "ecs:ListTasks": "it knows container instances, which Fargate lacks; a condition names the cluster",
 }
+
+
+COMBINATIONS = [*((environment, {}) for environment in ENVIRONMENTS), *SWITCHED_ON]
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda each: f"{each[0]}{'+' if each[1] else ''}")
+def platform(request: pytest.FixtureRequest, synthesise: Synthesiser) -> Synthesised:
+    return synthesise(*request.param)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from stacks.settings import keys, load_settings
 from stacks.settings.environment import Settings
 from stacks.settings.model import SettingsModel
-from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesiser
+from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesiser
 
 # Permissions, which validation asks for and nothing builds on.
 ONLY_VALIDATED = {"load_balancer.allow_http"}
@@ -40,6 +40,7 @@ def test_synthesis_reads_every_setting(
 ) -> None:
     fresh = Synthesiser(tmp_path_factory.mktemp("read"))
     loaded = [load_settings(environment) for environment in ENVIRONMENTS]
+    loaded += [load_settings(environment, overrides=overrides) for environment, overrides in SWITCHED_ON]
     read.clear()  # validation reads values, too
     for settings in loaded:
         fresh.of(settings)

@@ -81,6 +81,17 @@ def test_all_mistakes_are_told_at_once() -> None:
             "nat_gateways = 3 .* must not exceed the 2 zones",
         ),
         ({"state.log_retention_days": "100"}, "state.log_retention_days = 100 .* must be one of 1, 3, 5"),
+        ({"security.trail": "true"}, 'security.trail = true .* must be one of "create", "existing", "off"'),
+        ({"security.github.provider": "create"}, 'github.repository: is needed by provider = "create"'),
+        (
+            {"security.github.provider": "existing", "security.github.repository": "team/service"},
+            "github.branch: or environment is needed, and not both",
+        ),
+        (
+            {"security.github.repository": "team/service"},
+            'github.repository = "team/service" .* must go while provider = "off"',
+        ),
+        ({"security.github.repository": "team/*"}, r'github.repository = "team/\*" .* must be text such as'),
         ({"ecs.max_capacity": "many"}, 'ecs.max_capacity = "many" .* must be a whole number from 1 to 1000'),
     ],
 )

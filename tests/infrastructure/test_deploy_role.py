@@ -1,0 +1,102 @@
+"""Who may deploy from GitHub, and what they may do then."""
+
+from typing import Any
+
+import pytest
+
+from ops.assembly import Resource
+from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
+
+GITHUB = {
+    "security.github.provider": "create",
+    "security.github.repository": "team/service",
+    "security.github.branch": "main",
+}
+ISSUER = "token.actions.githubusercontent.com"
+ROLE = "DeployRole"
+
+
+@pytest.fixture
+def deployable(synthesise: Synthesiser) -> Synthesised:
+    return synthesise("prod", GITHUB)
+
+
+def trust(platform: Synthesised) -> dict[str, Any]:
+    role = platform.only("AWS::IAM::Role", path=ROLE)
+    (statement,) = role.get("AssumeRolePolicyDocument", "Statement")
+    assert isinstance(statement, dict)
+    return statement
+
+
+def providers(platform: Synthesised) -> list[Resource]:
+    return platform.of_type("AWS::IAM::OIDCProvider")
+
+
+def test_one_branch_of_one_repository_may_take_the_role_on(deployable: Synthesised) -> None:
+    statement = trust(deployable)
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Principal"] == {"Federated": f"arn:aws:iam::333333333333:oidc-provider/{ISSUER}"}
+    assert statement["Condition"] == {
+        "StringEquals": {
+            f"{ISSUER}:aud": "sts.amazonaws.com",
+            f"{ISSUER}:sub": "repo:team/service:ref:refs/heads/main",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"branch": None, "environment": "production"}, "repo:team/service:environment:production"),
+        ({"repository": "team@12/service@34"}, "repo:team@12/service@34:ref:refs/heads/main"),
+    ],
+)
+def test_subject_follows_the_settings(
+    synthesise: Synthesiser, changes: dict[str, str | None], subject: str
+) -> None:
+    changed = GITHUB | {f"security.github.{key}": value for key, value in changes.items()}
+    platform = synthesise("prod", {key: value for key, value in changed.items() if value is not None})
+    assert trust(platform)["Condition"]["StringEquals"][f"{ISSUER}:sub"] == subject
+
+
+def test_role_may_take_on_the_roles_of_the_bootstrap_and_nothing_else(deployable: Synthesised) -> None:
+    allowed = [
+        statement
+        for policy, statement in deployable.statements()
+        if policy.type == "AWS::IAM::Policy" and policy.path.startswith(f"{ROLE}/")
+    ]
+    (statement,) = allowed
+    assert statement["Action"] == "sts:AssumeRole"
+    assert set(statement["Resource"]) == {
+        f"arn:aws:iam::333333333333:role/cdk-hnb659fds-{role}-role-333333333333-{region}"
+        for role in ("deploy", "file-publishing", "image-publishing", "lookup")
+        for region in ("us-east-1", "us-west-2")
+    }
+    assert deployable.only("AWS::IAM::Role", path=ROLE).get("ManagedPolicyArns") is None
+
+
+def test_session_is_short_and_the_name_known_to_workflows(deployable: Synthesised) -> None:
+    role = deployable.only("AWS::IAM::Role", path=ROLE)
+    assert role.get("MaxSessionDuration") == 3600
+    assert role.get("RoleName") == "gantry-prod-deploy"
+
+
+def test_existing_provider_is_relied_on_and_not_made_again(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", GITHUB | {"security.github.provider": "existing"})
+    assert providers(platform) == []
+    assert trust(platform) == trust(synthesise("prod", GITHUB))
+
+
+def test_provider_is_made_for_aws_alone_and_before_the_role(deployable: Synthesised) -> None:
+    (provider,) = providers(deployable)
+    assert provider.get("Url") == f"https://{ISSUER}"
+    assert provider.get("ClientIdList") == ["sts.amazonaws.com"]
+    assert provider.logical_id in deployable.only("AWS::IAM::Role", path=ROLE).depends_on
+
+
+def test_by_default_nobody_may_deploy_from_outside(platform: Synthesised) -> None:
+    assert providers(platform) == []
+    for resource, statement in platform.statements():
+        if resource.type == "AWS::IAM::Role" and "Principal" in statement:
+            assert set(statement["Principal"]) == {"Service"}, resource.path
+            assert as_list(statement["Action"]) == ["sts:AssumeRole"]
