@@ -50,15 +50,16 @@ class NetworkStack(LayerStack):
             vpc=network.vpc,
             listener_ports=settings.load_balancer.listener_ports,
             service_port=SERVICE_PORT,
-            with_endpoints=bool(settings.network.interface_endpoints),
+            endpoints=settings.network.interface_endpoints,
+            s3_prefix_list=settings.network.s3_prefix_list,
         )
-        if groups.endpoints is not None:
+        if groups.endpoint is not None:
             InterfaceEndpoints(
                 self,
                 "Endpoints",
                 vpc=network.vpc,
                 services=settings.network.interface_endpoints,
-                security_group=groups.endpoints,
+                security_group=groups.endpoint,
             )
         self.refs = NetworkRefs(
             vpc=network.vpc,

@@ -1,11 +1,18 @@
 """Who may reach whom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from gantry.nag import acknowledge
+
+# AWS APIs that functions call, by their group; "s3" takes the answers to CloudFormation.
+FUNCTION_APIS = {
+    "DatabaseFunctions": frozenset({"ecs", "s3", "secretsmanager"}),
+    "CacheFunctions": frozenset({"ecs", "elasticache", "s3", "secretsmanager"}),
+    "Functions": frozenset({"ecs", "secretsmanager"}),
+}
 
 
 class SecurityGroups(Construct):
@@ -15,6 +22,8 @@ class SecurityGroups(Construct):
     rules stand here, with literal ports. What is handed out takes no further rule: a load balancer, for one,
     would add rules of its own beside these, and EC2 refuses duplicates.
 
+    Functions call AWS by HTTPS anywhere, or, where endpoints serve all that they call, through those alone.
+
     Parameters
     ----------
     vpc
@@ -23,8 +32,10 @@ class SecurityGroups(Construct):
         Ports that the load balancer offers to the internet.
     service_port
         Port that the service's tasks listen on.
-    with_endpoints
-        Whether there are interface endpoints to reach.
+    endpoints
+        Names of the services that have an interface endpoint.
+    s3_prefix_list
+        Id of the list of S3's addresses in the region, where S3's gateway endpoint is to serve functions.
 
     Attributes
     ----------
@@ -32,7 +43,7 @@ class SecurityGroups(Construct):
         Of the request's path.
     database_functions, cache_functions, functions
         Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
-    endpoints
+    endpoint
         Of the interface endpoints, where there are any.
     """
 
@@ -44,10 +55,12 @@ class SecurityGroups(Construct):
         vpc: ec2.IVpc,
         listener_ports: Sequence[int],
         service_port: int,
-        with_endpoints: bool,
+        endpoints: Collection[str],
+        s3_prefix_list: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._vpc = vpc
+        self._vpc, self._s3_prefix_list = vpc, s3_prefix_list
+        self._private = {*endpoints} if s3_prefix_list is None else {*endpoints, "s3"}
         load_balancer = self._group("LoadBalancer", "Application Load Balancer")
         service = self._group("Service", "tasks of the service")
         database = self._group("Database", "Aurora cluster")
@@ -67,20 +80,34 @@ class SecurityGroups(Construct):
         self._connect(service, cache, 6379, "Valkey")
         self._connect(database_functions, database, 5432, "PostgreSQL")
         self._connect(cache_functions, cache, 6379, "Valkey")
-        callers = (service, database_functions, cache_functions, functions)
-        for group in callers:
-            group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
-        self.endpoints = self._endpoints(callers) if with_endpoints else None
+        endpoint = self._group("Endpoints", "interface endpoints of AWS APIs") if endpoints else None
+        for group in (service, database_functions, cache_functions, functions):
+            self._reach_apis(group, endpoint)
+        self.endpoint = None if endpoint is None else self._closed(endpoint)
         self.load_balancer, self.service = self._closed(load_balancer), self._closed(service)
         self.database, self.cache = self._closed(database), self._closed(cache)
         self.database_functions = self._closed(database_functions)
         self.cache_functions, self.functions = self._closed(cache_functions), self._closed(functions)
 
-    def _endpoints(self, callers: Sequence[ec2.SecurityGroup]) -> ec2.ISecurityGroup:
-        group = self._group("Endpoints", "interface endpoints of AWS APIs")
-        for caller in callers:
-            self._admit(caller, group, 443, "AWS APIs")
-        return self._closed(group)
+    def _reach_apis(self, caller: ec2.SecurityGroup, endpoint: ec2.SecurityGroup | None) -> None:
+        apis = FUNCTION_APIS.get(caller.node.id)
+        if endpoint is None or apis is None or not apis <= self._private:
+            caller.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
+            if endpoint is not None:
+                self._admit(caller, endpoint, 443, "AWS APIs")
+            return
+        self._connect(caller, endpoint, 443, "AWS APIs")
+        if "s3" in apis:
+            ec2.CfnSecurityGroupEgress(
+                self,
+                f"{caller.node.id}ToS3Egress",
+                group_id=caller.security_group_id,
+                destination_prefix_list_id=self._s3_prefix_list,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                description="S3, through its gateway endpoint",
+            )
 
     def _group(self, name: str, what: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, name, vpc=self._vpc, description=what, allow_all_outbound=False)

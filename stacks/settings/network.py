@@ -32,9 +32,15 @@ class NetworkSettings(SettingsModel):
         description="Letters of the region's zones.",
     )
     nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
-
     interface_endpoints: tuple[_Endpoint, ...] = Field(
         (), strict=False, description="AWS APIs that are reached inside the VPC; each costs by zone and hour."
+    )
+
+    s3_prefix_list: str | None = Field(
+        None,
+        pattern=r"^pl-[0-9a-f]+$",
+        description="List of S3's addresses; beside endpoints it keeps functions off the internet.",
+        examples=["pl-63a5400a"],
     )
 
     @model_validator(mode="after")
@@ -47,5 +53,8 @@ class NetworkSettings(SettingsModel):
             yield Problem("zones", self.zones, "must differ from each other")
         if len(set(self.interface_endpoints)) < len(self.interface_endpoints):
             yield Problem("interface_endpoints", self.interface_endpoints, "must differ from each other")
+        if self.s3_prefix_list is not None and not self.interface_endpoints:
+            allowed = "must go while interface_endpoints is empty: it serves functions beside them alone"
+            yield Problem("s3_prefix_list", self.s3_prefix_list, allowed)
         if self.nat_gateways > len(self.zones):
             yield Problem("nat_gateways", self.nat_gateways, f"must not exceed the {len(self.zones)} zones")

@@ -24,7 +24,8 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
         {
             "container_image": "333333333333.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1",
             "backup.vault_lock": "governance",
-            "network.interface_endpoints": ["secretsmanager"],
+            "network.interface_endpoints": ["ecs", "elasticache", "secretsmanager"],
+            "network.s3_prefix_list": "pl-63a5400a",
             "security.guardduty": "create",
             "security.github.provider": "create",
             "security.github.repository": "team/service",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from gantry.security_groups import FUNCTION_APIS
 from ops.assembly import Resource
-from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 WORLD = "the internet"
 
@@ -24,6 +25,8 @@ def rules(platform: Synthesised, direction: str) -> Iterator[tuple[str, str, int
             if rule["CidrIp"] != "255.255.255.255/32":  # the CDK's way of writing "nowhere"
                 yield _edge(direction, group_name(group), WORLD, rule)
     for rule in platform.of_type(f"AWS::EC2::{inline}"):
+        if rule.get("DestinationPrefixListId"):
+            continue
         (group,) = platform.assembly.referents(rule, rule.get("GroupId"))
         (peer,) = platform.assembly.referents(rule, rule.get(f"{peer_key}SecurityGroupId"))
         yield _edge(direction, group_name(group), group_name(peer), rule.properties)
@@ -142,3 +145,70 @@ def test_without_endpoints_there_is_no_group_for_them(prod: Synthesised) -> None
     assert not [group for group in prod.of_type("AWS::EC2::SecurityGroup") if group.name == "Endpoints"]
     kinds = {endpoint.get("VpcEndpointType") for endpoint in prod.of_type("AWS::EC2::VPCEndpoint")}
     assert kinds == {"Gateway"}
+
+
+ENDPOINTS = ["ecs", "elasticache", "secretsmanager"]
+S3 = "pl-1a2b"
+
+
+def by_https(platform: Synthesised, name: str) -> set[str]:
+    """Return where a group may go by HTTPS."""
+    groups = {
+        target for source, target, port, _ in rules(platform, "Egress") if (source, port) == (name, 443)
+    }
+    lists = {
+        rule.get("DestinationPrefixListId")
+        for rule in platform.of_type("AWS::EC2::SecurityGroupEgress")
+        if name in {group_name(each) for each in platform.assembly.referents(rule, rule.get("GroupId"))}
+    }
+    return groups | (lists - {None})
+
+
+def test_functions_stay_off_the_internet_where_endpoints_serve_all_that_they_call(
+    synthesise: Synthesiser,
+) -> None:
+    settings = {"network.interface_endpoints": ENDPOINTS, "network.s3_prefix_list": S3}
+    platform = synthesise("prod", settings)
+    assert by_https(platform, "Functions") == {"Endpoints"}
+    for name in ("DatabaseFunctions", "CacheFunctions"):
+        assert by_https(platform, name) == {"Endpoints", S3}
+    assert by_https(platform, "Service") == {WORLD}
+
+
+def test_functions_that_answer_cloudformation_need_a_way_to_s3(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"network.interface_endpoints": ENDPOINTS})
+    assert by_https(platform, "Functions") == {"Endpoints"}
+    for name in ("DatabaseFunctions", "CacheFunctions"):
+        assert by_https(platform, name) == {WORLD}
+
+
+@pytest.mark.parametrize("missing", ENDPOINTS)
+def test_functions_whose_api_has_no_endpoint_keep_their_way_out(
+    synthesise: Synthesiser, missing: str
+) -> None:
+    present = [each for each in ENDPOINTS if each != missing]
+    settings = {"network.interface_endpoints": present, "network.s3_prefix_list": S3}
+    assert by_https(synthesise("prod", settings), "CacheFunctions") == {WORLD}
+
+
+def test_functions_call_no_other_apis_than_their_group_is_made_for(platform: Synthesised) -> None:
+    """Else they would wait in vain where functions stay off the internet."""
+    for function in platform.of_type("AWS::Lambda::Function"):
+        groups = platform.assembly.referents(
+            function, function.get("VpcConfig", "SecurityGroupIds", default=[])
+        )
+        for group in groups:
+            assert apis(platform, function) <= FUNCTION_APIS[group_name(group)], function.path
+
+
+def apis(platform: Synthesised, function: Resource) -> set[str]:
+    """Return the services that a function's role lets its code call, without what Lambda calls for it."""
+    (role,) = platform.assembly.referents(function, function.get("Role"))
+    called = {
+        action.partition(":")[0]
+        for policy in platform.assembly.referrers(role)
+        for statement in policy.get("PolicyDocument", "Statement", default=())
+        for action in as_list(statement["Action"])
+    }
+    # The key is used by Secrets Manager.
+    return called - {"ec2", "kms", "logs", "sqs", "xray"}

@@ -1,0 +1,129 @@
+"""Two environments deploy side by side into one region of one account."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
+
+from ops.assembly import Resource
+from tests.infrastructure.synthesis import Synthesised, Synthesiser
+
+# What an account, or a region of one, has one of; the setting that says who makes it, and how to ask for it.
+SINGLETONS: dict[str, tuple[str, dict[str, object]]] = {
+    "AWS::AccessAnalyzer::Analyzer": ("security.access_analyzer", {}),
+    "AWS::ECR::ReplicationConfiguration": ("recovery.image_replication", {}),
+    "AWS::GuardDuty::Detector": ("security.guardduty", {}),
+    "AWS::IAM::OIDCProvider": (
+        "security.github.provider",
+        {"security.github.repository": "team/service", "security.github.branch": "main"},
+    ),
+    # An account may have several, and pays for all but the first.
+    "AWS::CloudTrail::Trail": ("security.trail", {}),
+}
+# Of something else than the resource; and users of a cache are told apart within their group.
+NOT_ITS_OWN = {
+    "CACertificateIdentifier", "DatabaseName", "MetricName", "PolicyName", "ServiceName", "UserName",
+}  # fmt: skip
+NAMES = ("Name", "Identifier", "UserId", "UserGroupId")
+
+
+def overrides(choice: str, **others: object) -> dict[str, object]:
+    """Return settings that ask for every singleton, made here or elsewhere."""
+    asked: dict[str, object] = {}
+    for setting, beside in SINGLETONS.values():
+        asked |= beside | {setting: choice}
+    return asked | others
+
+
+@pytest.fixture(scope="module")
+def first(synthesise: Synthesiser) -> Synthesised:
+    return synthesise("prod", overrides("create"))
+
+
+@pytest.fixture(scope="module")
+def second(synthesise: Synthesiser) -> Synthesised:
+    certificate = synthesise("prod").settings.load_balancer.certificate_arn
+    place = {"account": "333333333333", "load_balancer.certificate_arn": certificate}
+    return synthesise("staging", overrides("existing", **place))
+
+
+def test_both_are_in_one_place(first: Synthesised, second: Synthesised) -> None:
+    places = {(stack.account, stack.region) for stack in first.assembly.stacks}
+    assert places == {(stack.account, stack.region) for stack in second.assembly.stacks}
+    assert {resource.type for resource in first.assembly.resources} - {
+        resource.type for resource in second.assembly.resources
+    } == set(SINGLETONS)
+
+
+def identity(platform: Synthesised, resource: Resource) -> str | None:
+    """Return what AWS knows a resource by, where the template and not AWS chooses it."""
+    if not resource.type.startswith("AWS::"):
+        return None
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(platform.settings.region, resource.type).schema
+    keys = [pointer.rpartition("/")[2] for pointer in schema.get("primaryIdentifier", ())]
+    values = [resource.get(key) for key in keys]
+    if not keys or any(value is None or _refers(value) for value in values):
+        return None
+    region = next(stack.region for stack in platform.assembly.stacks if stack.id == resource.stack)
+    return f"{resource.type} {json.dumps(values)} in {region}"
+
+
+def _refers(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Tell whether a value names another resource of the same stack, and so is as unique as that."""
+    text = json.dumps(value)
+    return '"Ref"' in text or '"Fn::GetAtt"' in text
+
+
+def identities(platform: Synthesised) -> set[str]:
+    found = (identity(platform, resource) for resource in platform.assembly.resources)
+    return {each for each in found if each is not None}
+
+
+def test_nothing_is_known_by_the_same_name(first: Synthesised, second: Synthesised) -> None:
+    assert len(identities(first)) > 30
+    assert identities(first) & identities(second) == set()
+
+
+def names(platform: Synthesised) -> Iterator[tuple[str, str, str]]:
+    """Yield whatever looks like a name, of resources that AWS knows by something else too."""
+    for resource in platform.assembly.resources:
+        for key, value in resource.properties.items():
+            if key.endswith(NAMES) and key not in NOT_ITS_OWN and isinstance(value, str):
+                yield resource.type, key, value
+
+
+def test_nothing_looks_like_the_same_name(first: Synthesised, second: Synthesised) -> None:
+    assert set(names(first)) & set(names(second)) == set()
+
+
+def test_stacks_and_exports_have_names_of_their_own(first: Synthesised, second: Synthesised) -> None:
+    for one, other in ((first, second), (second, first)):
+        taken = {stack.name for stack in one.assembly.stacks}
+        taken |= {name for stack in one.assembly.stacks for name in stack.exports}
+        assert not {stack.name for stack in other.assembly.stacks} & taken
+        assert not {name for stack in other.assembly.stacks for name in stack.exports} & taken
+
+
+def test_every_key_may_be_used_for_what_is_of_its_own_environment(
+    first: Synthesised, second: Synthesised
+) -> None:
+    """A pattern of one environment's log groups must not cover those of the other."""
+    groups = [group.get("LogGroupName") for group in second.of_type("AWS::Logs::LogGroup")]
+    key = first.only("AWS::KMS::Key", path="Keys/Logs")
+    policy = json.dumps(key.get("KeyPolicy"))
+    assert groups
+    assert not [group for group in groups if group in policy]
+    assert second.settings.prefix not in policy
+
+
+@pytest.mark.parametrize("resource_type", SINGLETONS)
+def test_singleton_is_made_once_or_not_at_all(synthesise: Synthesiser, resource_type: str) -> None:
+    setting, beside = SINGLETONS[resource_type]
+    made = {
+        choice: len(synthesise("prod", beside | {setting: choice}).of_type(resource_type))
+        for choice in ("create", "existing")
+    }
+    assert made == {"create": 1, "existing": 0}
+    assert not synthesise("prod", {setting: "off"}).of_type(resource_type)
