@@ -9,6 +9,7 @@ from constructs import Construct
 
 from gantry.backup_vault import BackupVault
 from gantry.event_forwarding import EventForwarding
+from gantry.image_repository import ReplicaTemplate
 from gantry.security_alerts import key_events
 from stacks.layer import LayerStack, removal_policy
 from stacks.settings import Settings
@@ -23,7 +24,7 @@ class RecoveryRefs:
 
 
 class RecoveryStack(LayerStack):
-    """The vault of backup copies and its key, in another region than all other stacks."""
+    """In another region than all other stacks: the vault of backup copies, its key, and copies of images."""
 
     def __init__(self, scope: Construct, *, settings: Settings, region: str) -> None:
         super().__init__(
@@ -51,6 +52,8 @@ class RecoveryStack(LayerStack):
             shortest_retention=Duration.days(settings.backup.shortest_retention_days),
             removal_policy=removal_policy(settings),
         )
+        if settings.recovery.image_replication == "create":
+            ReplicaTemplate(self, "ReplicaTemplate", prefix=settings.name)
         if settings.security.trail != "off":
             EventForwarding(
                 self,

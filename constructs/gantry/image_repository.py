@@ -1,5 +1,7 @@
 """Where a team pushes the images that it builds itself."""
 
+import json
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
@@ -46,7 +48,8 @@ class ImageRepository(ecr.Repository):
 class ImageReplication(Construct):
     """Copies images to another region as they are pushed.
 
-    An account has one such configuration a region, so that it must be made by one environment alone.
+    An account has one such configuration a region, so that it must be made by one environment alone. What is
+    made of a repository in the other region is said there, by `ReplicaTemplate`.
 
     Parameters
     ----------
@@ -73,4 +76,39 @@ class ImageReplication(Construct):
             self,
             "Configuration",
             replication_configuration=configuration.ReplicationConfigurationProperty(rules=[rule]),
+        )
+
+
+_COPIES = [
+    {
+        "rulePriority": 1,
+        "description": "Keep what a rollback may need",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 100},
+        "action": {"type": "expire"},
+    }
+]
+
+
+class ReplicaTemplate(ecr.CfnRepositoryCreationTemplate):
+    """Makes the repositories that replication creates like their originals: immutable, and cleared in time.
+
+    Without it they have ECR's defaults. They are encrypted with S3's keys: to use another one, ECR would need a
+    role.
+
+    Parameters
+    ----------
+    prefix
+        How the names of the repositories begin, without the slash.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, prefix: str) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            prefix=prefix,
+            applied_for=["REPLICATION"],
+            description="Copies of images for the loss of a region",
+            image_tag_mutability="IMMUTABLE",
+            encryption_configuration=self.EncryptionConfigurationProperty(encryption_type="AES256"),
+            lifecycle_policy=json.dumps({"rules": _COPIES}),
         )

@@ -115,7 +115,14 @@ class TrailBucket(s3.Bucket):
             object_lock_default_retention=s3.ObjectLockRetention.governance(retention) if locked else None,
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix="s3/trail/",
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(retention.to_days() + 1))],
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=Duration.days(retention.to_days() + 1),
+                    # By then its lock has ended.
+                    noncurrent_version_expiration=Duration.days(1),
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                )
+            ],
             removal_policy=removal_policy,
         )
         self._allow_trail(trail_name)

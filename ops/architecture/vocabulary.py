@@ -101,6 +101,7 @@ SUPPORTING = frozenset(
         "AWS::EC2::SubnetRouteTableAssociation",
         "AWS::EC2::VPCGatewayAttachment",
         "AWS::ECR::ReplicationConfiguration",
+        "AWS::ECR::RepositoryCreationTemplate",
         "AWS::ECS::ClusterCapacityProviderAssociations",
         "AWS::ElasticLoadBalancingV2::ListenerRule",
         "AWS::GlobalAccelerator::Listener",

@@ -14,6 +14,7 @@ from tests.infrastructure.synthesis import Synthesised, Synthesiser
 SINGLETONS: dict[str, tuple[str, dict[str, object]]] = {
     "AWS::AccessAnalyzer::Analyzer": ("security.access_analyzer", {}),
     "AWS::ECR::ReplicationConfiguration": ("recovery.image_replication", {}),
+    "AWS::ECR::RepositoryCreationTemplate": ("recovery.image_replication", {}),
     "AWS::GuardDuty::Detector": ("security.guardduty", {}),
     "AWS::IAM::OIDCProvider": (
         "security.github.provider",

@@ -25,11 +25,12 @@ def test_every_backup_is_copied_to_the_other_region_by_default(prod: Synthesised
         assert copy["Lifecycle"] == rule["Lifecycle"]
 
 
-def test_other_region_holds_a_vault_with_its_own_key_and_what_watches_over_it(prod: Synthesised) -> None:
+def test_other_region_holds_copies_their_key_and_what_watches_over_it(prod: Synthesised) -> None:
     (stack,) = [stack for stack in prod.assembly.stacks if stack.name == "gantry-prod-recovery"]
     assert stack.region == "us-west-2"
     assert {resource.type for resource in stack.resources} == {
         "AWS::Backup::BackupVault",
+        "AWS::ECR::RepositoryCreationTemplate",
         "AWS::Events::Rule",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
