@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy, Tags
+from aws_cdk import RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -86,9 +87,22 @@ class PlatformNetwork(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         flow_log = self.vpc.add_flow_log(
-            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group)
+            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, self._flow_log_role())
         )
         Tags.of(flow_log).add("Name", name)
+
+    def _flow_log_role(self) -> iam.Role:
+        """Return a role that flow logs of this account and region alone may take on."""
+        stack = Stack.of(self)
+        flow_logs = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
+        principal = iam.ServicePrincipal(
+            "vpc-flow-logs.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": flow_logs},
+            },
+        )
+        return iam.Role(self, "FlowLogRole", assumed_by=principal)
 
     def _name_subnets(self, name: str) -> None:
         """Name subnets by kind and zone: the CDK's names are paths, which a pipeline would change."""

@@ -104,6 +104,27 @@ def test_firewall_logs_what_it_refuses_without_credentials(platform: Synthesised
 def test_traffic_of_the_network_is_recorded(platform: Synthesised) -> None:
     flow_log = platform.only("AWS::EC2::FlowLog")
     assert flow_log.get("TrafficType") == "ALL"
+    (group,) = platform.assembly.referents(flow_log, flow_log.get("LogGroupName"))
+    assert group.get("LogGroupName") == f"/{platform.settings.prefix}/vpc-flow-logs"
+
+
+def test_role_of_flow_logs_is_of_use_to_flow_logs_of_this_account_alone(platform: Synthesised) -> None:
+    flow_log = platform.only("AWS::EC2::FlowLog")
+    (role,) = platform.assembly.referents(flow_log, flow_log.get("DeliverLogsPermissionArn"))
+    (trust,) = role.get("AssumeRolePolicyDocument", "Statement")
+    account, region = platform.settings.account, platform.settings.region
+    assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": account},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:{region}:{account}:vpc-flow-log/*"},
+    }
+    written = {
+        resource.name
+        for policy, statement in platform.statements()
+        if policy.path.startswith("Network/FlowLogRole/DefaultPolicy")
+        for resource in platform.assembly.referents(policy, statement["Resource"])
+    }
+    assert written == {"FlowLogGroup"}
 
 
 def test_database_log_is_kept_where_rds_writes_it(platform: Synthesised) -> None:
