@@ -92,7 +92,7 @@ _COPIES = [
 class ReplicaTemplate(ecr.CfnRepositoryCreationTemplate):
     """Makes the repositories that replication creates like their originals: immutable, and cleared in time.
 
-    Without it they have ECR's defaults. They are encrypted with S3's keys: for another, ECR would need a role.
+    Without it they have ECR's defaults. S3's keys encrypt them: for another key, ECR would need a role.
 
     Parameters
     ----------
