@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.log_buckets import ACCESS_LOG_PREFIX
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 
 class PublicLoadBalancer(Construct):
@@ -91,7 +92,11 @@ class PublicLoadBalancer(Construct):
                 "Http", port=80, open=False, default_target_groups=[self.target_group]
             )
         else:
-            self.load_balancer.add_redirect(open=False)
+            acknowledge(
+                self.load_balancer.add_redirect(open=False),
+                "It answers every request with a redirect to HTTPS, and so needs no certificate.",
+                *shared("ELBv2ACMCertificateRequired", (NIST, HIPAA, PCI)),
+            )
             self.load_balancer.add_listener(
                 "Https",
                 port=443,
