@@ -30,8 +30,8 @@ STATEFUL = frozenset(
     }
 )
 
-# What holds no data, but is more than its properties: what replaces it has other addresses or subscribers, takes
-# the database along, or (custom resources) is undone by the function behind it.
+# What holds no data, but is more than its properties: what replaces it has other addresses or subscribers,
+# takes the database along, or (custom resources) is undone by the function behind it.
 IRREPLACEABLE = frozenset(
     {
         "AWS::EC2::EIP",
