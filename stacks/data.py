@@ -24,6 +24,10 @@ from stacks.state import StateRefs
 
 DATABASE = "app"
 _CACHE_USER = "app"
+_ROTATOR = (
+    "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
+    " else: docs/decisions/rotator-has-functions-not-rights.md"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,9 @@ class DataStack(LayerStack):
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._database_secret = self._secret("DatabaseSecret", "database", username="app_a")
-        self._rotator_secret = self._secret("RotatorSecret", "database-rotator", username="gantry_rotator")
+        self._rotator_secret = self._secret(
+            "RotatorSecret", "database-rotator", username="gantry_rotator", unrotated=_ROTATOR
+        )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
         cluster = self._database()
         if settings.backup.enabled:
@@ -77,7 +83,9 @@ class DataStack(LayerStack):
             valkey_secret=self._valkey_secret,
         )
 
-    def _secret(self, construct_id: str, name: str, *, username: str) -> PlatformSecret:
+    def _secret(
+        self, construct_id: str, name: str, *, username: str, unrotated: str | None = None
+    ) -> PlatformSecret:
         return PlatformSecret(
             self,
             construct_id,
@@ -87,6 +95,7 @@ class DataStack(LayerStack):
             generated_field="password",
             fields={"username": username},
             removal_policy=removal_policy(self._settings),
+            unrotated=unrotated,
         )
 
     def _database(self) -> rds.DatabaseCluster:

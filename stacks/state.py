@@ -81,6 +81,8 @@ class StateStack(LayerStack):
             )
         ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=removal)
         topic = AlertTopic(self, "AlertTopic", key=keys.messages)
+        # Exported also where no trail uses it, so that turning a trail off and on is one deployment.
+        self.export_value(trail.bucket_name)
         CfnOutput(self, "LedgerTableName", value=ledger.table_name)
         CfnOutput(self, "AssemblyBucketName", value=assemblies.bucket_name)
         CfnOutput(self, "RepositoryUri", value=repository.repository_uri)

@@ -8,6 +8,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
+from gantry.nag import HIPAA, NIST, acknowledge, shared
+
 _MINUTE = Duration.minutes(1)
 
 
@@ -50,6 +52,11 @@ class DeploymentAlarms(Construct):
             self._alarm("ServerErrors", f"{name_prefix}-server-errors", errors, server_errors, minutes=2),
             self._alarm("UnhealthyTargets", f"{name_prefix}-unhealthy-targets", unhealthy, 1, minutes=5),
         ]
+        acknowledge(
+            self,
+            "ECS watches these alarms by name and rolls the deployment back: that is their action.",
+            *shared("CloudWatchAlarmAction", (NIST, HIPAA)),
+        )
 
     def _alarm(
         self, construct_id: str, name: str, metric: cloudwatch.Metric, threshold: int, *, minutes: int

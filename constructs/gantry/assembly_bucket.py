@@ -5,6 +5,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
+
 
 class AssemblyBucket(s3.Bucket):
     """Keeps the cloud assembly of every deployment, and for a year what was overwritten.
@@ -47,4 +49,9 @@ class AssemblyBucket(s3.Bucket):
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix="s3/assemblies/",
             removal_policy=removal_policy,
+        )
+        acknowledge(
+            self,
+            "The same commit of the repository makes the same assembly again.",
+            *shared("S3BucketReplicationEnabled", (NIST, HIPAA, PCI)),
         )

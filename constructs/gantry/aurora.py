@@ -9,7 +9,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.nag import acknowledge
+from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 PORT = 5432
 _LOG_EXPORT = "postgresql"
@@ -140,6 +140,11 @@ class AuroraPostgres(Construct):
             removal_policy=removal_policy,
         )
         self.cluster.node.add_dependency(log_group)
+        acknowledge(
+            self.cluster,
+            "Enhanced Monitoring is on for the cluster as a whole, and so for each of its instances.",
+            *shared("RDSEnhancedMonitoringEnabled", (NIST, HIPAA)),
+        )
         if not deletion_protection:
             acknowledge(
                 self.cluster,

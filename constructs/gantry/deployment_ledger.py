@@ -5,6 +5,8 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from gantry.nag import HIPAA, NIST, acknowledge, shared
+
 
 class DeploymentLedger(dynamodb.Table):
     """A table of deployments by environment, which can be restored to any second of the last 35 days.
@@ -35,4 +37,9 @@ class DeploymentLedger(dynamodb.Table):
             time_to_live_attribute="lock_expires_at",
             deletion_protection=removal_policy is RemovalPolicy.RETAIN,
             removal_policy=removal_policy,
+        )
+        acknowledge(
+            self,
+            "It can be restored to any second of the last 35 days without a backup plan.",
+            *shared("DynamoDBInBackupPlan", (NIST, HIPAA)),
         )

@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.log_buckets import ACCESS_LOG_PREFIX
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 
 class PublicLoadBalancer(Construct):
@@ -85,20 +86,38 @@ class PublicLoadBalancer(Construct):
                 unhealthy_threshold_count=3,
             ),
         )
+        self._listen(certificate_arn)
+        scheme = "http" if certificate_arn is None else "https"
+        self.url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"
+
+    def _listen(self, certificate_arn: str | None) -> None:
+        """Listen on port 80 in any case: another listener for it could not be made before this one goes."""
         # `open=False`: who may come in is the network layer's to say.
         if certificate_arn is None:
             self.load_balancer.add_listener(
                 "Http", port=80, open=False, default_target_groups=[self.target_group]
             )
-        else:
-            self.load_balancer.add_redirect(open=False)
-            self.load_balancer.add_listener(
-                "Https",
-                port=443,
-                open=False,
-                certificates=[acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn)],
-                ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
-                default_target_groups=[self.target_group],
-            )
-        scheme = "http" if certificate_arn is None else "https"
-        self.url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"
+            return
+        http = self.load_balancer.add_listener(
+            "Http",
+            port=80,
+            open=False,
+            default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+        )
+        acknowledge(
+            http,
+            "It answers every request with a redirect to HTTPS, and so needs no certificate.",
+            *shared("ELBv2ACMCertificateRequired", (NIST, HIPAA, PCI)),
+        )
+        # Metrics find the load balancer by the group's first listener: by the one that is always there, or
+        # other layers would import what goes when HTTPS is turned on.
+        self.target_group.register_listener(http)
+        https = self.load_balancer.add_listener(
+            "Https",
+            port=443,
+            open=False,
+            certificates=[acm.Certificate.from_certificate_arn(self, "Certificate", certificate_arn)],
+            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
+            default_target_groups=[self.target_group],
+        )
+        http.node.add_dependency(https)

@@ -6,7 +6,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from gantry.nag import acknowledge
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 ACCESS_LOG_PREFIX = "alb"
 
@@ -48,8 +48,13 @@ class DeliveryBucket(s3.Bucket):
         )
         acknowledge(
             self,
-            "It receives the access logs of the others; its own, logged into itself, would never end.",
-            "AwsSolutions-S1",
+            "Load balancers deliver to no bucket that is encrypted with a key of KMS.",
+            *shared("S3DefaultEncryptionKMS", (NIST, HIPAA, PCI)),
+        )
+        acknowledge(
+            self,
+            "Its logs are of this region's load balancer and buckets, and nothing is recovered from them.",
+            *shared("S3BucketReplicationEnabled", (NIST, HIPAA, PCI)),
         )
         self._allow_load_balancers()
 
@@ -125,6 +130,12 @@ class TrailBucket(s3.Bucket):
             ],
             removal_policy=removal_policy,
         )
+        if locked:
+            acknowledge(
+                self,
+                "Object Lock keeps every record as long as it is due; nothing is recovered from the trail.",
+                *shared("S3BucketReplicationEnabled", (NIST, HIPAA, PCI)),
+            )
         self._allow_trail(trail_name)
 
     def _allow_trail(self, name: str) -> None:

@@ -161,15 +161,13 @@ class RotatedSecret(Construct):
         self.alarms = self._alarms(schedule.period, dead_letters)
 
     def _dead_letter_queue(self) -> sqs.Queue:
-        queue = sqs.Queue(
+        return sqs.Queue(
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
-        acknowledge(queue, "It is the dead-letter queue itself.", "AwsSolutions-SQS3")
-        return queue
 
     def _schedule(self, schedule: RotationSchedule) -> None:
         stack = Stack.of(self)

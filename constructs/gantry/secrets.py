@@ -9,7 +9,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.nag import acknowledge
+from gantry.nag import HIPAA, NIST, acknowledge, shared
+
+_ROTATED_ELSEWHERE = (
+    "Its rotation stands in the security layer: a schedule beside the secret would tie the layers into a "
+    "cycle, and the rule looks within one stack."
+)
 
 
 class PlatformSecret(secretsmanager.Secret):
@@ -33,6 +38,8 @@ class PlatformSecret(secretsmanager.Secret):
         Characters of the generated value, letters and digits.
     removal_policy
         What becomes of it when its stack is deleted.
+    unrotated
+        Why it never rotates, when it does not.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class PlatformSecret(secretsmanager.Secret):
         fields: Mapping[str, str] | None = None,
         length: int = 48,
         removal_policy: RemovalPolicy,
+        unrotated: str | None = None,
     ) -> None:
         super().__init__(
             scope,
@@ -64,9 +72,9 @@ class PlatformSecret(secretsmanager.Secret):
         )
         acknowledge(
             self,
-            "Its rotation, where it has one, stands in the security layer: a schedule beside the secret "
-            "would tie the layers into a cycle, and the rule looks within one stack.",
+            unrotated or _ROTATED_ELSEWHERE,
             "AwsSolutions-SMG4",
+            *shared("SecretsManagerRotationEnabled", (NIST, HIPAA)),
         )
 
 

@@ -1,13 +1,13 @@
 """Puts rules and findings together: what of each pack is met, acknowledged or failed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 
-from ops.security.catalogue import Rule, rules
+from ops.security.catalogue import PACKS, Rule, rules
 from ops.security.findings import (
     Acknowledgement,
     Finding,
@@ -23,6 +23,7 @@ class Status(StrEnum):
     """How a rule came out; the worst of its resources decides."""
 
     FAILED = "failed"
+    EXEMPT = "exempt"
     ACKNOWLEDGED = "acknowledged"
     PASSED = "passed"
     NOT_APPLICABLE = "not applicable"
@@ -72,8 +73,17 @@ class Assessment:
         return [finding for outcome in self.outcomes for finding in outcome.failed]
 
 
-def assess(directory: Path, *, environment: str) -> Assessment:
+def assess(directory: Path, *, environment: str, packs: Collection[str] = PACKS) -> Assessment:
     """Assess a synthesised assembly.
+
+    Parameters
+    ----------
+    directory
+        The assembly.
+    environment
+        Its name.
+    packs
+        The packs that checked it: what is acknowledged of others is not stale, only not looked for.
 
     Raises
     ------
@@ -83,7 +93,7 @@ def assess(directory: Path, *, environment: str) -> Assessment:
     return assessment(
         environment,
         list(findings(directory)),
-        list(acknowledgements(directory)),
+        [each for each in acknowledgements(directory) if each.pack in packs],
         resources_by_class(directory),
     )
 
@@ -133,6 +143,8 @@ def _outcome(
     count = sum(resources.get(each, 0) for each in rule.classes)
     if failed:
         status = Status.FAILED
+    elif any(finding.exempt for finding in accepted):
+        status = Status.EXEMPT
     elif accepted:
         status = Status.ACKNOWLEDGED
     else:

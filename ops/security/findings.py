@@ -18,13 +18,14 @@ _UNQUALIFIED = "annotation"
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that a resource does not meet; with a reason when that is acknowledged."""
+    """A rule that a resource does not meet; with a reason when that is accepted, for it or for all."""
 
     rule: str
     id: str
     resource: str
     description: str
     reason: str | None = None
+    exempt: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,15 @@ def findings(directory: Path) -> Iterator[Finding]:
         for violation in plugin["violations"]:
             yield from _findings(violation, None)
         for violation in plugin.get("suppressedViolations") or ():
-            yield from _findings(violation, violation.get("reason", ""))
+            # What stands on the app itself, whose path is empty, is there for all resources.
+            exempt = not violation.get("acknowledgedAt")
+            yield from _findings(violation, violation.get("reason", ""), exempt=exempt)
 
 
-def _findings(violation: Mapping[str, Any], reason: str | None) -> Iterator[Finding]:
-    name = violation["ruleName"]
+def _findings(violation: Mapping[str, Any], reason: str | None, *, exempt: bool = False) -> Iterator[Finding]:
+    name, description = violation["ruleName"], violation["description"]
     for construct in violation["violatingConstructs"]:
-        yield Finding(rule_of(name), name, construct["constructPath"], violation["description"], reason)
+        yield Finding(rule_of(name), name, construct["constructPath"], description, reason, exempt)
 
 
 def acknowledgements(directory: Path) -> Iterator[Acknowledgement]:

@@ -11,6 +11,7 @@ from ops.security.report import NOTES
 
 _CLASSES = {
     Status.FAILED: "failed",
+    Status.EXEMPT: "exempt",
     Status.ACKNOWLEDGED: "acknowledged",
     Status.PASSED: "passed",
     Status.NOT_APPLICABLE: "idle",
@@ -59,7 +60,7 @@ def _pack(found: Assessment, pack: str) -> Iterator[str]:
     yield f'<h2 id="{_anchor(pack)}">{escape(TITLES[pack])}</h2>'
     outcomes = found.of_pack(pack)
     for outcome in outcomes:
-        if outcome.status in (Status.FAILED, Status.ACKNOWLEDGED):
+        if outcome.failed or outcome.acknowledged:
             yield from _outcome(outcome)
     for status in (Status.PASSED, Status.NOT_APPLICABLE):
         yield from _list([each for each in outcomes if each.status is status], status)

@@ -1,24 +1,29 @@
 """How an assessment is shown on a terminal and to a program."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from ops.console import err, out
 from ops.security.assessment import Assessment, Outcome, Status, reasons
 from ops.security.catalogue import PACKS, TITLES
+from ops.security.findings import Finding
 
 # What a reader must know of the packs themselves.
 NOTES = (
     "cdk-nag looks at the resources in the templates. How an account is run is not in them.",
     "The PCI DSS pack is of version 3.2.1; PCI DSS 4.0 has replaced it, and cdk-nag has no pack for that.",
 )
+_Part = tuple[str, Sequence[Finding]]
+_Alike = dict[tuple[str, str, tuple[str, ...]], list[Outcome]]
 _COLOURS = {
     Status.FAILED: "red",
+    Status.EXEMPT: "yellow",
     Status.ACKNOWLEDGED: "yellow",
     Status.PASSED: "green",
     Status.NOT_APPLICABLE: "dim",
@@ -28,11 +33,10 @@ _COLOURS = {
 def print_tables(found: Assessment) -> None:
     """Print the sums of each pack, then every finding."""
     out.print(_summary(found))
-    for alike in _failed_alike(found):
+    for alike in _alike(found, lambda outcome: [("", outcome.failed)]).values():
         _print_failed(alike)
-    acknowledged = [each for pack in PACKS for each in found.of_pack(pack) if each.acknowledged]
-    if acknowledged:
-        out.print(_acknowledged(acknowledged))
+    for (_, reason, names), alike in _alike(found, reasons).items():
+        _print_accepted(alike, names, reason)
     for each in found.stale:
         out.print(
             Text(f"Stale: {each.id} on {each.construct} is acknowledged, but no longer found.", "yellow")
@@ -55,43 +59,50 @@ def _summary(found: Assessment) -> Table:
     return table
 
 
-def _failed_alike(found: Assessment) -> Iterable[list[Outcome]]:
-    """Return what failed, rules that several packs share and that the same resources do not meet together."""
-    alike: dict[object, list[Outcome]] = {}
+def _alike(found: Assessment, parts: Callable[[Outcome], Iterable[_Part]]) -> _Alike:
+    """Put together what several packs find of the same resources by the same rule, for the same reason."""
+    alike: _Alike = {}
     for pack in PACKS:
         for outcome in found.of_pack(pack):
-            if outcome.failed:
-                shared = outcome.rule.id.removeprefix(pack)
-                alike.setdefault((shared, frozenset(_names(outcome))), []).append(outcome)
-    return alike.values()
+            for reason, findings in parts(outcome):
+                if findings:
+                    key = (outcome.rule.id.removeprefix(pack), reason, _names(outcome, findings))
+                    alike.setdefault(key, []).append(outcome)
+    return alike
 
 
 def _print_failed(alike: list[Outcome]) -> None:
     rule = alike[0].rule
-    name = rule.id if len(alike) == 1 else rule.id.removeprefix(f"{rule.pack}-")
-    out.print(Text("✗ ", "red").append(name, "bold").append(f"  {rule.title}", "not bold"))
+    out.print(Text("✗ ", "red").append(_label(alike), "bold").append(f"  {rule.title}", "not bold"))
     if len(alike) > 1:
-        out.print(Text(f"    in {', '.join(TITLES[each.rule.pack] for each in alike)}", "red"))
-    for resource in _names(alike[0]):
-        out.print(Text(f"    {resource}", "dim"))
+        out.print(Text(f"    in {_packs(alike)}", "red"))
+    for resource in _names(alike[0], alike[0].failed):
+        out.print(Text(f"    {resource}", "dim"), soft_wrap=True)
 
 
-def _names(outcome: Outcome) -> list[str]:
+def _label(alike: list[Outcome]) -> str:
+    rule = alike[0].rule
+    return rule.id if len(alike) == 1 else rule.id.removeprefix(f"{rule.pack}-")
+
+
+def _packs(alike: list[Outcome]) -> str:
+    return ", ".join(TITLES[each.rule.pack] for each in alike)
+
+
+def _names(outcome: Outcome, findings: Iterable[Finding]) -> tuple[str, ...]:
     """Return the resources that do not meet a rule, each with what of it is found."""
-    return [f"{each.resource} {each.id.removeprefix(outcome.rule.id)}".rstrip() for each in outcome.failed]
+    names = (f"{each.resource} {each.id.removeprefix(outcome.rule.id)}".rstrip() for each in findings)
+    return tuple(dict.fromkeys(names))
 
 
-def _acknowledged(outcomes: list[Outcome]) -> Table:
-    table = Table(
-        "Rule", "Resource", "Reason", title="Acknowledged", title_justify="left", title_style="bold"
-    )
-    for outcome in outcomes:
-        for reason, findings in reasons(outcome):
-            names = dict.fromkeys(
-                f"{each.resource} {each.id.removeprefix(outcome.rule.id)}" for each in findings
-            )
-            table.add_row(outcome.rule.id, "\n".join(name.rstrip() for name in names), reason)
-    return table
+def _print_accepted(alike: list[Outcome], names: Sequence[str], reason: str) -> None:
+    exempt = alike[0].status is Status.EXEMPT
+    out.print(Text("○ ", "yellow").append(_label(alike), "bold").append(f"  {alike[0].status}", "not bold"))
+    out.print(Text(f"    in {_packs(alike)}", "yellow"))
+    # An exemption is for all resources, whichever there happen to be.
+    for resource in [f"{len(names)} resources"] if exempt else names:
+        out.print(Text(f"    {resource}", "dim"), soft_wrap=True)
+    out.print(Padding(reason, (0, 0, 0, 4)))
 
 
 def print_json(found: Assessment) -> None:
@@ -124,6 +135,7 @@ def _rule(outcome: Outcome) -> dict[str, Any]:
         "resources": outcome.resources,
         "failed": [{"id": each.id, "resource": each.resource} for each in outcome.failed],
         "acknowledged": [
-            {"id": each.id, "resource": each.resource, "reason": each.reason} for each in outcome.acknowledged
+            {"id": each.id, "resource": each.resource, "reason": each.reason, "exempt": each.exempt}
+            for each in outcome.acknowledged
         ],
     }

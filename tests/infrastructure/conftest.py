@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.infrastructure.checking import Checker
 from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
 
 
@@ -17,6 +18,11 @@ def _no_region_variable() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesiser:
     return Synthesiser(tmp_path_factory.mktemp("synthesised"))
+
+
+@pytest.fixture(scope="session")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
+    return Checker(tmp_path_factory.mktemp("checked"))
 
 
 @pytest.fixture(params=ENVIRONMENTS)

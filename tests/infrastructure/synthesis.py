@@ -47,6 +47,22 @@ STATEFUL = frozenset(
     }
 )
 
+# What holds no data, but is more than its properties: what replaces it has other addresses or subscribers,
+# takes the database along, or (custom resources) is undone by the function behind it.
+IRREPLACEABLE = frozenset(
+    {
+        "AWS::EC2::EIP",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::VPC",
+        "AWS::ElastiCache::UserGroup",
+        "AWS::RDS::DBInstance",
+        "AWS::RDS::DBSubnetGroup",
+        "AWS::SNS::Topic",
+    }
+)
+# What may stay when a stack goes without holding what a person would miss.
+LEFT_BEHIND = frozenset({"AWS::Logs::LogGroup", "AWS::RDS::DBInstance", "AWS::RDS::DBSubnetGroup"})
+
 
 def new_app(outdir: Path) -> App:
     """Return an app as the CDK CLI makes it: with the context of cdk.json."""

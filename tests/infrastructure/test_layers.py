@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesise
 
 # CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 RECOVERY = "recovery"
-MAX_TEMPLATE_BYTES, MAX_RESOURCES, MAX_OUTPUTS = 1_000_000, 500, 200
+MAX_TEMPLATE_BYTES = 1_000_000
+MOST = {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}
+USES = Path(__file__).with_name("uses_between_layers.txt")
 
 
 def test_stacks_are_named_by_name_environment_and_layer(platform: Synthesised) -> None:
@@ -36,23 +39,39 @@ def test_layer_depends_only_on_earlier_ones(platform: Synthesised) -> None:
         assert {name for name in stack.depends_on if not name.endswith(".assets")} <= earlier
 
 
-def test_references_within_a_region_are_strong(platform: Synthesised) -> None:
+def test_references_are_strong_within_a_region_and_weak_only_across(platform: Synthesised) -> None:
     """A weak one goes stale silently after a replacement, and a parameter of Systems Manager does too."""
-    for layer in LAYERS:
-        text = json.dumps(platform.template(layer))
-        weak = re.findall(r'"Fn::GetStackOutput": (\{[^}]*\})', text)
-        assert all(json.loads(reference)["Region"] != platform.settings.region for reference in weak)
+    regions = {stack.name: stack.region for stack in platform.assembly.stacks}
+    exported = {name: stack.region for stack in platform.assembly.stacks for name in stack.exports}
+    for stack in platform.assembly.stacks:
+        template = platform.template(stack.layer)
+        text = json.dumps(template)
+        for reference in re.findall(r'"Fn::GetStackOutput": (\{[^}]*\})', text):
+            weak = json.loads(reference)
+            assert weak["Region"] == regions[weak["StackName"]] != stack.region
+        for name in re.findall(r'"Fn::ImportValue": "([^"]*)"', text):
+            assert exported[name] == stack.region
         assert "{{resolve:ssm" not in text
-        parameters = platform.template(layer).get("Parameters", {})
-        assert set(parameters) <= {"BootstrapVersion"}
+        assert set(template.get("Parameters", {})) <= {"BootstrapVersion"}
+
+
+def test_layers_use_what_they_are_meant_to_of_each_other(synthesise: Synthesiser) -> None:
+    """An export that nobody meant to make ties two stacks together for ever."""
+    found = {
+        f"{use.consumer.stack.lower()} uses {use.producer.stack.lower()} {use.producer.construct}"
+        for environment in ENVIRONMENTS
+        for use in synthesise(environment).assembly.cross_stack_references()
+    }
+    assert sorted(found) == USES.read_text().splitlines(), f"write into {USES.name} what is meant"
 
 
 def test_templates_stay_far_from_the_limits(platform: Synthesised) -> None:
-    for layer in LAYERS:
-        template = platform.template(layer)
-        assert len(json.dumps(template)) < MAX_TEMPLATE_BYTES * 0.6
-        assert len(template["Resources"]) < MAX_RESOURCES * 0.6
-        assert len(template.get("Outputs", {})) < MAX_OUTPUTS * 0.6
+    for stack in platform.assembly.stacks:
+        (file,) = platform.assembly.directory.glob(f"{stack.id}.template.json")
+        assert file.stat().st_size < MAX_TEMPLATE_BYTES * 0.6
+        template = platform.template(stack.layer)
+        for section, most in MOST.items():
+            assert len(template.get(section, {})) < most * 0.6, f"{section} of {stack.name}"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from ops import architecture
 from ops.architecture import drawing, model
 from ops.cost import prices
 from ops.cost.estimate import Estimate, estimate
@@ -46,6 +47,12 @@ def test_map_shows_every_layer_and_the_way_of_a_request(platform: Synthesised) -
         "load balancer", "Fargate service", "Aurora cluster", "serverless cache",
     ]  # fmt: skip
     assert drawing.render(picture).count("</text>") > 50
+
+
+def test_map_in_the_documentation_is_up_to_date(prod: Synthesised) -> None:
+    architecture.require_current(
+        architecture.DEFAULT_OUTPUT, drawing.render(model.of(prod.assembly)), environment="prod"
+    )
 
 
 def test_map_shows_layers_using_only_what_stands_above_them(platform: Synthesised) -> None:
