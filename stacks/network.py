@@ -26,6 +26,8 @@ class NetworkRefs:
     database_functions_group: ec2.ISecurityGroup
     cache_functions_group: ec2.ISecurityGroup
     functions_group: ec2.ISecurityGroup
+    restored_database_group: ec2.ISecurityGroup | None
+    restore_test_functions_group: ec2.ISecurityGroup | None
 
 
 class NetworkStack(LayerStack):
@@ -51,6 +53,7 @@ class NetworkStack(LayerStack):
             listener_ports=settings.load_balancer.listener_ports,
             service_port=SERVICE_PORT,
             with_endpoints=bool(settings.network.interface_endpoints),
+            with_restore_tests=settings.backup.tests_restores,
         )
         if groups.endpoints is not None:
             InterfaceEndpoints(
@@ -69,4 +72,6 @@ class NetworkStack(LayerStack):
             database_functions_group=groups.database_functions,
             cache_functions_group=groups.cache_functions,
             functions_group=groups.functions,
+            restored_database_group=groups.restored_database,
+            restore_test_functions_group=groups.restore_test_functions,
         )

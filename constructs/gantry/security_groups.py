@@ -25,6 +25,8 @@ class SecurityGroups(Construct):
         Port that the service's tasks listen on.
     with_endpoints
         Whether there are interface endpoints to reach.
+    with_restore_tests
+        Whether there are restored databases to query.
 
     Attributes
     ----------
@@ -34,6 +36,9 @@ class SecurityGroups(Construct):
         Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
     endpoints
         Of the interface endpoints, where there are any.
+    restored_database, restore_test_functions
+        Of databases that are restored to be tested, and of the functions that query them and whom alone they
+        answer; None without restore tests.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class SecurityGroups(Construct):
         listener_ports: Sequence[int],
         service_port: int,
         with_endpoints: bool,
+        with_restore_tests: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._vpc = vpc
@@ -67,7 +73,16 @@ class SecurityGroups(Construct):
         self._connect(service, cache, 6379, "Valkey")
         self._connect(database_functions, database, 5432, "PostgreSQL")
         self._connect(cache_functions, cache, 6379, "Valkey")
-        callers = (service, database_functions, cache_functions, functions)
+        callers = [service, database_functions, cache_functions, functions]
+        self.restored_database: ec2.ISecurityGroup | None = None
+        self.restore_test_functions: ec2.ISecurityGroup | None = None
+        if with_restore_tests:
+            restored = self._group("RestoredDatabase", "databases restored for tests")
+            restore_tests = self._group("RestoreTestFunctions", "functions that query restored databases")
+            self._connect(restore_tests, restored, 5432, "PostgreSQL")
+            callers.append(restore_tests)
+            self.restored_database = self._closed(restored)
+            self.restore_test_functions = self._closed(restore_tests)
         for group in callers:
             group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS APIs")
         self.endpoints = self._endpoints(callers) if with_endpoints else None

@@ -7,6 +7,8 @@ from tests.infrastructure.synthesis import Synthesised, as_list
 
 # What AWS offers no resource for, or what does not exist yet when the policy is written.
 ON_EVERY_RESOURCE = {
+    "backup:ListRestoreJobs",
+    "backup:PutRestoreValidationResult",
     "ecr:GetAuthorizationToken",
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
