@@ -79,6 +79,10 @@ def test_all_mistakes_are_told_at_once() -> None:
             "aurora.auto_pause_seconds = 600 .* needs min_capacity = 0: no other cluster pauses",
         ),
         ({"aurora.database_insights": "full"}, '"full" .* must be one of "standard", "advanced"'),
+        (
+            {"backup.vault_lock": "compliance", "state.retention": "destroy"},
+            'backup.vault_lock = "compliance".* needs state.retention = "retain"',
+        ),
         ({"network.zones": '["a"]'}, "must be a list of 2 to 3"),
         ({"network.zones": '["a", "a"]'}, "zones = .* must differ from each other"),
         (
