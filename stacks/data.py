@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration
+from aws_cdk import aws_backup as backup
 from aws_cdk import aws_elasticache as elasticache
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -14,6 +16,9 @@ from gantry.cache_user import CacheUser
 from gantry.database_backup import DatabaseBackup
 from gantry.database_roles import DatabaseRoles
 from gantry.python_asset import PythonSource
+from gantry.restore_role import RestoreRole
+from gantry.restore_testing import RestoreTesting
+from gantry.restored_clusters import RESTORED_CLUSTERS
 from gantry.secrets import PlatformSecret
 from gantry.valkey import APPLICATION_ACCESS, ValkeyCache
 from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
@@ -28,6 +33,7 @@ _ROTATOR = (
     "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
     " else: docs/decisions/rotator-has-functions-not-rights.md"
 )
+_RUNBOOK = "docs/operations.md#restore-tests"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +72,10 @@ class DataStack(LayerStack):
             "RotatorSecret", "database-rotator", username="gantry_rotator", unrotated=_ROTATOR
         )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
-        cluster = self._database()
+        aurora = self._database()
+        cluster = aurora.cluster
         if settings.backup.enabled:
-            self._backup(cluster, recovery)
+            self._backup(aurora, recovery)
         user = self._cache_user()
         cache = self._cache(user)
         CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
@@ -98,7 +105,7 @@ class DataStack(LayerStack):
             unrotated=unrotated,
         )
 
-    def _database(self) -> rds.DatabaseCluster:
+    def _database(self) -> AuroraPostgres:
         settings = self._settings
         aurora = AuroraPostgres(
             self,
@@ -111,8 +118,10 @@ class DataStack(LayerStack):
             database=DATABASE,
             min_capacity=settings.aurora.min_capacity,
             max_capacity=settings.aurora.max_capacity,
+            auto_pause=_seconds(settings.aurora.auto_pause_seconds),
             readers=settings.aurora.readers,
             backup_retention=Duration.days(settings.aurora.backup_retention_days),
+            insights=settings.aurora.database_insights,
             logs_key=self._logs_key,
             log_retention=log_retention(settings),
             deletion_protection=settings.keeps_data,
@@ -130,9 +139,9 @@ class DataStack(LayerStack):
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
         )
-        return aurora.cluster
+        return aurora
 
-    def _backup(self, cluster: rds.IDatabaseCluster, recovery: RecoveryRefs | None) -> None:
+    def _backup(self, aurora: AuroraPostgres, recovery: RecoveryRefs | None) -> None:
         settings = self._settings
         vault = BackupVault(
             self,
@@ -147,13 +156,50 @@ class DataStack(LayerStack):
             self,
             "Backup",
             name=settings.full_name,
-            cluster=cluster,
+            cluster=aurora.cluster,
             vault=vault,
             key=self._data_key,
             copies_to=recovery.vault if recovery else None,
             copies_key=recovery.key if recovery else None,
             retention={rule: Duration.days(days) for rule, days in settings.backup.retention_days.items()},
             alert_topic=self._state.alert_topic,
+        )
+        restore_role = RestoreRole(
+            self,
+            "RestoreRole",
+            cluster_names=[RESTORED_CLUSTERS, f"{settings.full_name}-restored*"],
+            subnet_group=aurora.subnet_group,
+            parameter_group=aurora.parameter_group,
+            key=self._data_key,
+        )
+        CfnOutput(self, "RestoreRoleArn", value=restore_role.role_arn)
+        if settings.backup.tests_restores:
+            self._restore_tests(aurora, vault, restore_role)
+
+    def _restore_tests(
+        self, aurora: AuroraPostgres, vault: backup.IBackupVault, restore_role: iam.IRole
+    ) -> None:
+        settings, network = self._settings, self._network
+        if network.restored_database_group is None or network.restore_test_functions_group is None:
+            raise RuntimeError("the network has no security groups for restore tests")
+        RestoreTesting(
+            self,
+            "RestoreTesting",
+            functions=self._functions,
+            plan_name=settings.full_name.replace("-", "_"),
+            cluster=aurora.cluster,
+            database=DATABASE,
+            subnet_group=aurora.subnet_group,
+            parameter_group=aurora.parameter_group,
+            security_group=network.restored_database_group,
+            function_group=network.restore_test_functions_group,
+            vault=vault,
+            newest_within=Duration.days(settings.backup.newest_within_days),
+            restore_role=restore_role,
+            key=self._data_key,
+            secrets_key=self._secrets_key,
+            alert_topic=self._state.alert_topic,
+            runbook=_RUNBOOK,
         )
 
     def _cache_user(self) -> CacheUser:
@@ -185,3 +231,7 @@ class DataStack(LayerStack):
             removal_policy=removal_policy(self._settings),
         )
         return cache.cache
+
+
+def _seconds(number: int | None) -> Duration | None:
+    return None if number is None else Duration.seconds(number)

@@ -26,6 +26,8 @@ class NetworkRefs:
     database_functions_group: ec2.ISecurityGroup
     cache_functions_group: ec2.ISecurityGroup
     functions_group: ec2.ISecurityGroup
+    restored_database_group: ec2.ISecurityGroup | None
+    restore_test_functions_group: ec2.ISecurityGroup | None
 
 
 class NetworkStack(LayerStack):
@@ -52,6 +54,7 @@ class NetworkStack(LayerStack):
             service_port=SERVICE_PORT,
             endpoints=settings.network.interface_endpoints,
             s3_prefix_list=settings.network.s3_prefix_list,
+            with_restore_tests=settings.backup.tests_restores,
         )
         if groups.endpoint is not None:
             InterfaceEndpoints(
@@ -70,4 +73,6 @@ class NetworkStack(LayerStack):
             database_functions_group=groups.database_functions,
             cache_functions_group=groups.cache_functions,
             functions_group=groups.functions,
+            restored_database_group=groups.restored_database,
+            restore_test_functions_group=groups.restore_test_functions,
         )

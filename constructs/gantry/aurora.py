@@ -1,5 +1,7 @@
 """The database cluster."""
 
+from typing import Literal, cast
+
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -12,8 +14,17 @@ from constructs import Construct
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 PORT = 5432
+DatabaseInsights = Literal["standard", "advanced"]
+# Each mode knows one retention: a week, or 15 months.
+_INSIGHTS = {
+    "standard": (rds.DatabaseInsightsMode.STANDARD, rds.PerformanceInsightRetention.DEFAULT),
+    "advanced": (rds.DatabaseInsightsMode.ADVANCED, rds.PerformanceInsightRetention.MONTHS_15),
+}
 _LOG_EXPORT = "postgresql"
+# All in the cluster's group: an instance's own group is left at its defaults, which follow the cluster's, so
+# that every instance logs and refuses alike, also one that is added by hand.
 _PARAMETERS = {
+    # Refuses a log-in without TLS: Aurora's default for PostgreSQL 17, and not to be left to defaults.
     "rds.force_ssl": "1",
     # Milliseconds; what an operator looks for first when the service is slow.
     "log_min_duration_statement": "1000",
@@ -48,10 +59,14 @@ class AuroraPostgres(Construct):
         Name of the database that is made with the cluster.
     min_capacity, max_capacity
         Aurora capacity units; 0 pauses an idle cluster.
+    auto_pause
+        How long a cluster that may pause has to be idle; None leaves it to Aurora.
     readers
         Reader instances beside the writer; the first is as large as the writer and takes over from it.
     backup_retention
         Window of point-in-time recovery.
+    insights
+        What Database Insights records: a week of the database's load, or 15 months in every detail.
     logs_key, log_retention
         Of the log that PostgreSQL writes.
     deletion_protection, removal_policy
@@ -63,6 +78,8 @@ class AuroraPostgres(Construct):
         The cluster.
     master_secret
         The secret that RDS manages for the master user.
+    subnet_group, parameter_group
+        Names of the cluster's groups, for clusters that are restored beside it.
     """
 
     def __init__(
@@ -78,8 +95,10 @@ class AuroraPostgres(Construct):
         database: str,
         min_capacity: float,
         max_capacity: float,
+        auto_pause: Duration | None,
         readers: int,
         backup_retention: Duration,
+        insights: DatabaseInsights,
         logs_key: kms.IKey,
         log_retention: logs.RetentionDays,
         deletion_protection: bool,
@@ -95,19 +114,28 @@ class AuroraPostgres(Construct):
             retention=log_retention,
             removal_policy=removal_policy,
         )
+        mode, kept = _INSIGHTS[insights]
         engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_9)
+        parameters = rds.ParameterGroup(
+            self,
+            "Parameters",
+            engine=engine,
+            description="TLS is forced; slow statements, lock waits and spilt sorts are logged",
+            parameters=_PARAMETERS,
+        )
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",
             cluster_identifier=name,
             engine=engine,
-            writer=_instance("Writer", key),
+            writer=_instance("Writer", key, kept),
             readers=[
-                _instance(f"Reader{number}", key, scale_with_writer=number == 1)
+                _instance(f"Reader{number}", key, kept, scale_with_writer=number == 1)
                 for number in range(1, readers + 1)
             ],
             serverless_v2_min_capacity=min_capacity,
             serverless_v2_max_capacity=max_capacity,
+            serverless_v2_auto_pause_duration=auto_pause,
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[security_group],
@@ -115,21 +143,15 @@ class AuroraPostgres(Construct):
             default_database_name=database,
             credentials=rds.Credentials.from_username("gantry_admin", encryption_key=secrets_key),
             manage_master_user_password=True,
-            parameter_group=rds.ParameterGroup(
-                self,
-                "Parameters",
-                engine=engine,
-                description="TLS is forced; slow statements, lock waits and spilt sorts are logged",
-                parameters=_PARAMETERS,
-            ),
+            parameter_group=parameters,
             storage_encrypted=True,
             storage_encryption_key=key,
             iam_authentication=True,
             cloudwatch_logs_exports=[_LOG_EXPORT],
             enable_performance_insights=True,
             performance_insight_encryption_key=key,
-            performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
-            database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
+            performance_insight_retention=kept,
+            database_insights_mode=mode,
             enable_cluster_level_enhanced_monitoring=True,
             monitoring_interval=Duration.minutes(1),
             monitoring_role=self._monitoring_role(),
@@ -154,6 +176,8 @@ class AuroraPostgres(Construct):
         if self.cluster.secret is None:
             raise RuntimeError("the cluster has no managed master secret")
         self.master_secret: secretsmanager.ISecret = self.cluster.secret
+        self.parameter_group = parameters.bind_to_cluster().parameter_group_name
+        self.subnet_group = cast("rds.SubnetGroup", self.cluster.node.find_child("Subnets")).subnet_group_name
 
     def _monitoring_role(self) -> iam.Role:
         """Return a role for Enhanced Monitoring; AWS's managed policy allows every group named RDS…."""
@@ -189,13 +213,15 @@ class AuroraPostgres(Construct):
         return role
 
 
-def _instance(name: str, key: kms.IKey, *, scale_with_writer: bool = False) -> rds.IClusterInstance:
+def _instance(
+    name: str, key: kms.IKey, kept: rds.PerformanceInsightRetention, *, scale_with_writer: bool = False
+) -> rds.IClusterInstance:
     return rds.ClusterInstance.serverless_v2(
         name,
         ca_certificate=rds.CaCertificate.RDS_CA_RSA2048_G1,
         auto_minor_version_upgrade=True,
         enable_performance_insights=True,
         performance_insight_encryption_key=key,
-        performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
+        performance_insight_retention=kept,
         scale_with_writer=scale_with_writer,
     )

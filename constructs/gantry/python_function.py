@@ -156,8 +156,8 @@ class PythonFunction(Construct):
         acknowledge(
             role,
             "Lambda attaches functions to a VPC with actions on network interfaces that do not exist yet; it "
-            "refuses a role that has them on less than every resource. X-Ray's actions and ecs:ListTasks, "
-            "which some functions have besides, know no resource.",
+            "refuses a role that has them on less than every resource. X-Ray's actions, ecs:ListTasks and "
+            "those on restore jobs, which some functions have besides, know no resource.",
             "AwsSolutions-IAM5[Resource::*]",
         )
         return role

@@ -36,6 +36,8 @@ class SecurityGroups(Construct):
         Names of the services that have an interface endpoint.
     s3_prefix_list
         Id of the list of S3's addresses in the region, where S3's gateway endpoint is to serve functions.
+    with_restore_tests
+        Whether there are restored databases to query.
 
     Attributes
     ----------
@@ -45,6 +47,9 @@ class SecurityGroups(Construct):
         Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
     endpoint
         Of the interface endpoints, where there are any.
+    restored_database, restore_test_functions
+        Of databases that are restored to be tested, and of the functions that query them and whom alone they
+        answer; None without restore tests.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class SecurityGroups(Construct):
         listener_ports: Sequence[int],
         service_port: int,
         endpoints: Collection[str],
+        with_restore_tests: bool,
         s3_prefix_list: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -80,8 +86,18 @@ class SecurityGroups(Construct):
         self._connect(service, cache, 6379, "Valkey")
         self._connect(database_functions, database, 5432, "PostgreSQL")
         self._connect(cache_functions, cache, 6379, "Valkey")
+        callers = [service, database_functions, cache_functions, functions]
+        self.restored_database: ec2.ISecurityGroup | None = None
+        self.restore_test_functions: ec2.ISecurityGroup | None = None
+        if with_restore_tests:
+            restored = self._group("RestoredDatabase", "databases restored for tests")
+            restore_tests = self._group("RestoreTestFunctions", "functions that query restored databases")
+            self._connect(restore_tests, restored, 5432, "PostgreSQL")
+            callers.append(restore_tests)
+            self.restored_database = self._closed(restored)
+            self.restore_test_functions = self._closed(restore_tests)
         endpoint = self._group("Endpoints", "interface endpoints of AWS APIs") if endpoints else None
-        for group in (service, database_functions, cache_functions, functions):
+        for group in callers:
             self._reach_apis(group, endpoint)
         self.endpoint = None if endpoint is None else self._closed(endpoint)
         self.load_balancer, self.service = self._closed(load_balancer), self._closed(service)

@@ -1,7 +1,7 @@
 """Settings of database and cache."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,19 @@ class AuroraSettings(SettingsModel):
         0.5, ge=0, description="Fewest Aurora capacity units; 0 pauses an idle cluster."
     )
     max_capacity: _Acu = Field(4, ge=1, description="Most Aurora capacity units.")
+    auto_pause_seconds: int | None = Field(
+        None,
+        ge=300,
+        le=86400,
+        description="Idle time after which a cluster with a minimum of 0 pauses; by default 300 seconds.",
+    )
     readers: int = Field(1, ge=0, le=15, description="Reader instances beside the writer.")
     backup_retention_days: int = Field(7, ge=1, le=35, description="Window of point-in-time recovery.")
+    database_insights: Literal["standard", "advanced"] = Field(
+        "standard",
+        description="What is recorded of the database's load: a week of it, or 15 months in every detail, "
+        "charged by the capacity unit.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -29,6 +40,12 @@ class AuroraSettings(SettingsModel):
         if self.min_capacity > self.max_capacity:
             yield Problem(
                 "min_capacity", self.min_capacity, f"must not exceed max_capacity ({self.max_capacity:g})"
+            )
+        if self.auto_pause_seconds is not None and self.min_capacity > 0:
+            yield Problem(
+                "auto_pause_seconds",
+                self.auto_pause_seconds,
+                "needs min_capacity = 0: no other cluster pauses",
             )
 
 

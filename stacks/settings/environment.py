@@ -58,6 +58,7 @@ class Settings(SettingsModel):
                 *self._naming_problems(),
                 *self._https_problems(),
                 *self._pausing_problems(),
+                *self._backup_problems(),
                 *self._recovery_problems(),
             ]
         )
@@ -90,6 +91,14 @@ class Settings(SettingsModel):
                 "ecs.database_pool_min",
                 self.ecs.database_pool_min,
                 "must be 0 when aurora.min_capacity is 0: a connection keeps the cluster from pausing",
+            )
+
+    def _backup_problems(self) -> Iterator[Problem]:
+        if self.backup.enabled and self.backup.vault_lock == "compliance" and not self.keeps_data:
+            yield Problem(
+                "backup.vault_lock",
+                "compliance",
+                'needs state.retention = "retain": what nobody may delete does not go with its stack',
             )
 
     def _recovery_problems(self) -> Iterator[Problem]:

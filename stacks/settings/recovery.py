@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
 
 BackupRule = Literal["daily", "weekly", "monthly", "yearly"]
+# Days between two backups of a rule, with one to spare for the backup to end.
+_INTERVAL_DAYS: dict[BackupRule, int] = {"daily": 2, "weekly": 8, "monthly": 32, "yearly": 365}
 
 
 class BackupSettings(SettingsModel):
@@ -22,6 +24,9 @@ class BackupSettings(SettingsModel):
     )
     yearly_retention_days: int = Field(2555, ge=0, le=36500, description="Days that yearly backups are kept.")
     copies: bool = Field(True, description="Whether every backup is copied to the recovery region.")
+    restore_tests: bool = Field(
+        True, description="Whether the newest backup is restored and queried every week."
+    )
     vault_lock: Literal["off", "governance", "compliance"] = Field(
         "off",
         description="Keeps backups from being deleted early; compliance is final, even for AWS.",
@@ -43,6 +48,16 @@ class BackupSettings(SettingsModel):
             "yearly": self.yearly_retention_days,
         }
         return {rule: kept for rule, kept in days.items() if kept}
+
+    @property
+    def tests_restores(self) -> bool:
+        """Whether there are backups, and restores of them are tested."""
+        return self.enabled and self.restore_tests
+
+    @property
+    def newest_within_days(self) -> int:
+        """Days within which there must be a new backup."""
+        return min((_INTERVAL_DAYS[rule] for rule in self.retention_days), default=0)
 
     @property
     def shortest_retention_days(self) -> int:

@@ -1,12 +1,12 @@
 """Gives boto3 clients a model of the service instead of the network."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 from botocore.model import OperationModel
@@ -129,18 +129,14 @@ class Aws:
         self._clock.sleep(0.01)
         if self._clock.now() - began > patience:
             raise ReadTimeoutError(endpoint_url=service)
-        method: Callable[..., Answer] = getattr(self._models[service], _snake_case(operation.name))
+        method: Callable[..., Answer] = getattr(self._models[service], xform_name(operation.name))
         self.calls.append((operation.name, params))
         try:
-            result = method(**{_snake_case(name): value for name, value in params.items()})
+            result = method(**{xform_name(name): value for name, value in params.items()})
         except AwsError as error:
             return _Response(400), {"Error": {"Code": error.code, "Message": error.message}}
-        assert operation.output_shape is not None
-        report = ParamValidator().validate(result, operation.output_shape)
-        assert not report.has_errors(), report.generate_report()
+        if operation.output_shape is not None:
+            report = ParamValidator().validate(result, operation.output_shape)
+            assert not report.has_errors(), report.generate_report()
         self._interruptions.point()
         return _Response(200), {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,5 +1,7 @@
 """Database and cache: encrypted, reachable over TLS alone, sized as set, entered by the users made for it."""
 
+import pytest
+
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
 
@@ -30,6 +32,58 @@ def test_capacity_follows_the_guides_variables(synthesise: Synthesiser) -> None:
 def test_first_reader_takes_over_from_the_writer(prod: Synthesised) -> None:
     tiers = {each.name: each.get("PromotionTier") for each in prod.of_type("AWS::RDS::DBInstance")}
     assert tiers == {"Writer": 0, "Reader1": 1}
+
+
+def test_pause_begins_when_the_settings_say(synthesise: Synthesiser) -> None:
+    scaling = {
+        seconds: synthesise("dev", overrides)
+        .only("AWS::RDS::DBCluster")
+        .get("ServerlessV2ScalingConfiguration")
+        .get("SecondsUntilAutoPause")
+        for seconds, overrides in ((None, {}), (1800, {"aurora.auto_pause_seconds": 1800}))
+    }
+    assert scaling == {None: None, 1800: 1800}
+
+
+@pytest.mark.parametrize(("insights", "days"), [("standard", 7), ("advanced", 465)])
+def test_load_is_recorded_as_long_as_the_mode_demands(
+    synthesise: Synthesiser, insights: str, days: int
+) -> None:
+    platform = synthesise("prod", {"aurora.database_insights": insights})
+    cluster = platform.only("AWS::RDS::DBCluster")
+    assert cluster.get("DatabaseInsightsMode") == insights
+    for resource in (cluster, *platform.of_type("AWS::RDS::DBInstance")):
+        assert resource.get("PerformanceInsightsRetentionPeriod") == days
+
+
+def test_every_instance_takes_its_parameters_from_the_cluster(platform: Synthesised) -> None:
+    """A group of an instance's own could say otherwise of that instance."""
+    assert platform.of_type("AWS::RDS::DBParameterGroup") == []
+    cluster = platform.only("AWS::RDS::DBCluster")
+    (group,) = platform.assembly.referents(cluster, cluster.get("DBClusterParameterGroupName"))
+    assert group.get("Family") == "aurora-postgresql17"
+
+
+def test_database_is_version_17_and_writes_its_log_to_an_encrypted_group(platform: Synthesised) -> None:
+    cluster = platform.only("AWS::RDS::DBCluster")
+    assert cluster.get("EngineVersion").startswith("17.")
+    assert cluster.get("EnableCloudwatchLogsExports") == ["postgresql"]
+    name = f"/aws/rds/cluster/{platform.settings.full_name}/postgresql"
+    (group,) = [each for each in platform.of_type("AWS::Logs::LogGroup") if each.get("LogGroupName") == name]
+    assert group.get("KmsKeyId") is not None
+    assert group.get("RetentionInDays") == platform.settings.state.log_retention_days
+    assert group.logical_id in platform.template("data")["Resources"][cluster.logical_id]["DependsOn"]
+
+
+def test_cache_is_kept_in_snapshots_for_as_long_as_set(synthesise: Synthesiser) -> None:
+    kept = {
+        days: synthesise("prod", {"valkey.snapshot_retention_days": days}).only(
+            "AWS::ElastiCache::ServerlessCache"
+        )
+        for days in (0, 14)
+    }
+    assert {days: cache.get("SnapshotRetentionLimit") for days, cache in kept.items()} == {0: 0, 14: 14}
+    assert {days: cache.get("DailySnapshotTime") for days, cache in kept.items()} == {0: None, 14: "04:00"}
 
 
 def test_dev_pauses_when_nobody_is_connected(synthesise: Synthesiser) -> None:

@@ -43,10 +43,10 @@ INSIDE = {
     ("Service", "Cache", 6379, 6379),
     ("DatabaseFunctions", "Database", 5432, 5432),
     ("CacheFunctions", "Cache", 6379, 6379),
+    ("RestoreTestFunctions", "RestoredDatabase", 5432, 5432),
 }
-TO_AWS = {
-    (group, WORLD, 443, 443) for group in ("Service", "DatabaseFunctions", "CacheFunctions", "Functions")
-}
+CALLERS = ("Service", "DatabaseFunctions", "CacheFunctions", "Functions", "RestoreTestFunctions")
+TO_AWS = {(group, WORLD, 443, 443) for group in CALLERS}
 
 
 def test_traffic_that_is_let_in(prod: Synthesised) -> None:
@@ -55,6 +55,14 @@ def test_traffic_that_is_let_in(prod: Synthesised) -> None:
 
 def test_traffic_that_is_let_out(prod: Synthesised) -> None:
     assert set(rules(prod, "Egress")) == INSIDE | TO_AWS
+
+
+@pytest.mark.parametrize("overrides", [{"backup.enabled": False}, {"backup.restore_tests": False}])
+def test_without_restore_tests_there_are_no_groups_for_them(
+    synthesise: Synthesiser, overrides: dict[str, object]
+) -> None:
+    groups = synthesise("prod", overrides).of_type("AWS::EC2::SecurityGroup")
+    assert not {group_name(group) for group in groups} & {"RestoreTestFunctions", "RestoredDatabase"}
 
 
 @pytest.mark.parametrize("direction", ["Ingress", "Egress"])
@@ -132,10 +140,7 @@ def test_endpoints_let_in_those_who_call_apis(synthesise: Synthesiser) -> None:
         "ecr.api",
     }
     into = {rule for rule in rules(platform, "Ingress") if rule[1] == "Endpoints"}
-    assert into == {
-        (group, "Endpoints", 443, 443)
-        for group in ("Service", "DatabaseFunctions", "CacheFunctions", "Functions")
-    }
+    assert into == {(group, "Endpoints", 443, 443) for group in CALLERS}
     for endpoint in endpoints:
         assert subnet_kinds(platform, endpoint, "SubnetIds") == {"private"}
         assert endpoint.get("PrivateDnsEnabled") is True

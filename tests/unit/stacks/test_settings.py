@@ -74,6 +74,15 @@ def test_all_mistakes_are_told_at_once() -> None:
             {"aurora.min_capacity": "0.7"},
             "aurora.min_capacity = 0.7 .* must be a number from 0 to 256 in steps of 0.5",
         ),
+        (
+            {"aurora.auto_pause_seconds": "600"},
+            "aurora.auto_pause_seconds = 600 .* needs min_capacity = 0: no other cluster pauses",
+        ),
+        ({"aurora.database_insights": "full"}, '"full" .* must be one of "standard", "advanced"'),
+        (
+            {"backup.vault_lock": "compliance", "state.retention": "destroy"},
+            'backup.vault_lock = "compliance".* needs state.retention = "retain"',
+        ),
         ({"network.zones": '["a"]'}, "must be a list of 2 to 3"),
         ({"network.zones": '["a", "a"]'}, "zones = .* must differ from each other"),
         (
