@@ -21,6 +21,7 @@ from cache_user import handler as cache_user
 from database_roles import handler as database_roles
 from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
+from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
@@ -70,13 +71,18 @@ class Rig(ABC):
     def close(self) -> None:
         self.stack.close()
 
+    @property
+    def strategy(self) -> Strategy:
+        """What rotates this kind of secret."""
+        return self._parts.strategy
+
     def run(self, step: str, token: str) -> None:
         """Have the function run a step."""
         self._parts.rotation.run(step, token)
 
     def successor(self) -> dict[str, Any]:
         """Return a document that a rotation might make now."""
-        return self._parts.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
+        return self.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
 
     def rotate(self) -> str:
         """Rotate without failures; return the new version's id."""
