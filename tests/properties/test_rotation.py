@@ -1,6 +1,7 @@
 """Whatever happens in whatever order, nobody is locked out, and a fresh rotation puts everything right."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -247,12 +248,17 @@ class SigningKeyMachine(Machine):
             assert self.ring(task) == current
 
 
+# How many times as many examples as in the everyday run.
+THOROUGHNESS = int(os.environ.get("GANTRY_EXAMPLES", "1"))
+pytestmark = pytest.mark.timeout(300 * THOROUGHNESS)
+
+
 def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int) -> None:
     machine = type(machine.__name__, (machine,), {"make_rig": staticmethod(make_rig)})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples,
+            max_examples=examples * THOROUGHNESS,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
