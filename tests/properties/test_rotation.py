@@ -241,6 +241,7 @@ class SigningKeyMachine(Machine):
                     assert session.keys & set(self.ring(task).values()), dump(self.rig.secret)
 
     def earlier_versions_are_retired(self) -> None:
+        self.no_session_is_lost()
         current = self.rig.secret.document("AWSCURRENT")
         assert current is not None
         assert set(current) == {"current"}
@@ -279,12 +280,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 
 def test_database_roles(database: PostgresServer) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=25)
+    check(Machine, lambda: DatabaseRig(database), examples=30)
 
 
 def test_cache_passwords(cache: servers.Cache) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=60)
+    check(Machine, lambda: CacheRig(cache), examples=150)
 
 
 def test_signing_keys() -> None:
-    check(SigningKeyMachine, SigningKeyRig, examples=200)
+    check(SigningKeyMachine, SigningKeyRig, examples=300)

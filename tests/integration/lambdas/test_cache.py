@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,6 +12,8 @@ from unittest import mock
 import pytest
 
 from cache_user import handler as cache_user
+from rotation import cache as passwords
+from rotation import wiring
 from rotation.cache import NOTICE
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
@@ -193,6 +196,12 @@ def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(
         assert not rig.reconcile().settled
     assert rig.elasticache.users[USER_ID].passwords == both
     assert rig.reconcile().settled
+
+
+def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() -> None:
+    patience = timedelta(seconds=wiring._PROMPT.connect_timeout + wiring._PROMPT.read_timeout)
+    assert wiring._PROMPT.retries == {"total_max_attempts": 1}
+    assert passwords._HASTE + patience + timedelta(seconds=3) <= NOTICE
 
 
 def test_user_that_somebody_else_changes_is_not_taken_for_changed(rig: CacheRig) -> None:
