@@ -137,7 +137,9 @@ def _labelled(rotation: _Rotation) -> set[str]:
 
 
 def _is_current(rotation: _Rotation) -> bool:
-    return rotation.labels().get("AWSCURRENT") == rotation.version
+    labels = rotation.labels()
+    # A signing key that was retired in the meantime has left a ring without it as the current version.
+    return rotation.version in (labels.get("AWSCURRENT"), labels.get("AWSPREVIOUS"))
 
 
 def _is_settled(rotation: _Rotation) -> bool:
@@ -145,7 +147,11 @@ def _is_settled(rotation: _Rotation) -> bool:
 
 
 def _is_deployed(rotation: _Rotation) -> bool:
-    """Tell whether every deployment that the rotation asked for has ended."""
+    """Tell whether no task uses the previous version, or every deployment that was asked for has ended."""
+    labels = rotation.labels()
+    if "AWSPREVIOUS" not in labels or labels["AWSCURRENT"] != rotation.version:
+        # Noticed by the rotation's function; a deployment that was in progress may have been enough.
+        return True
     outputs = rotation.environment.outputs("compute")
     services = rotation.environment.ecs.describe_services(
         cluster=outputs["ClusterName"], services=[outputs["ServiceName"]]

@@ -20,6 +20,7 @@ from constructs import Construct
 
 from gantry.nag import acknowledge
 from gantry.python_function import FunctionDefaults, PythonFunction
+from gantry.rotation_permissions import secret_statements, service_statements
 
 _ASSET = "rotation"
 # Everything in lambdas/rotation that waits does so for well under this, and fails so that it can be repeated.
@@ -139,8 +140,8 @@ class RotatedSecret(Construct):
                 **strategy.environment,
             },
             statements=[
-                *_secret_statements(self, secret, secrets_key),
-                *_service_statements(service, tasks),
+                *secret_statements(self, secret, secrets_key),
+                *service_statements(service, tasks),
                 *strategy.statements,
             ],
             timeout=_TIMEOUT,
@@ -200,11 +201,20 @@ class RotatedSecret(Construct):
         overdue_days = period.to_days() * 1.2
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
+        overdue = self._alarm(
+            "Overdue",
+            self._metric("DaysSinceRotation", hour),
+            overdue_days,
+            f"The secret was not rotated for more than {overdue_days:g} days, or, without data, nobody looks "
+            "after it.",
+            missing=cloudwatch.TreatMissingData.MISSING,
+        )
+        # The other alarms are silent about a function that nothing calls any more.
+        overdue.add_insufficient_data_action(SnsAction(self._topic))
         return [
+            overdue,
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or the care for the secret, failed."),
-            self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
-                        f"The secret was not rotated for more than {overdue_days:g} days."),
             self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), 1,
                         "An earlier credential still logs in an hour after it could have been retired."),
             self._alarm("DeadLetters", letters, 0, "The function could not be run, or failed three times."),
@@ -220,7 +230,12 @@ class RotatedSecret(Construct):
         )
 
     def _alarm(
-        self, construct_id: str, metric: cloudwatch.Metric, threshold: float, meaning: str
+        self,
+        construct_id: str,
+        metric: cloudwatch.Metric,
+        threshold: float,
+        meaning: str,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -230,7 +245,7 @@ class RotatedSecret(Construct):
             threshold=threshold,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=missing,
         )
         alarm.add_alarm_action(SnsAction(self._topic))
         alarm.add_ok_action(SnsAction(self._topic))
@@ -260,44 +275,4 @@ def wake_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.
                 detail={"clusterArn": [cluster], "lastStatus": ["STOPPED"]},
             ),
         ),
-    ]
-
-
-def _secret_statements(
-    scope: Construct, secret: secretsmanager.ISecret, key: kms.IKey
-) -> list[iam.PolicyStatement]:
-    return [
-        iam.PolicyStatement(
-            actions=[
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:PutSecretValue",
-                "secretsmanager:UpdateSecretVersionStage",
-            ],
-            resources=[secret.secret_arn],
-        ),
-        iam.PolicyStatement(
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-            resources=[key.key_arn],
-            conditions={
-                "StringEquals": {
-                    "kms:ViaService": f"secretsmanager.{Stack.of(scope).region}.amazonaws.com",
-                    # Secrets Manager binds each value to its secret.
-                    "kms:EncryptionContext:SecretARN": secret.secret_arn,
-                }
-            },
-        ),
-    ]
-
-
-def _service_statements(service: ecs.FargateService, tasks: str) -> list[iam.PolicyStatement]:
-    cluster = service.cluster.cluster_arn
-    in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
-    return [
-        iam.PolicyStatement(
-            actions=["ecs:DescribeServices", "ecs:UpdateService"], resources=[service.service_arn]
-        ),
-        # Listing tasks knows no narrower resource than this; the condition narrows it to the cluster.
-        iam.PolicyStatement(actions=["ecs:ListTasks"], resources=["*"], conditions=in_cluster),
-        iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=[tasks], conditions=in_cluster),
     ]

@@ -30,9 +30,14 @@ _EFFECT_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 # ElastiCache has neither a lock nor a conditional change. What keeps a rotation and a retirement apart is
 # that a pending version announces the one, the other looks for it just before it acts, and the one waits
-# until whoever looked before the announcement must have acted or given up.
+# until whoever looked before the announcement must have acted or given up: a change begins within `_HASTE` of
+# the look, and the call that makes it gives up soon after (`wiring`).
 NOTICE = timedelta(seconds=10)
 _HASTE = timedelta(seconds=4)
+
+
+class _BusyError(RotationError):
+    """The user is being changed by somebody else."""
 
 
 class TwoPasswords(Strategy):
@@ -110,10 +115,22 @@ class TwoPasswords(Strategy):
         return self._clock.now()
 
     def set_passwords(self, *versions: Version) -> None:
-        """Begin to replace all passwords of the user by those of the versions; not while it is changed."""
+        """Begin to replace all passwords of the user by those of the versions.
+
+        Raises
+        ------
+        _BusyError
+            When the user is being changed.
+        """
         passwords = [version.document["password"] for version in versions]
-        with suppress(self._client.exceptions.InvalidUserStateFault):
+        try:
             self._client.modify_user(UserId=self._user_id, Passwords=passwords)
+        except self._client.exceptions.InvalidUserStateFault:
+            busy = True
+        else:
+            busy = False
+        if busy:
+            raise _BusyError(f"the user {self._user_id} is being changed; the step can be run again")
 
     def _wait_until_active(self) -> None:
         deadline = self._clock.now() + timedelta(seconds=_CHANGE_SECONDS)
@@ -137,7 +154,8 @@ class _User(Target):
     Parameters
     ----------
     in_haste
-        Whether changes are made soon or not at all, because a rotation may begin any time.
+        Whether changes are made soon or not at all, because a rotation may begin any time. What was not made
+        is made when the secret is looked after again.
     """
 
     def __init__(self, strategy: TwoPasswords, *, in_haste: bool) -> None:
@@ -155,8 +173,11 @@ class _User(Target):
         return False
 
     def _set_passwords(self, *versions: Version) -> None:
-        if self._until is None or self._strategy.now() < self._until:
+        if self._until is None:
             self._strategy.set_passwords(*versions)
+        elif self._strategy.now() < self._until:
+            with suppress(_BusyError):
+                self._strategy.set_passwords(*versions)
 
 
 def connection(host: str, port: int, user: str, password: str) -> valkey.Valkey:

@@ -88,16 +88,28 @@ class Service:
             return Progress(replacement=Replacement.RUNNING_BESIDE, tasks=len(old))
         if any(_is_in_progress(each, service["deployments"]) for each in service["deployments"]):
             return Progress(replacement=Replacement.IN_PROGRESS, tasks=len(old))
-        if self._has_failed_lately(tasks, newest):
+        if self._has_failed_lately(tasks, newest, service["deployments"]):
             return Progress(replacement=Replacement.POSTPONED, tasks=len(old))
         self._client.update_service(cluster=self._cluster, service=self._service, forceNewDeployment=True)
         return Progress(replacement=Replacement.REQUESTED, tasks=len(old))
 
-    def _has_failed_lately(self, tasks: "Sequence[TaskTypeDef]", newest: datetime) -> bool:
-        """Return whether new tasks have stopped, as those of a deployment do that is rolled back."""
+    def _has_failed_lately(
+        self,
+        tasks: "Sequence[TaskTypeDef]",
+        newest: datetime,
+        deployments: "Sequence[DeploymentTypeDef]",
+    ) -> bool:
+        """Return whether new tasks have stopped whose deployment failed or, rolled back, is no more.
+
+        Those of a deployment that succeeded failed a health check, or were too many: it made do without them.
+        """
         earliest = max(newest, self._clock.now() - _RETRY)
+        good = {each["id"] for each in deployments if each.get("rolloutState") != "FAILED"}
         return any(
-            task["lastStatus"] == "STOPPED" and self._is_ours(task) and _begun(task) > earliest
+            task["lastStatus"] == "STOPPED"
+            and self._is_ours(task)
+            and task.get("startedBy") not in good
+            and _begun(task) > earliest
             for task in tasks
         )
 

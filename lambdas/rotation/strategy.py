@@ -48,7 +48,7 @@ class Target(ABC):
         Returns
         -------
         bool
-            Whether that is in effect now; otherwise it is on its way.
+            Whether that is in effect now; otherwise it is on its way, or has to be asked for again.
         """
 
 

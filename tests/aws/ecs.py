@@ -133,6 +133,7 @@ class Ecs:
                     "taskArn": task.arn,
                     "lastStatus": task.status,
                     "group": task.group,
+                    "startedBy": task.deployment,
                     **({"createdAt": task.created} if task.created else {}),
                     **({"stoppedAt": self._clock.now()} if task.stopped else {}),
                 }

@@ -5,7 +5,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,12 +21,13 @@ from cache_user import handler as cache_user
 from database_roles import handler as database_roles
 from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
+from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.elasticache import ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
-from tests.aws.servers import MASTER_PASSWORD, Cache
+from tests.aws.servers import MASTER_PASSWORD, Cache, superuser
 from tests.aws.transport import Aws, Interruptions, SimulatedClock
 
 SESSION_LIFETIME = timedelta(days=7)
@@ -55,6 +56,7 @@ class Rig(ABC):
             **self._other_models(),
         }
         self.aws = Aws(self.models, clock=self.clock, interruptions=self.interruptions)
+        self.stack.callback(self.aws.close)
         self.stack.enter_context(mock.patch("boto3.client", self.aws.client))
         self._prepare()
         self.ecs = Ecs({"secret": self.secret}, self.clock)
@@ -70,13 +72,18 @@ class Rig(ABC):
     def close(self) -> None:
         self.stack.close()
 
+    @property
+    def strategy(self) -> Strategy:
+        """What rotates this kind of secret."""
+        return self._parts.strategy
+
     def run(self, step: str, token: str) -> None:
         """Have the function run a step."""
         self._parts.rotation.run(step, token)
 
     def successor(self) -> dict[str, Any]:
         """Return a document that a rotation might make now."""
-        return self._parts.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
+        return self.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
 
     def rotate(self) -> str:
         """Rotate without failures; return the new version's id."""
@@ -99,7 +106,7 @@ class Rig(ABC):
 
     def works(self, document: Mapping[str, Any]) -> bool:
         """Return whether a credential opens what it is for, now."""
-        with mock.patch.object(self.interruptions, "point"):
+        with self.interruptions.suspended():
             return self._works(document)
 
     @abstractmethod
@@ -127,6 +134,8 @@ class DatabaseRig(Rig):
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
+        # What a log-in came to, by the password and all that the server keeps of the role.
+        self._outcomes: dict[tuple[object, ...], bool] = {}
         super().__init__()
 
     def _make_secret(self) -> Secret:
@@ -140,6 +149,7 @@ class DatabaseRig(Rig):
     def _prepare(self) -> None:
         trust = {"PGSSLROOTCERT": str(self._server.authority.certificate)}
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
+        self._superuser = self.stack.enter_context(closing(superuser(self._server)))
         self.bootstrap("Create")
         # What an earlier test left of the other role, which bootstrapping rightly does not touch.
         with self.log_in("gantry_rotator", 48 * "r") as rotator:
@@ -177,8 +187,15 @@ class DatabaseRig(Rig):
         )
 
     def _works(self, document: Mapping[str, Any]) -> bool:
+        user, password = document["username"], document["password"]
+        kept = self._superuser.execute("SELECT * FROM pg_authid WHERE rolname = %s", [user]).fetchone()
+        if (kept, password) not in self._outcomes:
+            self._outcomes[kept, password] = self._logs_in(user, password)
+        return self._outcomes[kept, password]
+
+    def _logs_in(self, user: str, password: str) -> bool:
         try:
-            self.log_in(document["username"], document["password"]).close()
+            self.log_in(user, password).close()
         except psycopg.OperationalError:
             return False
         return True

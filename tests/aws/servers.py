@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from sandbox import terminator
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
@@ -35,11 +37,25 @@ def database(folder: Path) -> Iterator[PostgresServer]:
         log=folder / "log",
     )
     server.start()
-    server.set_master("master", MASTER_PASSWORD, database="app")
     try:
+        _make_hasty(server)
+        server.set_master("master", MASTER_PASSWORD, database="app")
         yield server
     finally:
         server.destroy()
+
+
+def _make_hasty(server: PostgresServer) -> None:
+    """Have the server make nothing safe from a power cut."""
+    with superuser(server) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def superuser(server: PostgresServer) -> psycopg.Connection:
+    """Return a connection of the role that the server's customers never get."""
+    return server._connect()
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """Gives boto3 clients a model of the service instead of the network."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ParamValidationError, ReadTimeoutError
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
@@ -16,6 +18,8 @@ from gantry_runtime.clock import Clock
 
 Answer = dict[str, Any]
 _SESSION = boto3.Session()  # keeps the services' descriptions, which take long to read
+_IDLE: defaultdict[str, list[Any]] = defaultdict(list)
+_VALIDATOR = ParamValidator()
 
 
 class AwsError(Exception):
@@ -28,11 +32,6 @@ class AwsError(Exception):
 
 class Crash(BaseException):
     """The function's process ends, here and now."""
-
-
-@dataclass(frozen=True)
-class _Response:
-    status_code: int
 
 
 class SimulatedClock(Clock):
@@ -58,7 +57,7 @@ class Interruptions:
     """
 
     def __init__(self) -> None:
-        self._left = 0
+        self._left, self._suspended = 0, False
         self._action: Callable[[], object] = _nothing
         self.watch: Callable[[], object] = _nothing
 
@@ -69,7 +68,18 @@ class Interruptions:
     def disarm(self) -> None:
         self._left = 0
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Have nothing happen in the body, and what is armed only afterwards."""
+        before, self._suspended = self._suspended, True
+        try:
+            yield
+        finally:
+            self._suspended = before
+
     def point(self) -> None:
+        if self._suspended:
+            return
         self.watch()
         self._left -= 1
         if self._left == 0:
@@ -99,31 +109,46 @@ class Aws:
     ) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self._models, self._clock, self._interruptions = models, clock, interruptions
+        self._clients: list[tuple[str, Any]] = []
 
     def client(self, service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - each service has a type of its own
-        client = _SESSION.client(
-            service,  # type: ignore[call-overload]
-            region_name="us-east-1",
-            aws_access_key_id="key",
-            aws_secret_access_key="none",
-        )
-
+        client = _IDLE[service].pop() if _IDLE[service] else _make_client(service)
         limits = vars(config) if config else {}
         patience = timedelta(seconds=sum(limits.get(f"{what}_timeout", 60) for what in ("connect", "read")))
-
-        def remember(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-            context["given"] = params
-
-        def answer(model: OperationModel, context: dict[str, Any], **_: object) -> tuple[_Response, Answer]:
-            return self._answer(service, model, context["given"], patience)
-
-        client.meta.events.register("provide-client-params", remember)
-        client.meta.events.register("before-call", answer)
+        client._make_api_call = partial(self._call, client, patience)
+        self._clients.append((service, client))
         return client
 
-    def _answer(
-        self, service: str, operation: OperationModel, params: dict[str, Any], patience: timedelta
-    ) -> tuple[_Response, Answer]:
+    def close(self) -> None:
+        """Lend the clients to the next test: making them takes longer than using them."""
+        while self._clients:
+            service, client = self._clients.pop()
+            _IDLE[service].append(client)
+
+    def _call(
+        self,
+        client: Any,  # noqa: ANN401 - see above
+        patience: timedelta,
+        operation: str,
+        params: dict[str, Any],
+    ) -> Answer:
+        model = client.meta.service_model.operation_model(operation)
+        report = _VALIDATOR.validate(params, model.input_shape)
+        if report.has_errors():
+            raise ParamValidationError(report=report.generate_report())
+        try:
+            result = self._answer(model, params, patience)
+        except AwsError as error:
+            document: Any = {"Error": {"Code": error.code, "Message": error.message}}
+            raise client.exceptions.from_code(error.code)(document, operation) from None
+        if model.output_shape is not None:
+            report = _VALIDATOR.validate(result, model.output_shape)
+            assert not report.has_errors(), report.generate_report()
+        self._interruptions.point()
+        return {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    def _answer(self, operation: OperationModel, params: dict[str, Any], patience: timedelta) -> Answer:
+        service = operation.service_model.service_name
         began = self._clock.now()
         self._interruptions.point()
         self._clock.sleep(0.01)
@@ -131,12 +156,13 @@ class Aws:
             raise ReadTimeoutError(endpoint_url=service)
         method: Callable[..., Answer] = getattr(self._models[service], xform_name(operation.name))
         self.calls.append((operation.name, params))
-        try:
-            result = method(**{xform_name(name): value for name, value in params.items()})
-        except AwsError as error:
-            return _Response(400), {"Error": {"Code": error.code, "Message": error.message}}
-        if operation.output_shape is not None:
-            report = ParamValidator().validate(result, operation.output_shape)
-            assert not report.has_errors(), report.generate_report()
-        self._interruptions.point()
-        return _Response(200), {**result, "ResponseMetadata": {"HTTPStatusCode": 200}}
+        return method(**{xform_name(name): value for name, value in params.items()})
+
+
+def _make_client(service: str) -> Any:  # noqa: ANN401 - see above
+    return _SESSION.client(
+        service,  # type: ignore[call-overload]
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="none",
+    )

@@ -166,6 +166,17 @@ def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) 
         assert "docs/rotation.md" in alarm.get("AlarmDescription")
 
 
+@each_rotation
+def test_function_that_nothing_calls_any_more_is_noticed(platform: Synthesised, rotation: str) -> None:
+    (alarm,) = (
+        each
+        for each in platform.of_type("AWS::CloudWatch::Alarm")
+        if each.path.startswith(f"{rotation}/") and each.get("MetricName") == "DaysSinceRotation"
+    )
+    assert alarm.get("TreatMissingData") == "missing"
+    assert alarm.get("InsufficientDataActions") == alarm.get("AlarmActions")
+
+
 def test_functions_look_after_their_secrets_every_few_minutes_and_when_a_task_has_stopped(
     platform: Synthesised,
 ) -> None:

@@ -1,6 +1,7 @@
 """Whatever happens in whatever order, nobody is locked out, and a fresh rotation puts everything right."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -240,6 +241,7 @@ class SigningKeyMachine(Machine):
                     assert session.keys & set(self.ring(task).values()), dump(self.rig.secret)
 
     def earlier_versions_are_retired(self) -> None:
+        self.no_session_is_lost()
         current = self.rig.secret.document("AWSCURRENT")
         assert current is not None
         assert set(current) == {"current"}
@@ -247,12 +249,17 @@ class SigningKeyMachine(Machine):
             assert self.ring(task) == current
 
 
+# How many times as many examples as in the everyday run.
+THOROUGHNESS = int(os.environ.get("GANTRY_EXAMPLES", "1"))
+pytestmark = pytest.mark.timeout(300 * THOROUGHNESS)
+
+
 def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int) -> None:
     machine = type(machine.__name__, (machine,), {"make_rig": staticmethod(make_rig)})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples,
+            max_examples=examples * THOROUGHNESS,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -273,12 +280,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 
 def test_database_roles(database: PostgresServer) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=25)
+    check(Machine, lambda: DatabaseRig(database), examples=30)
 
 
 def test_cache_passwords(cache: servers.Cache) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=60)
+    check(Machine, lambda: CacheRig(cache), examples=150)
 
 
 def test_signing_keys() -> None:
-    check(SigningKeyMachine, SigningKeyRig, examples=200)
+    check(SigningKeyMachine, SigningKeyRig, examples=300)

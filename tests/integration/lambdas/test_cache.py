@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,8 +12,11 @@ from unittest import mock
 import pytest
 
 from cache_user import handler as cache_user
+from rotation import cache as passwords
+from rotation import wiring
 from rotation.cache import NOTICE
-from rotation.strategy import LogInRefusedError, NotRetiredError, UnusableVersionError
+from rotation.store import Version
+from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
 from tests.aws import servers
 from tests.aws.rigs import USER_ID, CacheRig, check_retirement_interrupted
@@ -175,6 +179,46 @@ def test_late_effect_of_a_retirement_does_not_undo_a_rotation_that_begins(rig: C
             rig.run(step, token)
         sleep_until_it_happens(60)
     assert asked == []
+    assert rig.works(current(rig))
+
+
+def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(rig: CacheRig) -> None:
+    rig.rotate()
+    rig.ecs.complete_deployment()
+    both = list(rig.elasticache.users[USER_ID].passwords)
+    describe = rig.elasticache.describe_users
+
+    def describe_slowly(user_id: str) -> Answer:
+        rig.clock.sleep(5)
+        return describe(user_id)
+
+    with mock.patch.object(rig.elasticache, "describe_users", describe_slowly):
+        assert not rig.reconcile().settled
+    assert rig.elasticache.users[USER_ID].passwords == both
+    assert rig.reconcile().settled
+
+
+def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() -> None:
+    patience = timedelta(seconds=wiring._PROMPT.connect_timeout + wiring._PROMPT.read_timeout)
+    assert wiring._PROMPT.retries == {"total_max_attempts": 1}
+    assert passwords._HASTE + patience + timedelta(seconds=3) <= NOTICE
+
+
+def test_user_that_somebody_else_changes_is_not_taken_for_changed(rig: CacheRig) -> None:
+    token = rig.secret.begin_rotation()
+    rig.run("createSecret", token)
+    check = rig.strategy.check
+
+    def change_after_checking(pending: Version, before: Version) -> None:
+        check(pending, before)
+        rig.elasticache.modify_user(USER_ID, access_string=rig.properties["AccessString"])
+
+    with (
+        mock.patch.object(rig.strategy, "check", change_after_checking),
+        pytest.raises(RotationError, match="is being changed"),
+    ):
+        rig.run("setSecret", token)
+    rig.rotate()
     assert rig.works(current(rig))
 
 

@@ -26,10 +26,17 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class DeployedPlatform:
-    """The platform in a sandbox of its own, driven through `./gantry`."""
+    """The platform in a sandbox of its own, driven through `./gantry`.
+
+    Attributes
+    ----------
+    first_rotation
+        What came of rotating the database's password as soon as everything was deployed.
+    """
 
     state_dir: Path
     url: str
+    first_rotation: subprocess.CompletedProcess[str]
 
     def gantry(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a command of `./gantry` on this sandbox."""
@@ -78,6 +85,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedPlatf
     try:
         result = gantry(state_dir, "up", "--detach", *context())
         assert result.returncode == 0, result.stderr
-        yield DeployedPlatform(state_dir, result.stdout.strip())
+        rotation = gantry(state_dir, "rotate", "database", "--wait", "--json")
+        yield DeployedPlatform(state_dir, result.stdout.strip(), rotation)
     finally:
         gantry(state_dir, "down", "--wipe")

@@ -79,6 +79,26 @@ def test_deployment_that_was_rolled_back_is_tried_again_after_a_while(rig: Rig) 
     assert rig.deployments == 2
 
 
+def test_deployment_that_failed_and_was_not_rolled_back_is_a_failed_attempt(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    rig.ecs.start_task().status = "STOPPED"
+    rig.ecs.deployments[0].state = "FAILED"
+    assert rig.replace(since) is Replacement.POSTPONED
+
+
+def test_new_task_that_failed_in_a_deployment_that_succeeded_is_no_failed_attempt(rig: Rig) -> None:
+    rig.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
+    rig.ecs.advance_deployment()
+    since = rig.clock.now()
+    rig.clock.sleep(60)
+    unhealthy = rig.ecs.start_task()
+    rig.ecs.complete_deployment()
+    unhealthy.status = "STOPPED"
+    rig.ecs.complete_deployment()
+    assert rig.replace(since) is Replacement.REQUESTED  # for its first task
+
+
 def test_task_that_could_not_be_placed_is_a_failed_attempt(rig: Rig) -> None:
     since = rig.clock.now()
     rig.replace(since)
