@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ops import cdk, logs, service_environment
 from ops.console import CliError, Phase, err, out, phase, tail
-from ops.paths import LOG_DIR, SANDBOX_DIR
+from ops.paths import SANDBOX_DIR
 from sandbox.lifecycle import Sandbox, SandboxError
 from stacks.settings import LAYERS, load_settings
 
@@ -92,7 +92,7 @@ def _deploy(current: Phase, overrides: tuple[str, ...]) -> None:
     cdk.run_logged(
         ["deploy", "--all", "--require-approval", "never", "--concurrency", "4", "--progress", "events",
          "--outputs-file", str(_OUTPUTS), "--context", f"environment={cdk.SANDBOX}", *context],
-        LOG_DIR / "deploy.log",
+        SANDBOX_DIR / "logs" / "deploy.log",
         follow,
     )  # fmt: skip
     current.result = f"{done} stacks"

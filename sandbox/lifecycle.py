@@ -83,10 +83,22 @@ class Sandbox:
         with self._locked():
             if not self.status().running:
                 self._start_processes()
+            self.bootstrap(environment.REGION)
+
+    def bootstrap(self, *regions: str | None) -> None:
+        """Prepare regions for the CDK; the sandbox's own one is prepared at the start.
+
+        Raises
+        ------
+        SandboxError
+            When the bootstrap stack cannot be deployed.
+        """
+        for region in filter(None, regions):
             try:
-                bootstrap(self.environment())
+                bootstrap(self.environment() | {"AWS_REGION": region})
             except RuntimeError as error:
-                raise SandboxError(f"The emulated account cannot be bootstrapped: {error}") from error
+                message = f"The emulated account cannot be bootstrapped in {region}: {error}"
+                raise SandboxError(message) from error
 
     def stop(self) -> None:
         """End every process; the data stays.

@@ -18,7 +18,7 @@ class AssemblyBucket(s3.Bucket):
     access_logs
         Bucket for its access log.
     removal_policy
-        What becomes of the bucket when its stack is deleted.
+        What becomes of the bucket when its stack is deleted; destroying it empties it first.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class AssemblyBucket(s3.Bucket):
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix="s3/assemblies/",
             removal_policy=removal_policy,
+            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         acknowledge(
             self,

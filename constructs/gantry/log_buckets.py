@@ -45,6 +45,7 @@ class DeliveryBucket(s3.Bucket):
                 )
             ],
             removal_policy=removal_policy,
+            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         acknowledge(
             self,
@@ -90,7 +91,7 @@ class TrailBucket(s3.Bucket):
     locked
         Whether records are locked in governance mode; a locked bucket cannot be emptied before its time.
     removal_policy
-        What becomes of the bucket when its stack is deleted.
+        What becomes of the bucket when its stack is deleted; destroying it empties it first.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class TrailBucket(s3.Bucket):
                 )
             ],
             removal_policy=removal_policy,
+            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         if locked:
             acknowledge(

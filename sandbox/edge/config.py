@@ -54,11 +54,20 @@ class Listener:
         Weight of each target group's ARN, 0 to 999 as in a listener's default action.
     idle_timeout
         Seconds that a target may keep silent before the client gets 504.
+    certificate, private_key
+        Files with which it speaks HTTPS; it speaks HTTP without them.
     """
 
     port: int
     forward: dict[str, int]
     idle_timeout: float = 60
+    certificate: str = ""
+    private_key: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """What clients speak with it."""
+        return "https" if self.certificate else "http"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,7 @@ class Exchange:
         headers = request_headers(
             self._request,
             client=self._client.address,
+            scheme=self._listener.scheme,
             port=self._listener.port,
             target=self._backend.target.address,
         )

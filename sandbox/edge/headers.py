@@ -16,7 +16,7 @@ _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te
 _REPLACED = frozenset({b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-proto", b"expect"})
 
 
-def request_headers(request: h11.Request, *, client: str, port: int, target: str) -> Headers:
+def request_headers(request: h11.Request, *, client: str, scheme: str, port: int, target: str) -> Headers:
     """Return the headers of a request as the target gets them.
 
     Parameters
@@ -25,8 +25,8 @@ def request_headers(request: h11.Request, *, client: str, port: int, target: str
         The request as the client sent it.
     client
         The client's address, appended to X-Forwarded-For as an Application Load Balancer does by default.
-    port
-        The listener's port.
+    scheme, port
+        The listener's.
     target
         The target's address, which stands in for the host that only HTTP/1.0 allows to be missing.
     """
@@ -35,7 +35,7 @@ def request_headers(request: h11.Request, *, client: str, port: int, target: str
     chain = [value for name, value in request.headers if name == b"x-forwarded-for"]
     added: Headers = [
         (b"X-Forwarded-For", b", ".join([*chain, client.encode()])),
-        (b"X-Forwarded-Proto", b"http"),
+        (b"X-Forwarded-Proto", scheme.encode()),
         (b"X-Forwarded-Port", str(port).encode()),
     ]
     if b"host" not in names:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox.edge.balancer import Balancer
 from sandbox.edge.client import ClientConnection
-from sandbox.edge.config import EdgeConfig, Terminator, admin_file, config_file
+from sandbox.edge.config import EdgeConfig, Listener, Terminator, admin_file, config_file
 from sandbox.edge.proxy import serve
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
@@ -20,6 +20,22 @@ from sandbox.processes import ProcessIdentity
 from sandbox.terminator import serve as serve_tls
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Socket:
+    """What of a listener cannot change while it listens."""
+
+    port: int
+    certificate: str
+    private_key: str
+
+    @classmethod
+    def of(cls, listener: Listener) -> "_Socket":
+        return cls(listener.port, listener.certificate, listener.private_key)
+
+    def context(self) -> ssl.SSLContext | None:
+        return _tls(self.certificate, self.private_key) if self.certificate else None
 
 
 class Edge:
@@ -34,7 +50,7 @@ class Edge:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._balancer = Balancer()
-        self._listeners: dict[int, asyncio.Server] = {}
+        self._listeners: dict[_Socket, asyncio.Server] = {}
         self._terminators: dict[Terminator, asyncio.Server] = {}
         self._errors: dict[int, str] = {}
         self._version = 0
@@ -80,13 +96,15 @@ class Edge:
             self._version = config.version
 
     async def _listen(self, config: EdgeConfig) -> dict[int, str]:
-        for port in self._listeners.keys() - config.listeners.keys():
-            self._listeners.pop(port).close()
+        wanted = {_Socket.of(each) for each in config.listeners.values()}
+        for unwanted in self._listeners.keys() - wanted:
+            self._listeners.pop(unwanted).close()
         errors = {}
-        for port in config.listeners.keys() - self._listeners.keys():
+        for socket in wanted - self._listeners.keys():
+            port = socket.port
             try:
-                self._listeners[port] = await asyncio.start_server(
-                    self._accept(port), HOST, port, backlog=1024
+                self._listeners[socket] = await asyncio.start_server(
+                    self._accept(port), HOST, port, backlog=1024, ssl=socket.context()
                 )
             except OSError as error:
                 errors[port] = f"cannot listen on port {port}: {_reason(error)}"
@@ -100,8 +118,7 @@ class Edge:
         errors = {}
         for terminator in wanted - self._terminators.keys():
             try:
-                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-                context.load_cert_chain(terminator.certificate, terminator.private_key)
+                context = _tls(terminator.certificate, terminator.private_key)
                 self._terminators[terminator] = await serve_tls(
                     terminator.port, terminator.upstream_port, context
                 )
@@ -115,6 +132,12 @@ class Edge:
             await serve(ClientConnection(reader, writer), port, self._balancer)
 
         return accept
+
+
+def _tls(certificate: str, private_key: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, private_key)
+    return context
 
 
 def _reason(error: OSError) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from ministack.core.responses import get_account_id, request_scope
 from ministack.services import cloudformation, ec2
+from ministack.services.cloudformation import engine, provisioners, stacks
 from ministack.services.cloudformation import handlers as actions
-from ministack.services.cloudformation import provisioners
 
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Properties, Provisioned, handlers
 from sandbox.plugin.responses import Response
+
+Outputs = tuple[list[dict[str, Any]], dict[str, dict[str, str]]]
 
 # The CLI asks every five seconds whether a stack is done.
 _LONGEST_ANSWER_SECONDS = 30.0
@@ -22,6 +25,8 @@ def install() -> None:
     """Correct what ministack does differently."""
     _return_address_ranges()
     _record_metric_math()
+    _find_outputs_of_other_regions()
+    _keep_exports_in_use()
     _answer_the_cli_when_it_is_done()
 
 
@@ -50,6 +55,38 @@ def _record_metric_math() -> None:
         simple = {"MetricName": "expression", "Namespace": "expression", "Threshold": 0} | props
         alarm = original(name, {key: value for key, value in simple.items() if key != "Metrics"})
         return alarm | {"MetricName": "", "Namespace": "", "Metrics": props["Metrics"]}
+
+
+def _find_outputs_of_other_regions() -> None:
+    # ministack looks for the stack of Fn::GetStackOutput in the region of the one that asks.
+    for module in (engine, stacks):
+
+        @wrap(module, "_resolve_refs")
+        def resolve(original: Callable[..., Any], value: object, *rest: object) -> object:
+            output = value.get("Fn::GetStackOutput") if isinstance(value, dict) else None
+            if not isinstance(output, dict) or "Region" not in output:
+                return original(value, *rest)
+            with request_scope(get_account_id(), output["Region"]):
+                return original(value, *rest)
+
+
+def _keep_exports_in_use() -> None:
+    # ministack lets an update change an export under those that import it.
+    @wrap(stacks, "_resolve_stack_outputs")
+    def resolve(original: Callable[..., Outputs], *rest: object) -> Outputs:
+        outputs, exports = original(*rest)
+        stack_id = rest[-1]
+        for name, export in cloudformation._exports.items():
+            if export["StackId"] != stack_id or exports.get(name, {}).get("Value") == export["Value"]:
+                continue
+            users = [
+                stack for stack, record in cloudformation._stacks.items()
+                if record.get("_resources") and name in actions._imported_export_names(record, stack)
+            ]  # fmt: skip
+            if users:
+                verb = "update" if name in exports else "delete"
+                raise ValueError(f"Cannot {verb} export {name} as it is in use by {', '.join(users)}")
+        return outputs, exports
 
 
 def _answer_the_cli_when_it_is_done() -> None:

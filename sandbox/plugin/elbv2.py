@@ -1,6 +1,10 @@
-"""Elastic Load Balancing: an Application Load Balancer's listeners are ports that the edge serves."""
+"""Elastic Load Balancing: the edge serves each Application Load Balancer at the one port in its DNS name.
 
-from collections.abc import Callable
+What is served there is the listener that forwards; an HTTPS one goes before one that speaks HTTP. Listeners
+that redirect are recorded only: nobody is told a second port.
+"""
+
+from collections.abc import Callable, MutableMapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -12,6 +16,11 @@ from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
 from sandbox.plugin.responses import Action, Response
 from sandbox.ports import EDGE_PORTS, HOST
+
+Record = dict[str, Any]
+
+# On ministack's record of a listener or a rule: the weight of each target group that it forwards to.
+_FORWARD = "_forward"
 
 
 def install(context: Context) -> None:
@@ -35,24 +44,32 @@ def _provision_load_balancers(context: Context) -> None:
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
         original(physical_id, props)
+        context.edge.remove_listener(context.ports.get(_port_name(physical_id)))
         context.ports.release(_port_name(physical_id))
 
 
 def _provision_listeners(context: Context) -> None:
-    entry = handlers("AWS::ElasticLoadBalancingV2::Listener")
+    for resource_type, store, actions in (
+        ("AWS::ElasticLoadBalancingV2::Listener", alb._listeners, "DefaultActions"),
+        ("AWS::ElasticLoadBalancingV2::ListenerRule", alb._rules, "Actions"),
+    ):
+        _follow(context, handlers(resource_type), store, actions)
 
-    def serve(arn: str, forward: dict[str, int]) -> None:
-        listener = alb._listeners[arn]
-        if forward:
-            timeout = _attribute(listener["LoadBalancerArn"], "idle_timeout.timeout_seconds", "60")
-            port = _port(context, listener)
-            context.edge.put_listener(Listener(port=port, forward=forward, idle_timeout=float(timeout)))
+
+def _follow(
+    context: Context, entry: dict[str, Any], store: MutableMapping[str, Record], actions: str
+) -> None:
+    """Serve a load balancer anew whenever a resource changes where it forwards to."""
+
+    def changed(provisioned: Provisioned, props: Properties) -> Provisioned:
+        record = store[provisioned[0]]
+        record[_FORWARD] = _forward(props.get(actions, []))  # ministack keeps no weights
+        _serve(context, _balancer(record))
+        return provisioned
 
     @wrap(entry, "create")
     def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
-        provisioned: Provisioned = original(logical_id, props, stack_name)
-        serve(provisioned[0], _forward(props))
-        return provisioned
+        return changed(original(logical_id, props, stack_name), props)
 
     @wrap(entry, "update")
     def update(
@@ -62,18 +79,55 @@ def _provision_listeners(context: Context) -> None:
         new_props: Properties,
         *rest: object,
     ) -> Provisioned:
-        provisioned = original(physical_id, old_props, new_props, *rest)
-        serve(provisioned[0], _forward(new_props))
-        return provisioned
+        return changed(original(physical_id, old_props, new_props, *rest), new_props)
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
-        listener = alb._listeners.get(physical_id)
-        if listener is not None:
-            context.edge.remove_listener(_port(context, listener))
-            if not _is_first(listener):
-                context.ports.release(_port_name(physical_id))
+        record = store.get(physical_id)
+        balancer = _balancer(record) if record else ""
         original(physical_id, props)
+        _serve(context, balancer)
+
+
+def _balancer(record: Record) -> str:
+    """Return the ARN of the load balancer that a listener or a listener's rule belongs to."""
+    listener = alb._listeners.get(record["ListenerArn"], {})
+    return str(listener.get("LoadBalancerArn", ""))
+
+
+def _serve(context: Context, balancer: str) -> None:
+    if balancer not in alb._lbs:
+        return
+    port = context.ports.get(_port_name(balancer))
+    serving = [each for each in _listeners(balancer) if _targets(each)]
+    if not serving:
+        context.edge.remove_listener(port)
+        return
+    listener = min(serving, key=lambda each: (each["Protocol"] != "HTTPS", each["Port"]))
+    authority = context.authority
+    timeout = _attribute(balancer, "idle_timeout.timeout_seconds", "60")
+    secure = listener["Protocol"] == "HTTPS"
+    context.edge.put_listener(
+        Listener(
+            port=port,
+            forward=_targets(listener),
+            idle_timeout=float(timeout),
+            certificate=str(authority.server_certificate) if secure else "",
+            private_key=str(authority.server_key) if secure else "",
+        )
+    )
+
+
+def _listeners(balancer: str) -> list[Record]:
+    return [each for each in alb._listeners.values() if each["LoadBalancerArn"] == balancer]
+
+
+def _targets(listener: Record) -> dict[str, int]:
+    """Return where a listener forwards to: by its default action, else by its first rule that does."""
+    rules = [each for each in alb._rules.values() if each["ListenerArn"] == listener["ListenerArn"]]
+    forwarding = [each for each in (listener, *rules) if each.get(_FORWARD)]
+    first = min(forwarding, key=lambda each: int(each.get("Priority", 0)), default=listener)
+    return dict(first.get(_FORWARD, {}))
 
 
 def _provision_target_groups(context: Context) -> None:
@@ -99,10 +153,10 @@ def _describe_health(context: Context) -> None:
         return alb._xml(200, "DescribeTargetHealth", descriptions)  # type: ignore[no-any-return]
 
 
-def _forward(properties: Properties) -> dict[str, int]:
-    """Return the weight of each target group that a listener's default actions forward to."""
+def _forward(actions: list[Properties]) -> dict[str, int]:
+    """Return the weight of each target group that actions forward to."""
     weights: dict[str, int] = {}
-    for action in properties.get("DefaultActions", []):
+    for action in actions:
         if "TargetGroupArn" in action:
             weights[action["TargetGroupArn"]] = 1
         for group in action.get("ForwardConfig", {}).get("TargetGroups", []):
@@ -113,21 +167,6 @@ def _forward(properties: Properties) -> dict[str, int]:
 def _attribute(load_balancer: str, key: str, default: str) -> str:
     attributes = alb._lb_attrs.get(load_balancer, [])
     return next((each["Value"] for each in attributes if each["Key"] == key), default)
-
-
-def _port(context: Context, listener: dict[str, Any]) -> int:
-    # The first listener has the port in the load balancer's DNS name, which is all that anybody is told.
-    owner = listener["LoadBalancerArn"] if _is_first(listener) else listener["ListenerArn"]
-    return context.ports.get(_port_name(owner))
-
-
-def _is_first(listener: dict[str, Any]) -> bool:
-    siblings = (
-        each["ListenerArn"]
-        for each in alb._listeners.values()
-        if each["LoadBalancerArn"] == listener["LoadBalancerArn"]
-    )
-    return bool(next(siblings) == listener["ListenerArn"])
 
 
 def _port_name(arn: str) -> str:

@@ -27,6 +27,7 @@ from sandbox.plugin import (
     recovery,
     resource_types,
     rotation,
+    s3,
     secretsmanager,
     serverless_cache,
 )
@@ -96,6 +97,7 @@ class ControlPlane:
         recovery.install()
         iam.install()
         lambdas.install()
+        s3.install()
         secretsmanager.install()
         rotations = rotation.install(self._context.keeper)
         rds.install(self._context)

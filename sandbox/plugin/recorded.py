@@ -5,6 +5,7 @@ ministack lacks needs handlers of its own; one that is neither stops the stack w
 """
 
 from sandbox.plugin.resource_types import AllExcept, Recorded
+from sandbox.ports import HOST
 
 RECORDED: dict[str, Recorded] = {
     # The sandbox has no network of its own: addresses, gateways and rules mean nothing on the loopback.
@@ -44,7 +45,28 @@ RECORDED: dict[str, Recorded] = {
         "{RestoreTestingPlanName}|{RestoreTestingSelectionName}",
         replaces=("ProtectedResourceType", "RestoreTestingPlanName", "RestoreTestingSelectionName"),
     ),
-    # Nobody attacks, and nothing scales, on a laptop.
+    # Nobody resolves names through Route 53 here, and zones exist before the platform does.
+    "AWS::Route53::HealthCheck": Recorded("{uuid}", {"HealthCheckId": "{ref}"}),
+    "AWS::Route53::RecordSet": Recorded("{Name}", replaces=("HostedZoneId", "HostedZoneName")),
+    "AWS::GlobalAccelerator::Accelerator": Recorded(
+        "arn:aws:globalaccelerator::{account}:accelerator/{uuid}",
+        {
+            "AcceleratorArn": "{ref}",
+            "DnsName": "a{hex}.awsglobalaccelerator.com",
+            "DualStackDnsName": "a{hex}.dualstack.awsglobalaccelerator.com",
+            "Ipv4Addresses": ["192.0.2.2", "192.0.2.3"],
+            "Ipv6Addresses": [],
+        },
+    ),
+    "AWS::GlobalAccelerator::EndpointGroup": Recorded(
+        "{ListenerArn}/endpoint-group/{hex}",
+        {"EndpointGroupArn": "{ref}"},
+        replaces=("EndpointGroupRegion", "ListenerArn"),
+    ),
+    "AWS::GlobalAccelerator::Listener": Recorded(
+        "{AcceleratorArn}/listener/{hex}", {"ListenerArn": "{ref}"}, replaces=("AcceleratorArn",)
+    ),
+    # Nobody attacks, and nothing scales, on a laptop: tasks are processes wherever they should be placed.
     "AWS::ApplicationAutoScaling::ScalableTarget": Recorded(
         "{ResourceId}|{ScalableDimension}|{ServiceNamespace}",
         {"Id": "{ref}"},
@@ -56,24 +78,70 @@ RECORDED: dict[str, Recorded] = {
         replaces=("PolicyName", "ResourceId", "ScalableDimension", "ScalingTargetId", "ServiceNamespace"),
         named_by="PolicyName",
     ),
+    "AWS::ECS::ClusterCapacityProviderAssociations": Recorded("{Cluster}", replaces=("Cluster",)),
     "AWS::WAFv2::LoggingConfiguration": Recorded(
         "{ResourceArn}", {"ManagedByFirewallManager": False}, replaces=("ResourceArn",)
     ),
     "AWS::WAFv2::WebACLAssociation": Recorded(
         "{ResourceArn}|{WebACLArn}", replaces=("ResourceArn", "WebACLArn")
     ),
-    # There are no intruders, nothing is open to others than this machine, and nobody deploys from elsewhere.
+    # Nothing is backed up or copied: databases are as safe as the folder that they lie in.
+    "AWS::Backup::BackupSelection": Recorded(
+        "{uuid}", {"Id": "{ref}", "SelectionId": "{ref}"}, replaces=("BackupPlanId", "BackupSelection")
+    ),
+    "AWS::Backup::RestoreTestingPlan": Recorded(
+        "{name}",
+        {"RestoreTestingPlanArn": "arn:aws:backup:{region}:{account}:restore-testing-plan:{name}-{uuid}"},
+        replaces=("RestoreTestingPlanName",),
+        named_by="RestoreTestingPlanName",
+    ),
+    "AWS::Backup::RestoreTestingSelection": Recorded(
+        "{RestoreTestingPlanName}|{RestoreTestingSelectionName}",
+        replaces=("ProtectedResourceType", "RestoreTestingPlanName", "RestoreTestingSelectionName"),
+    ),
+    "AWS::ECR::ReplicationConfiguration": Recorded("{account}", {"RegistryId": "{ref}"}),
+    # Behind a proxy is the one server that all endpoints lead to.
+    "AWS::RDS::DBProxy": Recorded(
+        "{name}",
+        {
+            "DBProxyArn": "arn:aws:rds:{region}:{account}:db-proxy:prx-{hex}",
+            "Endpoint": HOST,
+            "VpcId": "vpc-{hex}",
+        },
+        replaces=(
+            "DBProxyName",
+            "EndpointNetworkType",
+            "EngineFamily",
+            "TargetConnectionNetworkType",
+            "VpcSubnetIds",
+        ),
+        named_by="DBProxyName",
+    ),
+    "AWS::RDS::DBProxyTargetGroup": Recorded(
+        "arn:aws:rds:{region}:{account}:target-group:prx-tg-{hex}",
+        {"TargetGroupArn": "{ref}"},
+        replaces=("DBProxyName", "TargetGroupName"),
+    ),
+    # Records of API calls, combined alarms, threats and costs are for people who operate an account.
     "AWS::AccessAnalyzer::Analyzer": Recorded(
         "arn:aws:access-analyzer:{region}:{account}:analyzer/{name}",
         {"Arn": "{ref}"},
         replaces=("AnalyzerName", "Type"),
         named_by="AnalyzerName",
     ),
-    "AWS::GuardDuty::Detector": Recorded("{hex}", {"Id": "{ref}"}),
-    "AWS::IAM::OIDCProvider": Recorded(
-        "arn:aws:iam::{account}:oidc-provider/{name}", {"Arn": "{ref}"}, replaces=("Url",)
+    "AWS::Budgets::Budget": Recorded(
+        "{name}", replaces=("NotificationsWithSubscribers",), named_by="Budget.BudgetName"
     ),
-    # Records of API calls and combined alarms are for people who operate an account.
+    "AWS::CE::AnomalyMonitor": Recorded(
+        "arn:aws:ce::{account}:anomalymonitor/{uuid}",
+        {"MonitorArn": "{ref}"},
+        replaces=("MonitorDimension", "MonitorSpecification", "MonitorType", "ResourceTags"),
+    ),
+    "AWS::CE::AnomalySubscription": Recorded(
+        "arn:aws:ce::{account}:anomalysubscription/{uuid}",
+        {"AccountId": "{account}", "SubscriptionArn": "{ref}"},
+        replaces=("ResourceTags",),
+    ),
     "AWS::CloudTrail::Trail": Recorded(
         "{name}",
         {"Arn": "arn:aws:cloudtrail:{region}:{account}:trail/{name}", "SnsTopicArn": ""},
@@ -86,8 +154,15 @@ RECORDED: dict[str, Recorded] = {
         replaces=("AlarmName",),
         named_by="AlarmName",
     ),
+    "AWS::GuardDuty::Detector": Recorded("{hex}", {"Id": "{ref}"}),
+    "AWS::IAM::OIDCProvider": Recorded(
+        "arn:aws:iam::{account}:oidc-provider/{name}", {"Arn": "{ref}"}, replaces=("Url",), named_by="Url"
+    ),
     "AWS::Logs::QueryDefinition": Recorded("{uuid}", {"QueryDefinitionId": "{ref}"}),
     "AWS::SecretsManager::ResourcePolicy": Recorded("{SecretId}", {"Id": "{ref}"}, replaces=("SecretId",)),
+    "AWS::Synthetics::Canary": Recorded(
+        "{name}", {"Id": "{uuid}", "State": "RUNNING"}, replaces=("Name",), named_by="Name"
+    ),
 }
 
 

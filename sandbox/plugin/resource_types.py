@@ -93,7 +93,8 @@ class Recorded:
     replaces
         The properties whose change replaces the resource.
     named_by
-        The property with the resource's name; without a value the name is generated as CloudFormation does.
+        The property with the resource's name, dotted when it is a nested one; without a value the name is
+        generated as CloudFormation does. A URL names its resource without the scheme.
     """
 
     ref: str
@@ -110,7 +111,7 @@ class Recorded:
     def _create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         generated = provisioners._physical_name(stack_name, logical_id)
         fields = {key: value for key, value in properties.items() if isinstance(value, str)} | {
-            "name": properties.get(self.named_by) or generated,
+            "name": (self._name(properties) or generated).removeprefix("https://"),
             "hex": secrets.token_hex(9)[:17],
             "uuid": str(uuid.uuid4()),
             "account": get_account_id(),
@@ -121,6 +122,12 @@ class Recorded:
             name: value.format_map(fields) if isinstance(value, str) else value
             for name, value in self.attributes.items()
         }
+
+    def _name(self, properties: Properties) -> str | None:
+        value: Any = properties
+        for key in self.named_by.split("."):
+            value = value.get(key) or {}
+        return value or None
 
     def _update(
         self, physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str | None

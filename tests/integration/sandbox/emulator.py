@@ -27,13 +27,13 @@ class Emulator:
     sandbox: Sandbox
     state_dir: Path
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the clients' classes
-        """Return a boto3 client."""
+    def client(self, service: str, *, region: str | None = None) -> Any:  # noqa: ANN401 - boto3's classes
+        """Return a boto3 client of a region, the sandbox's own by default."""
         variables = self.sandbox.environment()
         return boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=variables["AWS_ENDPOINT_URL"],
-            region_name=variables["AWS_REGION"],
+            region_name=region or variables["AWS_REGION"],
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         )

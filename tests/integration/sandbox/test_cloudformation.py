@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.sandbox.emulator import Emulator, template
+from tests.integration.sandbox.emulator import Emulator, template, wait_until
 
 EIP = {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}}
 
@@ -48,6 +48,65 @@ def test_an_unknown_type_stops_the_stack_and_is_named(emulator: Emulator) -> Non
     unknown = template({"Fleet": {"Type": "AWS::GameLift::Fleet", "Properties": {}}})
     with pytest.raises(cloudformation.exceptions.ClientError, match="AWS::GameLift::Fleet"):
         emulator.create("unknown", unknown)
+
+
+def exporting(value: str) -> dict[str, object]:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": value}}
+    exported = template({"Queue": queue}, Name={"Fn::GetAtt": ["Queue", "QueueName"]})
+    exported["Outputs"]["Name"]["Export"] = {"Name": "queue-name"}
+    return exported
+
+
+def test_an_export_that_is_imported_cannot_change(emulator: Emulator) -> None:
+    importing = template({"Topic": {"Type": "AWS::SNS::Topic"}}, Name={"Fn::ImportValue": "queue-name"})
+    with emulator.deployed("exporter", exporting("one")) as outputs:
+        with emulator.deployed("importer", importing):
+            assert emulator.update("exporter", exporting("two")) == "UPDATE_ROLLBACK_COMPLETE"
+            reason = "Cannot update export queue-name as it is in use by importer"
+            assert reason in emulator.failures("exporter")
+            assert emulator.outputs("exporter") == outputs
+        assert emulator.update("exporter", exporting("two")) == "UPDATE_COMPLETE"
+
+
+def test_an_output_of_another_region_is_found_there(emulator: Emulator) -> None:
+    elsewhere = emulator.client("cloudformation", region="us-west-2")
+    topic = template({"Topic": {"Type": "AWS::SNS::Topic"}}, Arn={"Ref": "Topic"})
+    elsewhere.create_stack(StackName="far", TemplateBody=json.dumps(topic))
+    wait_until(lambda: elsewhere.describe_stacks(StackName="far")["Stacks"][0].get("Outputs"))
+    reference = {"StackName": "far", "Region": "us-west-2", "OutputName": "Arn"}
+    near = template({"Topic": {"Type": "AWS::SNS::Topic"}}, Arn={"Fn::GetStackOutput": reference})
+    with emulator.deployed("near", near) as outputs:
+        assert outputs["Arn"].startswith("arn:aws:sns:us-west-2:")
+    elsewhere.delete_stack(StackName="far")
+
+
+def bucket(*, emptied: bool) -> dict[str, object]:
+    tags = [{"Key": "aws-cdk:auto-delete-objects", "Value": "true"}]
+    versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
+    resources: dict[str, object] = {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": versioned | ({"Tags": tags} if emptied else {})}
+    }
+    if emptied:
+        emptying = {"ServiceToken": "arn", "BucketName": {"Ref": "Bucket"}}
+        resources["Emptying"] = {"Type": "Custom::S3AutoDeleteObjects", "Properties": emptying}
+    return template(resources, Name={"Ref": "Bucket"})
+
+
+def test_a_bucket_goes_only_when_it_is_empty_or_the_cdk_empties_it(emulator: Emulator) -> None:
+    s3 = emulator.client("s3")
+    assert emulator.create("bucket", bucket(emptied=False)) == "CREATE_COMPLETE"
+    name = emulator.outputs("bucket")["Name"]
+    for version in ("first", "second"):
+        s3.put_object(Bucket=name, Key="key", Body=version)
+    s3.delete_object(Bucket=name, Key="key")
+    emulator.client("cloudformation").delete_stack(StackName="bucket")
+    assert emulator.settled("bucket") == "DELETE_FAILED"
+    assert "is not empty" in emulator.failures("bucket")
+    assert len(s3.list_object_versions(Bucket=name)["Versions"]) == 2
+    with emulator.deployed("emptied", bucket(emptied=True)) as outputs:
+        s3.put_object(Bucket=outputs["Name"], Key="key", Body="first")
+        s3.delete_object(Bucket=outputs["Name"], Key="key")
+    assert outputs["Name"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
 
 
 def test_a_failing_function_fails_its_custom_resource_at_once_with_the_reason(emulator: Emulator) -> None:

@@ -1,7 +1,9 @@
 """Orders to an edge that runs in the same process, and to none."""
 
 import asyncio
+import dataclasses
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState, Terminator, admin_file, config_file
 from sandbox.edge.control import EdgeControl, EdgeError
 from sandbox.edge.server import Edge
+from sandbox.tls import ensure_authority
 from tests.unit.sandbox.edge.harness import OK, target, unused_port
 from tests.unit.sandbox.event_loop import scenario
 
@@ -30,8 +33,8 @@ async def edge(state_dir: Path) -> AsyncIterator[None]:
         await running
 
 
-async def ask(port: int) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def ask(port: int, tls: ssl.SSLContext | None = None) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     writer.write(GET)
     answer = await reader.read()
     writer.close()
@@ -58,6 +61,23 @@ async def test_what_is_ordered_is_obeyed_when_the_order_returns(tmp_path: Path) 
         await asyncio.to_thread(control.remove_listener, port)
         with pytest.raises(ConnectionRefusedError):
             await ask(port)
+
+
+@scenario
+async def test_a_listener_that_gets_a_certificate_goes_on_with_https_on_its_port(tmp_path: Path) -> None:
+    control, port, authority = EdgeControl(tmp_path), unused_port(), ensure_authority(tmp_path / "tls")
+    plain = Listener(port=port, forward={"group": 1})
+    secure = dataclasses.replace(
+        plain, certificate=str(authority.server_certificate), private_key=str(authority.server_key)
+    )
+    async with target(OK) as service, edge(tmp_path):
+        await asyncio.to_thread(put(control, service.port, TargetState.HEALTHY))
+        await asyncio.to_thread(control.put_listener, plain)
+        assert b"200" in await ask(port)
+        await asyncio.to_thread(control.put_listener, secure)
+        assert b"200" in await ask(port, authority.client_context())
+        assert b"X-Forwarded-Proto: https" in service.heads[-1]
+        assert await ask(port) == b""
 
 
 def test_orders_to_an_edge_that_does_not_run_are_kept_for_it(tmp_path: Path) -> None:

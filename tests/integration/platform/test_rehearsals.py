@@ -1,0 +1,196 @@
+"""Other environments, rehearsed in the sandbox: deployed, compared, changed, rolled back and destroyed."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ops import rehearsal
+from sandbox.lifecycle import Sandbox
+from sandbox.tls import ensure_authority
+from stacks.settings import load_settings
+from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tests.integration.platform.conftest import ROOT
+from tests.integration.sandbox.emulator import Emulator
+
+# Of the sizes that a laptop runs; all that prod switches on stays on.
+SIZES = {"ecs.min_capacity": 1, "ecs.stop_timeout_seconds": 5, "load_balancer.deletion_protection": False}
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """An environment in the account of a sandbox."""
+
+    name: str
+    emulator: Emulator
+    synthesise: Synthesiser
+    deployed: list[Synthesised] = field(default_factory=list)
+
+    def synthesised(self, **changes: object) -> Synthesised:
+        """Return the environment with settings changed."""
+        here = rehearsal.overrides(load_settings(self.name), sandbox=load_settings("sandbox"))
+        changed = {key.replace("__", "."): value for key, value in changes.items()}
+        return self.synthesise(self.name, here | SIZES | changed)
+
+    def cdk(
+        self, command: str, *arguments: str, of: Synthesised | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the CDK CLI on the sandbox, on templates that are synthesised already."""
+        assembly = (of or self.synthesised()).assembly.directory
+        words = [command, *arguments, "--app", str(assembly), "-c", f"environment={self.name}"]
+        variables = os.environ | {"GANTRY_STATE_DIR": str(self.emulator.state_dir)}
+        return subprocess.run(
+            [str(ROOT / "gantry"), "cdk", *words, "-c", "account=000000000000"],
+            env=variables, capture_output=True, text=True, check=False, timeout=180,
+        )  # fmt: skip
+
+    def deploy(self, *stacks: str, of: Synthesised | None = None) -> subprocess.CompletedProcess[str]:
+        """Deploy stacks, all by default."""
+        which = ["--exclusively", *stacks] if stacks else ["--all"]
+        return self.cdk("deploy", *which, "--require-approval", "never", "--concurrency", "4", of=of)
+
+    def stack(self, layer: str) -> dict[str, Any]:
+        """Describe a layer's stack."""
+        return self.emulator.stack(f"gantry-{self.name}-{layer}")
+
+    def url(self) -> str:
+        """Return where the service is."""
+        return self.emulator.outputs(f"gantry-{self.name}-compute")["ServiceUrl"]
+
+
+def succeeded(result: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether a command succeeded; one that did not says why."""
+    if result.returncode:
+        print(result.stdout[-3000:], result.stderr[-3000:])  # noqa: T201 - pytest shows it
+    return result.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rehearsal]]:
+    """A cheap environment and one of production, deployed into one account of a new sandbox."""
+    folder = tmp_path_factory.mktemp("rehearsals")
+    (folder / "assemblies").mkdir()
+    synthesise = Synthesiser(folder / "assemblies")
+    sandbox = Sandbox(folder / "sandbox")
+    sandbox.start()
+    try:
+        emulator = Emulator(sandbox, folder / "sandbox")
+        both = {name: Rehearsal(name, emulator, synthesise) for name in ("dev", "prod")}
+        for each in both.values():
+            each.synthesised()
+        with ThreadPoolExecutor() as pool:
+            results = list(pool.map(Rehearsal.deploy, both.values()))
+        assert all(map(succeeded, results))
+        yield both
+    finally:
+        sandbox.wipe()
+
+
+@pytest.fixture
+def dev(rehearsals: dict[str, Rehearsal]) -> Rehearsal:
+    return rehearsals["dev"]
+
+
+@pytest.fixture
+def prod(rehearsals: dict[str, Rehearsal]) -> Rehearsal:
+    return rehearsals["prod"]
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("dev", "http"), ("prod", "https")])
+def test_service_answers_in_the_way_that_the_environment_has_it(
+    rehearsals: dict[str, Rehearsal], name: str, scheme: str
+) -> None:
+    url = rehearsals[name].url()
+    trust = ensure_authority(rehearsals[name].emulator.state_dir / "tls").client_context()
+    health = httpx.get(f"{url}/healthz", params={"detailed": "true"}, verify=trust, timeout=15)
+    assert url.startswith(f"{scheme}://")
+    assert health.status_code == 200
+
+
+def test_nothing_differs_from_what_was_deployed(rehearsals: dict[str, Rehearsal]) -> None:
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda each: each.cdk("diff", "--fail"), rehearsals.values()))
+    assert all(map(succeeded, results))
+
+
+def test_changed_setting_changes_what_is_deployed(prod: Rehearsal) -> None:
+    changed = prod.synthesised(observability__cpu_alarm_percent=77)
+    assert succeeded(prod.deploy("Observability", of=changed))
+    alarms = prod.emulator.client("cloudwatch").describe_alarms(AlarmNames=["gantry-prod-cpu"])
+    assert [alarm["Threshold"] for alarm in alarms["MetricAlarms"]] == [77]
+    assert succeeded(prod.cdk("diff", "--fail", "Observability", of=changed))
+
+
+def test_update_that_fails_leaves_everything_as_it_was(dev: Rehearsal) -> None:
+    # No two networks can be had at once: what later layers use of this one would have to go first.
+    moved = dev.synthesised(network__cidr="10.99.0.0/16")
+    assert not succeeded(dev.deploy("Network", of=moved))
+    assert dev.stack("network")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert succeeded(dev.cdk("diff", "--fail", "Network"))
+
+
+def test_production_cannot_be_destroyed_by_a_slip(prod: Rehearsal) -> None:
+    result = prod.cdk("destroy", "--exclusively", "Observability", "--force")
+    assert "TerminationProtection is enabled" in result.stdout + result.stderr
+    assert prod.stack("observability")["StackStatus"].endswith("_COMPLETE")
+
+
+def test_destroying_a_cheap_environment_leaves_nothing(dev: Rehearsal) -> None:
+    emulator = dev.emulator
+    bucket = emulator.outputs("gantry-dev-state")["AssemblyBucketName"]
+    for version in ("first", "second"):
+        emulator.client("s3").put_object(Bucket=bucket, Key="assembly.zip", Body=version)
+    stacks = [dev.stack(layer)["StackId"] for layer in layers(dev)]
+    assert succeeded(dev.cdk("destroy", "--all", "--force"))
+    assert [emulator.stack(identity)["StackStatus"] for identity in stacks] == ["DELETE_COMPLETE"] * 6
+    assert [found for found in kept(emulator, stacks) if "gantry-dev" in found] == []
+    assert [name for name in leftovers(emulator) if "gantry-dev" in name or "gantry/dev" in name] == []
+    assert list((emulator.state_dir / "postgres").glob("*gantry-dev")) == []
+    assert [port for port in emulator.sandbox.status().ports if "gantry-dev" in port] == []
+
+
+def layers(environment: Rehearsal) -> list[str]:
+    return [stack.layer for stack in environment.synthesised().assembly.stacks]
+
+
+def kept(emulator: Emulator, stacks: Sequence[str]) -> list[str]:
+    """Return what stacks did not delete with themselves."""
+    client = emulator.client("cloudformation")
+    events = (
+        event for stack in stacks for event in client.describe_stack_events(StackName=stack)["StackEvents"]
+    )
+    return [str(event) for event in events if event["ResourceStatus"] in {"DELETE_SKIPPED", "DELETE_FAILED"}]
+
+
+def leftovers(emulator: Emulator) -> list[str]:
+    """Return the names of what costs money or takes a name for itself."""
+    client = emulator.client
+    found = [
+        client("rds").describe_db_clusters()["DBClusters"],
+        client("elasticache").describe_serverless_caches()["ServerlessCaches"],
+        client("elbv2").describe_load_balancers()["LoadBalancers"],
+        client("ecs").list_services(cluster="gantry-dev")["serviceArns"],
+        client("ecr").describe_repositories()["repositories"],
+        client("secretsmanager").list_secrets()["SecretList"],
+        client("s3").list_buckets()["Buckets"],
+        client("dynamodb").list_tables()["TableNames"],
+        client("lambda").list_functions()["Functions"],
+        client("iam").list_roles()["Roles"],
+        client("logs").describe_log_groups()["logGroups"],
+        client("cloudwatch").describe_alarms()["MetricAlarms"],
+        client("sns").list_topics()["Topics"],
+        client("kms").list_aliases()["Aliases"],
+        client("ec2").describe_vpcs()["Vpcs"],
+    ]
+    return [str(each) for group in found for each in group]
+
+
+def test_environments_that_are_left_are_not_touched(prod: Rehearsal) -> None:
+    assert prod.stack("compute")["StackStatus"] == "CREATE_COMPLETE"
+    assert Path(prod.emulator.state_dir, "postgres", "us-east-1.gantry-prod").exists()
