@@ -1,5 +1,6 @@
 """Settings of database and cache."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
 
+_SNAPSHOT = re.compile(r"^arn:aws[a-z-]*:rds:(?P<region>[a-z0-9-]+):\d{12}:cluster-snapshot:.+$")
 _Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
 
 
@@ -19,6 +21,12 @@ class AuroraSettings(SettingsModel):
     max_capacity: _Acu = Field(4, ge=1, description="Most Aurora capacity units.")
     readers: int = Field(1, ge=0, le=15, description="Reader instances beside the writer.")
     backup_retention_days: int = Field(7, ge=1, le=35, description="Window of point-in-time recovery.")
+    restore_from_snapshot: str | None = Field(
+        None,
+        pattern=_SNAPSHOT.pattern.replace("?P<region>", ""),
+        description="Backup that the cluster begins as; never to be changed or removed after.",
+        examples=["arn:aws:rds:us-west-2:123456789012:cluster-snapshot:awsbackup:copyjob-…"],
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -30,6 +38,11 @@ class AuroraSettings(SettingsModel):
             yield Problem(
                 "min_capacity", self.min_capacity, f"must not exceed max_capacity ({self.max_capacity:g})"
             )
+
+    def snapshot_region(self) -> str | None:
+        """Return the region of the snapshot that the cluster begins as."""
+        found = _SNAPSHOT.match(self.restore_from_snapshot or "")
+        return found["region"] if found else None
 
 
 class ValkeySettings(SettingsModel):
