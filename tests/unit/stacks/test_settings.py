@@ -47,7 +47,7 @@ def test_every_shipped_environment_is_valid(environment: str) -> None:
 
 
 def test_unknown_environment_names_the_ones_there_are() -> None:
-    assert failure("produktion").endswith("there are: dev, pipeline, prod, sandbox, staging")
+    assert failure("produktion").endswith("there are: dev, pipeline, prod, prod-standby, sandbox, staging")
 
 
 def test_unknown_key_is_named_with_the_nearest_one() -> None:
@@ -114,6 +114,32 @@ def test_https_is_needed_unless_http_is_allowed() -> None:
         SettingsError, match=r"load_balancer\.certificate_arn: is needed unless load_balancer\.allow_http"
     ):
         load_settings("sandbox", overrides={"load_balancer.allow_http": "false"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "reason"),
+    [
+        ("prod", {"recovery.region": "us-east-1"}, "must not be the region of the platform itself"),
+        ("prod", {"recovery.region": "cn-north-1"}, "must be of the same partition as us-east-1"),
+        ("dev", {"backup.enabled": "true"}, "recovery.region: is needed unless backup.copies = false"),
+        ("dev", {"recovery.image_replication": "create"}, "recovery.region: is needed by"),
+        (
+            "prod-standby",
+            {"aurora.restore_from_snapshot": "arn:aws:rds:us-east-1:333333333333:cluster-snapshot:1"},
+            "aurora.restore_from_snapshot = .* must be in region us-west-2",
+        ),
+        (
+            "prod-standby",
+            {"aurora.restore_from_snapshot": "arn:aws:backup:us-west-2:333333333333:recovery-point:1"},
+            "aurora.restore_from_snapshot = .* must be text such as",
+        ),
+    ],
+)
+def test_impossible_pairs_of_regions_are_refused(
+    environment: str, overrides: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load_settings(environment, overrides=overrides)
 
 
 def test_override_replaces_the_files_value() -> None:
