@@ -21,8 +21,17 @@ from cdk_nag import (
 
 from gantry.python_asset import BundlingError
 from stacks.exemptions import exempt
+from stacks.pipeline import Pipeline
 from stacks.platform import Platform
-from stacks.settings import Settings, SettingsError, is_settings_key, load_settings
+from stacks.settings import (
+    PipelineSettings,
+    Settings,
+    SettingsError,
+    is_pipeline,
+    is_settings_key,
+    load_pipeline,
+    load_settings,
+)
 
 # By the names that cdk-nag's findings begin with. The first runs on every synthesis.
 PACKS: dict[str, type[NagPack]] = {
@@ -33,7 +42,7 @@ PACKS: dict[str, type[NagPack]] = {
 }
 
 
-def settings_of(app: App) -> Settings:
+def settings_of(app: App) -> Settings | PipelineSettings:
     """Return the settings that the app's context and the environment's variables choose.
 
     Raises
@@ -46,7 +55,8 @@ def settings_of(app: App) -> Settings:
         raise SettingsError("no environment is chosen: give -c environment=prod, or set ENVIRONMENT=prod")
     context = app.node.get_all_context()
     overrides = {key: value for key, value in context.items() if is_settings_key(key)}
-    return load_settings(environment, overrides=overrides)
+    load = load_pipeline if is_pipeline(environment) else load_settings
+    return load(environment, overrides=overrides)
 
 
 def packs_of(app: App) -> list[NagPack]:
@@ -78,7 +88,13 @@ def main() -> None:
     build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
     try:
         packs = packs_of(app)
-        Platform(app, settings=settings_of(app), build_dir=build_dir)
+        settings = settings_of(app)
+        if isinstance(settings, PipelineSettings):
+            # Variables are those of whoever builds: in a pipeline, its own region.
+            stages = [load_settings(stage, environ={}) for stage in settings.stages]
+            Pipeline(app, settings=settings, stages=stages, build_dir=build_dir)
+        else:
+            Platform(app, settings=settings, build_dir=build_dir)
     except (SettingsError, BundlingError) as error:
         sys.exit(f"gantry: {error}")
     check(app, packs)

@@ -11,7 +11,7 @@ from ops.cdk import SANDBOX
 from ops.console import CliError
 from ops.paths import SANDBOX_DIR
 from sandbox.lifecycle import Sandbox
-from stacks.settings import Settings, load_settings
+from stacks.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -81,9 +81,12 @@ def connect(name: str) -> Environment:
     Raises
     ------
     CliError
-        When the sandbox is asked for and does not run.
+        When there is no such environment, or the sandbox is asked for and does not run.
     """
-    settings = load_settings(name)
+    try:
+        settings = load_settings(name)
+    except SettingsError as error:
+        raise CliError(str(error)) from error
     if name != SANDBOX:
         return Environment(settings, boto3.Session(region_name=settings.region), endpoint_url=None)
     sandbox = Sandbox(SANDBOX_DIR)

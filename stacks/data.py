@@ -126,6 +126,7 @@ class DataStack(LayerStack):
             log_retention=log_retention(settings),
             deletion_protection=settings.keeps_data,
             removal_policy=removal_policy(settings),
+            snapshot=settings.aurora.restore_from_snapshot,
         )
         DatabaseRoles(
             self,

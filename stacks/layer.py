@@ -69,7 +69,12 @@ def removal_policy(settings: Settings) -> RemovalPolicy:
 
 def log_retention(settings: Settings) -> logs.RetentionDays:
     """Return the retention of log groups as the log group construct takes it."""
-    return _RETENTION[settings.state.log_retention_days]
+    return retention(settings.state.log_retention_days)
+
+
+def retention(days: int) -> logs.RetentionDays:
+    """Return days as the log group construct takes them."""
+    return _RETENTION[days]
 
 
 def function_defaults(

@@ -71,6 +71,9 @@ class AuroraPostgres(Construct):
         Of the log that PostgreSQL writes.
     deletion_protection, removal_policy
         What keeps the data from being deleted.
+    snapshot
+        ARN of the cluster snapshot that the cluster begins as. To change or remove it later would replace the
+        cluster, which CloudFormation refuses for its name.
 
     Attributes
     ----------
@@ -103,6 +106,7 @@ class AuroraPostgres(Construct):
         log_retention: logs.RetentionDays,
         deletion_protection: bool,
         removal_policy: RemovalPolicy,
+        snapshot: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         # RDS would make the group itself, without key and retention.
@@ -162,6 +166,8 @@ class AuroraPostgres(Construct):
             removal_policy=removal_policy,
         )
         self.cluster.node.add_dependency(log_group)
+        if snapshot is not None:
+            _restore(self.cluster, snapshot)
         acknowledge(
             self.cluster,
             "Enhanced Monitoring is on for the cluster as a whole, and so for each of its instances.",
@@ -225,3 +231,17 @@ def _instance(
         performance_insight_retention=kept,
         scale_with_writer=scale_with_writer,
     )
+
+
+def _restore(cluster: rds.DatabaseCluster, snapshot: str) -> None:
+    """Have a cluster begin as a snapshot, which brings the database and the master user's name with it.
+
+    The CDK's cluster from a snapshot has no managed master password; CloudFormation sets one after restoring.
+    """
+    resource = cluster.node.default_child
+    if not isinstance(resource, rds.CfnDBCluster):
+        raise TypeError(f"{cluster.node.path} is not a cluster")
+    resource.add_property_override("SnapshotIdentifier", snapshot)
+    # Encryption is inherited too, with the key that is given.
+    for inherited in ("DatabaseName", "MasterUsername", "StorageEncrypted"):
+        resource.add_property_deletion_override(inherited)

@@ -35,16 +35,6 @@ RECORDED: dict[str, Recorded] = {
     ),
     # The CDK's own function needs the AWS SDK for JavaScript, which only Lambda's Node.js runtimes have.
     "Custom::VpcRestrictDefaultSG": Recorded("default-security-group-{hex}"),
-    # A restore test takes an AWS that restores by itself.
-    "AWS::Backup::RestoreTestingPlan": Recorded(
-        "{RestoreTestingPlanName}",
-        {"RestoreTestingPlanArn": "arn:aws:backup:{region}:{account}:restore-testing-plan:{ref}-{uuid}"},
-        replaces=("RestoreTestingPlanName",),
-    ),
-    "AWS::Backup::RestoreTestingSelection": Recorded(
-        "{RestoreTestingPlanName}|{RestoreTestingSelectionName}",
-        replaces=("ProtectedResourceType", "RestoreTestingPlanName", "RestoreTestingSelectionName"),
-    ),
     # Nobody resolves names through Route 53 here, and zones exist before the platform does.
     "AWS::Route53::HealthCheck": Recorded("{uuid}", {"HealthCheckId": "{ref}"}),
     "AWS::Route53::RecordSet": Recorded("{Name}", replaces=("HostedZoneId", "HostedZoneName")),

@@ -2,7 +2,15 @@
 
 from stacks.settings.compute import CONTRACT_VARIABLES
 from stacks.settings.environment import GLOBAL_REGION, LAYERS, Settings, keys
-from stacks.settings.loading import CONFIG_DIR, is_settings_key, load_settings
+from stacks.settings.loading import (
+    CONFIG_DIR,
+    is_pipeline,
+    is_settings_key,
+    load_pipeline,
+    load_settings,
+    platforms,
+)
+from stacks.settings.pipeline import PipelineSettings
 from stacks.settings.problems import SettingsError
 
 __all__ = [
@@ -10,9 +18,13 @@ __all__ = [
     "CONTRACT_VARIABLES",
     "GLOBAL_REGION",
     "LAYERS",
+    "PipelineSettings",
     "Settings",
     "SettingsError",
+    "is_pipeline",
     "is_settings_key",
     "keys",
+    "load_pipeline",
     "load_settings",
+    "platforms",
 ]

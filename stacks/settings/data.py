@@ -1,5 +1,6 @@
 """Settings of database and cache."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
 
+_SNAPSHOT = re.compile(r"^arn:aws[a-z-]*:rds:(?P<region>[a-z0-9-]+):\d{12}:cluster-snapshot:.+$")
 _Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
 
 
@@ -30,6 +32,12 @@ class AuroraSettings(SettingsModel):
         description="What is recorded of the database's load: a week of it, or 15 months in every detail, "
         "charged by the capacity unit.",
     )
+    restore_from_snapshot: str | None = Field(
+        None,
+        pattern=_SNAPSHOT.pattern.replace("?P<region>", ""),
+        description="Backup that the cluster begins as; never to be changed or removed after.",
+        examples=["arn:aws:rds:us-west-2:123456789012:cluster-snapshot:awsbackup:copyjob-…"],
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -47,6 +55,11 @@ class AuroraSettings(SettingsModel):
                 self.auto_pause_seconds,
                 "needs min_capacity = 0: no other cluster pauses",
             )
+
+    def snapshot_region(self) -> str | None:
+        """Return the region of the snapshot that the cluster begins as."""
+        found = _SNAPSHOT.match(self.restore_from_snapshot or "")
+        return found["region"] if found else None
 
 
 class ValkeySettings(SettingsModel):

@@ -11,6 +11,7 @@ from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
+from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
 from stacks.settings.recovery import BackupSettings, RecoverySettings
 from stacks.settings.rotation import RotationSettings
 from stacks.settings.security import SecuritySettings
@@ -19,20 +20,17 @@ from stacks.settings.state import StateSettings
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
 # Where AWS reports what belongs to no region, such as root's log-ins.
 GLOBAL_REGION = "us-east-1"
-_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-# The shortest limit of a name that is made of both: that of a load balancer's or a target group's.
-_NAME_LIMIT = 32
 
 
 class Settings(SettingsModel):
     """Everything that differs between environments."""
 
     name: str = Field(
-        "gantry", pattern=_NAME, max_length=20, description="Begins every name.", examples=["gantry"]
+        "gantry", pattern=NAME, max_length=20, description="Begins every name.", examples=["gantry"]
     )
-    environment: str = Field(pattern=_NAME, max_length=20, description="Names the file.", examples=["prod"])
-    account: str = Field(pattern=r"^\d{12}$", description="Id of the AWS account.", examples=["123456789012"])
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region.", examples=["us-east-1"])
+    environment: str = Field(pattern=NAME, max_length=20, description="Names the file.", examples=["prod"])
+    account: str = Field(pattern=ACCOUNT, description="Id of the AWS account.", examples=["123456789012"])
+    region: str = Field(pattern=REGION, description="AWS region.", examples=["us-east-1"])
     container_image: str | None = Field(
         None,
         pattern=r"^[^\s:@]+(:\d+)?(/[^\s:@]+)*(:[\w.-]+|@sha256:[0-9a-f]{64})$",
@@ -65,9 +63,9 @@ class Settings(SettingsModel):
         return self
 
     def _naming_problems(self) -> Iterator[Problem]:
-        if len(self.full_name) > _NAME_LIMIT:
+        if len(self.full_name) > NAME_LIMIT:
             yield Problem(
-                "name", self.name, f"and environment make {self.full_name}, over {_NAME_LIMIT} characters"
+                "name", self.name, f"and environment make {self.full_name}, over {NAME_LIMIT} characters"
             )
 
     def _https_problems(self) -> Iterator[Problem]:
@@ -105,6 +103,11 @@ class Settings(SettingsModel):
         region = self.recovery.region
         if region == self.region:
             yield Problem("recovery.region", region, "must not be the region of the platform itself")
+        if region is not None and _partition(region) != _partition(self.region):
+            yield Problem("recovery.region", region, f"must be of the same partition as {self.region}")
+        if self.aurora.snapshot_region() not in (None, self.region):
+            snapshot = self.aurora.restore_from_snapshot
+            yield Problem("aurora.restore_from_snapshot", snapshot, f"must be in region {self.region}")
         if region is None and self.backup.enabled and self.backup.copies:
             yield Problem("recovery.region", None, "is needed unless backup.copies = false")
         if region is None and self.recovery.image_replication == "create":
@@ -167,6 +170,11 @@ class Settings(SettingsModel):
     def service_version(self) -> str:
         """What the service reports as its version: the tag or digest of its image."""
         return "local" if self.container_image is None else re.split(r"[:@]", self.container_image)[-1]
+
+
+def _partition(region: str) -> str:
+    """Return the part of AWS that a region belongs to; nothing is copied from one to another."""
+    return next((prefix for prefix in ("cn-", "us-gov-") if region.startswith(prefix)), "")
 
 
 def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

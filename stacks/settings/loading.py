@@ -1,20 +1,26 @@
-"""Reads an environment's settings: its file, and what a command line or variable puts in their place."""
+"""Reads settings: an environment's file, and what a command line or variable puts in their place."""
 
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from stacks.settings.environment import Settings
+from stacks.settings.model import SettingsModel
+from stacks.settings.pipeline import PipelineSettings
 from stacks.settings.problems import SettingsError, explain, shown
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "config"
 # Context that the CDK CLI itself keeps; all its other keys carry one of these characters.
 _CDK_KEYS = frozenset({"acknowledged-issue-numbers", "cli-telemetry", "environment"})
 _CDK_CHARACTERS = frozenset("@:/")
+# What a pipeline's file must have and an environment's cannot.
+_STAGES = "stages"
+
+_Model = TypeVar("_Model", bound=SettingsModel)
 
 
 def load_settings(
@@ -22,6 +28,7 @@ def load_settings(
     *,
     overrides: Mapping[str, Any] | None = None,
     region: str | None = None,
+    environ: Mapping[str, str] = os.environ,
     config_dir: Path = CONFIG_DIR,
 ) -> Settings:
     """Read and validate the settings of an environment.
@@ -35,6 +42,8 @@ def load_settings(
         give, is read as TOML where the setting is not text itself.
     region
         Replaces the file's region; by default the variable AWS_REGION does.
+    environ
+        The variables; a pipeline gives none, so that its stages are what their files say.
 
     Raises
     ------
@@ -42,19 +51,56 @@ def load_settings(
         When there is no such environment, a key is unknown or a value impossible; names all that is wrong.
     """
     file = config_dir / f"{environment}.toml"
-    document = _read(file, environment)
+    document = _read(file)
+    if _STAGES in document:
+        stages = ", ".join(document[_STAGES])
+        raise SettingsError(
+            f"{environment} is a pipeline, not a platform: choose one of its stages, {stages}"
+        )
     origins: dict[str, str] = {}
-    if region := region or os.environ.get("AWS_REGION"):
+    if region := region or environ.get("AWS_REGION"):
         document["region"] = region
         origins["region"] = "AWS_REGION"
-    for key, value in _flat(overrides or {}):
-        _set(document, key, _read_as(key, value))
-        origins[key] = "-c"
-    document.setdefault("environment", environment)
-    try:
-        return Settings.model_validate(document)
-    except ValidationError as error:
-        raise SettingsError(explain(file, error, origins)) from error
+    return _validated(Settings, file, document, origins, overrides)
+
+
+def load_pipeline(
+    environment: str, *, overrides: Mapping[str, Any] | None = None, config_dir: Path = CONFIG_DIR
+) -> PipelineSettings:
+    """Read and validate the settings of a pipeline, which no variable changes: CodeBuild sets AWS_REGION.
+
+    Parameters
+    ----------
+    environment
+        Names the file ``<environment>.toml``.
+    overrides
+        Values by key.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such file, a key is unknown or a value impossible; names all that is wrong.
+    """
+    file = config_dir / f"{environment}.toml"
+    document = _read(file)
+    return _validated(PipelineSettings, file, document, {}, overrides)
+
+
+def is_pipeline(environment: str, *, config_dir: Path = CONFIG_DIR) -> bool:
+    """Tell whether an environment is a pipeline rather than a platform.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such environment.
+    """
+    return _STAGES in _read(config_dir / f"{environment}.toml")
+
+
+def platforms(config_dir: Path = CONFIG_DIR) -> list[str]:
+    """Return the names of the environments that are platforms."""
+    names = sorted(path.stem for path in config_dir.glob("*.toml"))
+    return [name for name in names if not is_pipeline(name, config_dir=config_dir)]
 
 
 def is_settings_key(key: str) -> bool:
@@ -65,10 +111,27 @@ def is_settings_key(key: str) -> bool:
     return key not in _CDK_KEYS and not _CDK_CHARACTERS.intersection(key)
 
 
-def _read(file: Path, environment: str) -> dict[str, Any]:
+def _validated(
+    model: type[_Model],
+    file: Path,
+    document: dict[str, Any],
+    origins: dict[str, str],
+    overrides: Mapping[str, Any] | None,
+) -> _Model:
+    for key, value in _flat(overrides or {}):
+        _set(document, key, _read_as(model, key, value))
+        origins[key] = "-c"
+    document.setdefault("environment", file.stem)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(explain(model, file, error, origins)) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.toml")))
-        raise SettingsError(f"environment {environment!r} has no file {shown(file)}; there are: {known}")
+        raise SettingsError(f"environment {file.stem!r} has no file {shown(file)}; there are: {known}")
     try:
         return tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
@@ -95,9 +158,9 @@ def _set(document: dict[str, Any], key: str, value: object) -> None:
     table[name] = value
 
 
-def _read_as(key: str, value: object) -> object:
+def _read_as(model: type[BaseModel], key: str, value: object) -> object:
     """Return text from a command line as what its setting is: 8, true, ["a", "b"], or the text itself."""
-    if not isinstance(value, str) or _is_text(key):
+    if not isinstance(value, str) or _is_text(model, key):
         return value
     try:
         return tomllib.loads(f"value = {value}")["value"]
@@ -105,8 +168,7 @@ def _read_as(key: str, value: object) -> object:
         return value
 
 
-def _is_text(key: str) -> bool:
-    model: type[BaseModel] = Settings
+def _is_text(model: type[BaseModel], key: str) -> bool:
     for name in key.split("."):
         field = model.model_fields.get(name)
         if field is None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from stacks.settings.environment import keys
@@ -17,11 +17,13 @@ class SettingsError(Exception):
     """The settings cannot be used; the message names file, key, value and what is allowed."""
 
 
-def explain(file: Path, error: ValidationError, origins: Mapping[str, str]) -> str:
+def explain(model: type[BaseModel], file: Path, error: ValidationError, origins: Mapping[str, str]) -> str:
     """Return one message for everything that validation found.
 
     Parameters
     ----------
+    model
+        What the file was read as.
     file
         The environment's file.
     error
@@ -31,7 +33,7 @@ def explain(file: Path, error: ValidationError, origins: Mapping[str, str]) -> s
     """
     lines = [f"{shown(file)} cannot be used:"]
     for details in error.errors(include_url=False):
-        for key, value, problem in _problems(details):
+        for key, value, problem in _problems(model, details):
             origin = f" (from {origins[key]})" if key in origins else ""
             lines.append(f"  {key}{value}{origin}: {problem}")
     return "\n".join(lines)
@@ -42,7 +44,7 @@ def shown(file: Path) -> str:
     return "/".join(file.parts[-2:])
 
 
-def _problems(details: ErrorDetails) -> Iterator[tuple[str, str, str]]:
+def _problems(model: type[BaseModel], details: ErrorDetails) -> Iterator[tuple[str, str, str]]:
     location = [str(part) for part in details["loc"]]
     error = details.get("ctx", {}).get("error")
     if isinstance(error, ImpossibleError):
@@ -51,11 +53,11 @@ def _problems(details: ErrorDetails) -> Iterator[tuple[str, str, str]]:
         return
     key = ".".join(location)
     if details["type"] == "extra_forbidden":
-        yield key, _value(details["input"]), f"there is no such setting{_nearest(key)}"
+        yield key, _value(details["input"]), f"there is no such setting{_nearest(model, key)}"
     elif details["type"] == "missing":
-        yield key, "", f"is missing; must be {allowed(location)}"
+        yield key, "", f"is missing; must be {allowed(model, location)}"
     else:
-        yield key, _value(details["input"]), f"must be {allowed(location)}"
+        yield key, _value(details["input"]), f"must be {allowed(model, location)}"
 
 
 def _value(value: object) -> str:
@@ -63,6 +65,6 @@ def _value(value: object) -> str:
     return "" if value is None else f" = {json.dumps(value, ensure_ascii=False, default=str)}"
 
 
-def _nearest(key: str) -> str:
-    found = difflib.get_close_matches(key, list(keys()), n=1)
+def _nearest(model: type[BaseModel], key: str) -> str:
+    found = difflib.get_close_matches(key, list(keys(model)), n=1)
     return f" (did you mean {found[0]}?)" if found else ""

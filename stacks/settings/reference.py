@@ -54,8 +54,8 @@ def _row(name: str, field: FieldInfo, location: tuple[str, ...]) -> str:
 
 
 def _allowed(location: tuple[str, ...]) -> str:
-    words = allowed(location)
-    return f"{words}, each {allowed((*location, '0'))}" if words.startswith("a list") else words
+    words = allowed(Settings, location)
+    return f"{words}, each {allowed(Settings, (*location, '0'))}" if words.startswith("a list") else words
 
 
 def _default(field: FieldInfo) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from stacks.settings.environment import Settings
+from pydantic import BaseModel
 
 _NAMES = {
     "integer": "a whole number",
@@ -18,38 +18,39 @@ _NAMES = {
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    return Settings.model_json_schema()
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
-def json_schema() -> str:
-    """Return the schema of an environment's file, for ``config/settings.schema.json``."""
-    schema = _schema() | {"$schema": "http://json-schema.org/draft-07/schema#"}
+def json_schema(model: type[BaseModel]) -> str:
+    """Return the schema of the file that a model reads."""
+    schema = _schema(model) | {"$schema": "http://json-schema.org/draft-07/schema#"}
     # The file's name says it.
     schema["required"] = [key for key in schema["required"] if key != "environment"]
     schema["properties"] = {key: value for key, value in schema["properties"].items() if key != "environment"}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def allowed(location: Sequence[str]) -> str:
+def allowed(model: type[BaseModel], location: Sequence[str]) -> str:
     """Return in words what a setting may be."""
-    node = _resolved(_schema())
+    schema = _schema(model)
+    node = _resolved(schema, schema)
     for part in location:
         if part in node.get("properties", {}):
-            node = _resolved(node["properties"][part])
+            node = _resolved(schema, node["properties"][part])
         elif "items" in node:
-            node = _resolved(node["items"])
+            node = _resolved(schema, node["items"])
         else:
-            node = _resolved(node.get("additionalProperties") or {})
+            node = _resolved(schema, node.get("additionalProperties") or {})
     return _in_words(node)
 
 
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     """Follow a reference; of alternatives take the one that is not null."""
     if "anyOf" in node:
         node = node | next(branch for branch in node["anyOf"] if branch.get("type") != "null")
     if "$ref" in node:
-        return _resolved(_schema()["$defs"][node["$ref"].rpartition("/")[2]])
+        return _resolved(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
     return node
 
 

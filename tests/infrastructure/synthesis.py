@@ -11,12 +11,13 @@ from typing import Any
 from aws_cdk import App, Stage
 
 from ops.assembly import Assembly, Resource, read
+from stacks.pipeline import Pipeline
 from stacks.platform import Platform
-from stacks.settings import CONFIG_DIR, Settings, load_settings
+from stacks.settings import Settings, load_pipeline, load_settings, platforms
 
 ROOT = Path(__file__).parents[2]
 BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
-ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
+ENVIRONMENTS = platforms()
 # What no environment has switched on, or only elsewhere than where the shipped ones are.
 SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
     (
@@ -70,6 +71,13 @@ def new_app(outdir: Path) -> App:
     return App(context=context | {"aws:cdk:enable-path-metadata": True}, outdir=str(outdir))
 
 
+def new_pipeline(app: App, overrides: Mapping[str, object] | None = None) -> Pipeline:
+    """Make the pipeline and its stages, as the app does."""
+    settings = load_pipeline("pipeline", overrides=overrides)
+    stages = [load_settings(stage, environ={}) for stage in settings.stages]
+    return Pipeline(app, settings=settings, stages=stages, build_dir=BUILD_DIR)
+
+
 @dataclass(frozen=True)
 class Synthesised:
     """An environment and what the CDK app makes of it."""
@@ -116,6 +124,7 @@ class Synthesiser:
 
     root: Path
     _made: dict[str, Synthesised] = field(default_factory=dict)
+    _pipelines: dict[str, Path] = field(default_factory=dict)
 
     def __call__(self, environment: str, overrides: Mapping[str, object] | None = None) -> Synthesised:
         key = json.dumps([environment, overrides or {}], sort_keys=True)
@@ -130,6 +139,17 @@ class Synthesiser:
         Platform(app, settings=settings, build_dir=BUILD_DIR)
         app.synth()
         return Synthesised(settings, read(outdir, environment=settings.environment))
+
+    def pipeline(self, overrides: Mapping[str, object] | None = None) -> Path:
+        """Return the directory of a pipeline's assembly; its stages' are nested in it."""
+        key = json.dumps(["pipeline", overrides or {}], sort_keys=True)
+        if key not in self._pipelines:
+            outdir = Path(mkdtemp(dir=self.root))
+            app = new_app(outdir)
+            new_pipeline(app, overrides)
+            app.synth()
+            self._pipelines[key] = outdir
+        return self._pipelines[key]
 
     def in_stage(self, environment: str) -> Assembly:
         """Return an environment as a pipeline's stage makes it."""

@@ -1,18 +1,27 @@
 """What others' rules say of the templates: cdk-nag's on every environment, and all of cfn-lint's."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 from cfnlint.config import ConfigMixIn  # type: ignore[import-untyped]  # has no annotations
 from cfnlint.runner import Runner  # type: ignore[import-untyped]
 
+import app as gantry_app
 from gantry.nag import shared
+from ops.assembly import Assembly, read
+from ops.security.assessment import assess
 from ops.security.findings import pack_of
 from stacks.exemptions import EXEMPTIONS
 from tests.infrastructure.checking import Checker
-from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser, new_app, new_pipeline
 
 # Rules of cfn-lint that are not followed, and why.
 NOT_FOLLOWED = {
     "W3005": "an L2 of the CDK depends on a role as a whole, with its policies, and names the role beside",
+}
+NOT_FOLLOWED_BY_PIPELINE = {
+    "I3510": "the CDK grants a connection's action by its former name; the present one stands beside",
 }
 
 
@@ -43,12 +52,29 @@ def test_what_is_exempt_is_still_found(checked: Checker) -> None:
 
 
 def test_every_rule_of_cfn_lint_is_followed(platform: Synthesised) -> None:
-    templates = sorted(str(file) for file in platform.assembly.directory.glob("*.template.json"))
+    assert lint(platform.assembly, NOT_FOLLOWED) == []
+
+
+def test_solutions_pack_finds_nothing_in_a_pipeline_and_its_stages(tmp_path: Path) -> None:
+    app = new_app(tmp_path / "assembly")
+    new_pipeline(app)
+    gantry_app.check(app, gantry_app.packs_of(app))
+    app.synth()  # raises on a finding
+    assessment = assess(tmp_path / "assembly", environment="pipeline")
+    assert assessment.failed == []
+    assert assessment.stale == ()
+
+
+def test_every_rule_of_cfn_lint_is_followed_by_a_pipeline(synthesise: Synthesiser) -> None:
+    pipeline = read(synthesise.pipeline(), environment="pipeline")
+    assert lint(pipeline, NOT_FOLLOWED | NOT_FOLLOWED_BY_PIPELINE) == []
+
+
+def lint(assembly: Assembly, not_followed: Mapping[str, str]) -> list[str]:
     config = ConfigMixIn(
-        templates=templates,
-        regions=sorted({stack.region for stack in platform.assembly.stacks}),
+        templates=sorted(str(file) for file in assembly.directory.glob("*.template.json")),
+        regions=sorted({stack.region for stack in assembly.stacks}),
         include_checks=["I"],
-        ignore_checks=list(NOT_FOLLOWED),
+        ignore_checks=list(not_followed),
     )
-    found = [str(match) for match in Runner(config).run()]
-    assert found == []
+    return [str(match) for match in Runner(config).run()]

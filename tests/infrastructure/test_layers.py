@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.assembly import Stack
-from stacks.settings import LAYERS
+from ops.assembly import Assembly, Stack, read
+from stacks.settings import LAYERS, load_pipeline
 from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
 
 # CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -75,11 +75,23 @@ def test_templates_stay_far_from_the_limits(platform: Synthesised) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_pipeline_stage_makes_the_same_stacks(environment: str, synthesise: Synthesiser) -> None:
+def test_stage_makes_the_same_stacks(environment: str, synthesise: Synthesiser) -> None:
     """Moving to a pipeline must not make a second database."""
-    staged = {stack.name: stack for stack in synthesise.in_stage(environment).stacks}
-    for stack in synthesise(environment).assembly.stacks:
-        twin = staged[stack.name]
+    assert_same(synthesise(environment).assembly, synthesise.in_stage(environment))
+
+
+@pytest.mark.parametrize("environment", load_pipeline("pipeline").stages)
+def test_pipeline_deploys_the_same_stacks(environment: str, synthesise: Synthesiser) -> None:
+    nested = synthesise.pipeline() / f"assembly-{environment.capitalize()}"
+    assert_same(synthesise(environment).assembly, read(nested, environment=environment))
+
+
+def assert_same(alone: Assembly, staged: Assembly) -> None:
+    twins = {stack.name: stack for stack in staged.stacks}
+    assert set(twins) == {stack.name for stack in alone.stacks}
+    for stack in alone.stacks:
+        twin = twins[stack.name]
+        assert (stack.account, stack.region) == (twin.account, twin.region)
         assert _comparable(stack) == _comparable(twin)
 
 

