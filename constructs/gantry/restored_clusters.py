@@ -38,7 +38,7 @@ def examination_statements(
     ]
 
 
-def acknowledge_restored_names(role: iam.IRole) -> None:
+def acknowledge_restored_names(role: iam.Role) -> None:
     """Record why the role of `examination_statements` names by pattern."""
     acknowledge(
         role,
