@@ -73,7 +73,23 @@ RECORDED: dict[str, Recorded] = {
     "AWS::IAM::OIDCProvider": Recorded(
         "arn:aws:iam::{account}:oidc-provider/{name}", {"Arn": "{ref}"}, replaces=("Url",)
     ),
-    # Records of API calls and combined alarms are for people who operate an account.
+    # Costs, looks from outside and records of API calls are for people who operate an account.
+    "AWS::Budgets::Budget": Recorded(
+        "{name}", {"Id": "{ref}"}, replaces=("Budget", "NotificationsWithSubscribers")
+    ),
+    "AWS::CE::AnomalyMonitor": Recorded(
+        "arn:aws:ce::{account}:anomalymonitor/{uuid}",
+        {"MonitorArn": "{ref}"},
+        replaces=("MonitorType", "MonitorDimension", "MonitorSpecification", "ResourceTags"),
+    ),
+    "AWS::CE::AnomalySubscription": Recorded(
+        "arn:aws:ce::{account}:anomalysubscription/{uuid}",
+        {"SubscriptionArn": "{ref}"},
+        replaces=("ResourceTags",),
+    ),
+    "AWS::Synthetics::Canary": Recorded(
+        "{name}", {"Id": "{uuid}", "State": "RUNNING"}, replaces=("Name",), named_by="Name"
+    ),
     "AWS::CloudTrail::Trail": Recorded(
         "{name}",
         {"Arn": "arn:aws:cloudtrail:{region}:{account}:trail/{name}", "SnsTopicArn": ""},
