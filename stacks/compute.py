@@ -7,6 +7,7 @@ from aws_cdk import CfnOutput, Duration, Token
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from gantry.alarms import DeploymentAlarms
@@ -29,6 +30,8 @@ class ComputeRefs:
     service: ecs.FargateService
     load_balancer: elbv2.ApplicationLoadBalancer
     target_group: elbv2.ApplicationTargetGroup
+    web_acl: wafv2.CfnWebACL
+    deployment_alarms: tuple[str, ...]
     signing_key_secret: secretsmanager.ISecret
 
 
@@ -60,10 +63,12 @@ class ComputeStack(LayerStack):
             removal_policy=removal_policy(settings),
         )
         door = self._door(state)
+        firewall = self._firewall(door)
+        alarms = self._deployment_alarms(door)
         image = container_image(
             self, "ImageRepository", reference=settings.container_image, source=service_dir
         )
-        web = self._service(image, door, data, signing_key)
+        web = self._service(image, door, data, signing_key, alarms)
         for name, value in {
             "ServiceUrl": door.url,
             "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
@@ -77,12 +82,14 @@ class ComputeStack(LayerStack):
             service=web.service,
             load_balancer=door.load_balancer,
             target_group=door.target_group,
+            web_acl=firewall.web_acl,
+            deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
             signing_key_secret=signing_key,
         )
 
     def _door(self, state: StateRefs) -> PublicLoadBalancer:
         settings = self._settings
-        door = PublicLoadBalancer(
+        return PublicLoadBalancer(
             self,
             "Door",
             vpc=self._network.vpc,
@@ -94,7 +101,10 @@ class ComputeStack(LayerStack):
             deregistration_delay=Duration.seconds(settings.ecs.deregistration_delay_seconds),
             deletion_protection=settings.load_balancer.deletion_protection,
         )
-        WebFirewall(
+
+    def _firewall(self, door: PublicLoadBalancer) -> WebFirewall:
+        settings = self._settings
+        return WebFirewall(
             self,
             "Firewall",
             name=settings.full_name,
@@ -103,7 +113,17 @@ class ComputeStack(LayerStack):
             logs_key=self._logs_key,
             log_retention=log_retention(settings),
         )
-        return door
+
+    def _deployment_alarms(self, door: PublicLoadBalancer) -> DeploymentAlarms:
+        settings = self._settings
+        return DeploymentAlarms(
+            self,
+            "DeploymentAlarms",
+            name_prefix=f"{settings.full_name}-deployment",
+            runbook=settings.runbook("troubleshooting.md"),
+            target_group=door.target_group,
+            server_errors=settings.observability.server_errors_alarm_count,
+        )
 
     def _service(
         self,
@@ -111,15 +131,9 @@ class ComputeStack(LayerStack):
         door: PublicLoadBalancer,
         data: DataRefs,
         signing_key: secretsmanager.ISecret,
+        alarms: DeploymentAlarms,
     ) -> WebService:
         settings = self._settings
-        alarms = DeploymentAlarms(
-            self,
-            "DeploymentAlarms",
-            name_prefix=f"{settings.full_name}-deployment",
-            target_group=door.target_group,
-            server_errors=settings.observability.server_errors_alarm_count,
-        )
         return WebService(
             self,
             "Web",

@@ -10,6 +10,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.alarm import Notices
 from gantry.aurora import AuroraPostgres
 from gantry.backup_vault import BackupVault
 from gantry.cache_user import CacheUser
@@ -33,12 +34,11 @@ _ROTATOR = (
     "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
     " else: docs/decisions/rotator-has-functions-not-rights.md"
 )
-_RUNBOOK = "docs/operations.md#restore-tests"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRefs:
-    """What later layers use of the data layer."""
+    """What later layers use of the data layer; alarms by name, so that none is kept from going."""
 
     cluster: rds.IDatabaseCluster
     cache: elasticache.CfnServerlessCache
@@ -46,6 +46,8 @@ class DataRefs:
     database_secret: secretsmanager.ISecret
     rotator_secret: secretsmanager.ISecret
     valkey_secret: secretsmanager.ISecret
+    restore_test_plan: str | None
+    restore_test_alarms: tuple[str, ...]
 
 
 class DataStack(LayerStack):
@@ -74,6 +76,7 @@ class DataStack(LayerStack):
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
         aurora = self._database()
         cluster = aurora.cluster
+        self._restore_testing: RestoreTesting | None = None
         if settings.backup.enabled:
             self._backup(aurora, recovery)
         user = self._cache_user()
@@ -81,6 +84,7 @@ class DataStack(LayerStack):
         CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
         CfnOutput(self, "DatabaseSecretArn", value=self._database_secret.secret_arn)
         CfnOutput(self, "ValkeySecretArn", value=self._valkey_secret.secret_arn)
+        testing = self._restore_testing
         self.refs = DataRefs(
             cluster=cluster,
             cache=cache,
@@ -88,6 +92,8 @@ class DataStack(LayerStack):
             database_secret=self._database_secret,
             rotator_secret=self._rotator_secret,
             valkey_secret=self._valkey_secret,
+            restore_test_plan=testing.plan_name if testing else None,
+            restore_test_alarms=tuple(alarm.full_name for alarm in testing.alarms) if testing else (),
         )
 
     def _secret(
@@ -183,7 +189,7 @@ class DataStack(LayerStack):
         settings, network = self._settings, self._network
         if network.restored_database_group is None or network.restore_test_functions_group is None:
             raise RuntimeError("the network has no security groups for restore tests")
-        RestoreTesting(
+        self._restore_testing = RestoreTesting(
             self,
             "RestoreTesting",
             functions=self._functions,
@@ -199,8 +205,11 @@ class DataStack(LayerStack):
             restore_role=restore_role,
             key=self._data_key,
             secrets_key=self._secrets_key,
-            alert_topic=self._state.alert_topic,
-            runbook=_RUNBOOK,
+            notices=Notices(
+                prefix=f"{settings.full_name}-restore-test",
+                topic=self._state.alert_topic,
+                runbook=settings.runbook("operations.md"),
+            ),
         )
 
     def _cache_user(self) -> CacheUser:

@@ -1,13 +1,24 @@
-"""Observability: dashboard and alarms."""
+"""Observability: the dashboard, the alarms, and who hears of them."""
 
-from aws_cdk import CfnOutput
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from gantry.alarms import ServiceAlarms
-from gantry.dashboard import ServiceDashboard
+from gantry import dashboard_sections as sections
+from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarms import ServiceAlarms, ServiceUnhealthy
+from gantry.cost_alerts import CostAnomalies, MonthlyBudget
+from gantry.dashboard import AlarmGroup, Section, ServiceDashboard
+from gantry.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
+from gantry.health_canary import HealthCanary
+from gantry.subscribers import Subscribers
+from gantry.web_service import HEALTH_PATH
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
-from stacks.layer import LayerStack
+from stacks.layer import LayerStack, imported_key, log_retention
+from stacks.security import SecurityRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
@@ -16,32 +27,174 @@ class ObservabilityStack(LayerStack):
     """What an operator looks at, and what wakes one up."""
 
     def __init__(
-        self, scope: Construct, *, settings: Settings, state: StateRefs, data: DataRefs, compute: ComputeRefs
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        state: StateRefs,
+        data: DataRefs,
+        compute: ComputeRefs,
+        security: SecurityRefs,
     ) -> None:
         super().__init__(
             scope, "observability", settings=settings, description="Gantry: dashboard and alarms"
         )
-        name = settings.full_name
+        self._settings, self._state = settings, state
+        self._data, self._compute, self._security = data, compute, security
+        self._notices = Notices(
+            prefix=settings.full_name,
+            topic=state.alert_topic,
+            runbook=settings.runbook("troubleshooting.md"),
+        )
+        service = self._service_alarms()
+        canary = self._canary() if settings.canary.enabled else None
+        symptoms = [*service.symptoms, *([canary.alarm] if canary else [])]
+        pages = ServiceUnhealthy(
+            self, "ServiceUnhealthy", notices=self._notices, symptoms=symptoms, page_topic=state.page_topic
+        )
+        others = [alarm for alarm in service.alarms if alarm not in service.symptoms]
         ServiceDashboard(
             self,
             "Dashboard",
-            name=name,
-            service=compute.service,
-            load_balancer=compute.load_balancer,
-            target_group=compute.target_group,
-            cluster=data.cluster,
-            cache=data.cache,
+            name=settings.full_name,
+            alarms=self._alarm_groups([pages, *symptoms], [*others, *self._data_alarms()]),
+            sections=self._sections(canary),
         )
-        ServiceAlarms(
+        self._subscribers()
+        self._cost_alerts()
+        CfnOutput(self, "DashboardName", value=settings.full_name)
+
+    def _service_alarms(self) -> ServiceAlarms:
+        limits = self._settings.observability
+        return ServiceAlarms(
             self,
             "Alarms",
-            name_prefix=name,
-            topic=state.alert_topic,
-            service=compute.service,
-            target_group=compute.target_group,
-            cpu_percent=settings.observability.cpu_alarm_percent,
-            memory_percent=settings.observability.memory_alarm_percent,
-            latency_seconds=settings.observability.latency_alarm_seconds,
-            server_errors=settings.observability.server_errors_alarm_count,
+            notices=self._notices,
+            service=self._compute.service,
+            load_balancer=self._compute.load_balancer,
+            target_group=self._compute.target_group,
+            cpu_percent=limits.cpu_alarm_percent,
+            memory_percent=limits.memory_alarm_percent,
+            latency_seconds=limits.latency_alarm_seconds,
+            server_errors=limits.server_errors_alarm_count,
+            server_errors_percent=limits.server_errors_alarm_percent,
         )
-        CfnOutput(self, "DashboardName", value=name)
+
+    def _data_alarms(self) -> list[NotifyingAlarm]:
+        settings, limits, notices = self._settings, self._settings.observability, self._notices
+        database = DatabaseAlarms(
+            self,
+            "DatabaseAlarms",
+            notices=notices,
+            cluster=self._data.cluster,
+            min_capacity=settings.aurora.min_capacity,
+            max_capacity=settings.aurora.max_capacity,
+            readers=settings.aurora.readers > 0,
+            capacity_percent=limits.capacity_alarm_percent,
+            connections_percent=limits.connections_alarm_percent,
+            replica_lag_milliseconds=limits.replica_lag_alarm_milliseconds,
+        )
+        cache = CacheAlarms(
+            self,
+            "CacheAlarms",
+            notices=notices,
+            cache=self._data.cache,
+            max_data_gb=settings.valkey.max_data_gb,
+            storage_percent=limits.cache_storage_alarm_percent,
+        )
+        alarms = [*database.alarms, *cache.alarms]
+        if settings.backup.enabled and "daily" in settings.backup.retention_days:
+            alarms.append(BackupAlarm(self, "BackupAlarm", notices=notices, vault_name=settings.full_name))
+        return alarms
+
+    def _alarm_groups(
+        self, pages: Sequence[cloudwatch.IAlarm], notices: Sequence[cloudwatch.IAlarm]
+    ) -> list[AlarmGroup]:
+        deployment = self._named("Deployment", self._compute.deployment_alarms)
+        rotation = self._named("Rotation", self._security.rotation_alarms)
+        restores = self._named("RestoreTest", self._data.restore_test_alarms)
+        return [
+            AlarmGroup(title="Pages", alarms=pages, width=6),
+            AlarmGroup(title="Notices", alarms=[*notices, *deployment], width=9),
+            AlarmGroup(title="Secrets and backups", alarms=[*rotation, *restores], width=9),
+        ]
+
+    def _named(self, construct_id: str, names: Sequence[str]) -> list[cloudwatch.IAlarm]:
+        """Return alarms of earlier layers by their names."""
+        scope = Construct(self, f"{construct_id}Alarms")
+        return [cloudwatch.Alarm.from_alarm_name(scope, name, name) for name in names]
+
+    def _canary(self) -> HealthCanary:
+        settings = self._settings
+        own = f"http://{self._compute.load_balancer.load_balancer_dns_name}{HEALTH_PATH}"
+        return HealthCanary(
+            self,
+            "Canary",
+            name=settings.full_name,
+            url=settings.canary.url or own,
+            interval=Duration.minutes(settings.canary.minutes),
+            artifacts=self._state.delivery_bucket,
+            logs_key=imported_key(self, "LogsKey", self._state.logs_key),
+            log_retention=log_retention(settings),
+            notices=self._notices,
+        )
+
+    def _sections(self, canary: HealthCanary | None) -> list[Section]:
+        settings, limits, compute = self._settings, self._settings.observability, self._compute
+        aurora, valkey = settings.aurora, settings.valkey
+        service, door, targets = compute.service, compute.load_balancer, compute.target_group
+        return [
+            sections.golden_signals(
+                service=service,
+                load_balancer=door,
+                target_group=targets,
+                cpu_percent=limits.cpu_alarm_percent,
+                memory_percent=limits.memory_alarm_percent,
+                latency_seconds=limits.latency_alarm_seconds,
+            ),
+            sections.tasks(
+                service=service,
+                load_balancer=door,
+                target_group=targets,
+                canary=canary.canary if canary else None,
+            ),
+            sections.database(
+                self._data.cluster,
+                max_capacity=aurora.max_capacity,
+                max_connections=max_connections(aurora.min_capacity, aurora.max_capacity),
+            ),
+            sections.cache(
+                self._data.cache,
+                max_data_gb=valkey.max_data_gb,
+                max_ecpu_per_second=valkey.max_ecpu_per_second,
+            ),
+            sections.edge(web_acl=compute.web_acl, load_balancer=door),
+            sections.upkeep(
+                secrets=self._security.rotated_secrets,
+                cluster=self._data.cluster,
+                backup_vault=settings.full_name if settings.backup.enabled else None,
+                restore_test_plan=self._data.restore_test_plan,
+            ),
+        ]
+
+    def _subscribers(self) -> None:
+        alerts, state = self._settings.alerts, self._state
+        Subscribers(self, "Notices", topic=state.alert_topic, emails=alerts.emails, webhooks=alerts.webhooks)
+        Subscribers(
+            self, "Pages", topic=state.page_topic, emails=alerts.page_emails, webhooks=alerts.page_webhooks
+        )
+
+    def _cost_alerts(self) -> None:
+        cost, topic = self._settings.cost, self._state.alert_topic
+        if cost.monthly_budget_usd is not None:
+            MonthlyBudget(self, "Budget", amount=cost.monthly_budget_usd, topic=topic)
+        monitor_arn, amount = cost.anomaly_monitor_arn, cost.anomaly_usd
+        if cost.anomalies != "off":
+            CostAnomalies(
+                self,
+                "CostAnomalies",
+                name=self._settings.full_name,
+                monitor_arn=monitor_arn,
+                amount=amount,
+                topic=topic,
+            )

@@ -65,7 +65,12 @@ class Platform:
         if settings.forwards_global_events:
             GlobalEventsStack(scope, settings=settings)
         self.observability = ObservabilityStack(
-            scope, settings=settings, state=self.state.refs, data=self.data.refs, compute=self.compute.refs
+            scope,
+            settings=settings,
+            state=self.state.refs,
+            data=self.data.refs,
+            compute=self.compute.refs,
+            security=self.security.refs,
         )
 
     @staticmethod

@@ -1,5 +1,8 @@
 """Security: the rotation of all secrets, what watches the account, and who may deploy from outside."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from aws_cdk import ArnFormat, CfnOutput, Duration
 from aws_cdk import aws_accessanalyzer as accessanalyzer
 from aws_cdk import aws_cloudtrail as cloudtrail
@@ -9,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.alarm import Notices
 from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
 from gantry.rotated_secret import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
@@ -23,7 +27,13 @@ from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
-_RUNBOOK = "docs/rotation.md#alarms"
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityRefs:
+    """What later layers show of the security layer: by name, so that nothing shown is kept from going."""
+
+    rotation_alarms: tuple[str, ...]
+    rotated_secrets: Mapping[str, str]
 
 
 class SecurityStack(LayerStack):
@@ -48,7 +58,12 @@ class SecurityStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._wake_rules = wake_rules(self, service=compute.service)
+        self._alarms: list[str] = []
+        self._secret_names: dict[str, str] = {}
         self._rotations()
+        self.refs = SecurityRefs(
+            rotation_alarms=tuple(self._alarms), rotated_secrets=dict(self._secret_names)
+        )
         self._recording(recovery)
         self._watching()
         self._deployments()
@@ -99,21 +114,27 @@ class SecurityStack(LayerStack):
         strategy: RotationStrategy,
         schedule: RotationSchedule,
     ) -> None:
-        RotatedSecret(
+        settings, secret_name = self._settings, f"{self._settings.prefix}/{strategy.name}"
+        rotated = RotatedSecret(
             self,
             construct_id,
             functions=self._functions,
             secret=secret,
-            secret_name=f"{self._settings.prefix}/{strategy.name}",
+            secret_name=secret_name,
             secrets_key=self._secrets_key,
             strategy=strategy,
             schedule=schedule,
             service=self._compute.service,
-            cluster_name=self._settings.full_name,
+            cluster_name=settings.full_name,
             wake_rules=self._wake_rules,
-            alert_topic=self._state.alert_topic,
-            runbook=_RUNBOOK,
+            notices=Notices(
+                prefix=f"{settings.full_name}-rotation-{strategy.name}",
+                topic=self._state.alert_topic,
+                runbook=settings.runbook("rotation.md"),
+            ),
         )
+        self._alarms += [alarm.full_name for alarm in rotated.alarms]
+        self._secret_names[strategy.name] = secret_name
 
     def _cache_user_statement(self) -> iam.PolicyStatement:
         user = self.format_arn(

@@ -10,8 +10,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry import aurora, web_firewall
-from gantry.alert_topic import AlertTopic
+from gantry import aurora, health_canary, web_firewall
+from gantry.alert_topic import ALARMS, ALERTS, AlertTopic
 from gantry.assembly_bucket import AssemblyBucket
 from gantry.deployment_ledger import DeploymentLedger
 from gantry.encryption_keys import EncryptionKeys
@@ -35,10 +35,11 @@ class StateRefs:
     repository: ecr.IRepository
     ledger: dynamodb.ITable
     alert_topic: sns.ITopic
+    page_topic: sns.ITopic
 
 
 class StateStack(LayerStack):
-    """Keys, log buckets, the archive of assemblies, the ledger, the image repository, the alert topic."""
+    """Keys, log buckets, the archive of assemblies, the ledger, the image repository, the alerts' topics."""
 
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(
@@ -50,12 +51,9 @@ class StateStack(LayerStack):
             self,
             "Keys",
             alias_prefix=settings.prefix,
-            log_groups=[
-                f"{settings.log_group_prefix}*",
-                aurora.log_group_pattern(settings.full_name),
-                web_firewall.log_group_name(settings.full_name),
-            ],
+            log_groups=_log_groups(settings),
             trail_name=settings.full_name,
+            alert_publishers=_alert_publishers(settings),
             removal_policy=removal,
         )
         delivery = DeliveryBucket(self, "DeliveryBucket", retention=retention, removal_policy=removal)
@@ -80,7 +78,8 @@ class StateStack(LayerStack):
                 self, "ImageReplication", prefix=f"{settings.name}/", region=settings.recovery.region
             )
         ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=removal)
-        topic = AlertTopic(self, "AlertTopic", key=keys.messages)
+        alerts = AlertTopic(self, "AlertTopic", key=keys.messages, publishers=_alert_publishers(settings))
+        pages = AlertTopic(self, "PageTopic", key=keys.messages, publishers=ALARMS)
         # Exported also where no trail uses it, so that turning a trail off and on is one deployment.
         self.export_value(trail.bucket_name)
         CfnOutput(self, "LedgerTableName", value=ledger.table_name)
@@ -96,5 +95,28 @@ class StateStack(LayerStack):
             assembly_bucket=assemblies,
             repository=repository,
             ledger=ledger,
-            alert_topic=topic,
+            alert_topic=alerts,
+            page_topic=pages,
         )
+
+
+def _log_groups(settings: Settings) -> list[str]:
+    """Return what the names of all log groups match."""
+    groups = [
+        f"{settings.log_group_prefix}*",
+        aurora.log_group_pattern(settings.full_name),
+        web_firewall.log_group_name(settings.full_name),
+    ]
+    return (
+        [*groups, health_canary.log_group_pattern(settings.full_name)] if settings.canary.enabled else groups
+    )
+
+
+def _alert_publishers(settings: Settings) -> list[str]:
+    """Return the services that publish alerts: those of costs only where costs are watched."""
+    publishers = list(ALERTS)
+    if settings.cost.monthly_budget_usd is not None:
+        publishers.append("budgets")
+    if settings.cost.anomalies != "off":
+        publishers.append("costalerts")
+    return publishers

@@ -1,6 +1,7 @@
-"""Alarms on the service's golden signals."""
+"""Alarms on the service's golden signals, and the one that pages."""
 
-from aws_cdk import Duration
+from collections.abc import Sequence
+
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -8,20 +9,23 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
+from gantry.alarm import Notices, NotifyingAlarm
+from gantry.metrics import FIVE_MINUTES, MINUTE
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
-_MINUTE = Duration.minutes(1)
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
 class DeploymentAlarms(Construct):
     """The alarms that roll a deployment back: answers of 5xx, and targets that are not healthy.
 
     They are metric alarms with names of their own, because ECS watches alarms by name and no composite ones.
+    They tell nobody: a deployment that is rolled back fails, and says so.
 
     Parameters
     ----------
-    name_prefix
-        Begins the alarms' names.
+    name_prefix, runbook
+        Begins the alarms' names; address of the page that says what they mean.
     target_group
         Whose targets are watched.
     server_errors
@@ -39,18 +43,20 @@ class DeploymentAlarms(Construct):
         construct_id: str,
         *,
         name_prefix: str,
+        runbook: str,
         target_group: elbv2.ApplicationTargetGroup,
         server_errors: int,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._notices = Notices(prefix=name_prefix, topic=None, runbook=runbook)
         metrics = target_group.metrics
         errors = metrics.http_code_target(
-            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=_MINUTE, statistic="Sum"
+            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"
         )
-        unhealthy = metrics.unhealthy_host_count(period=_MINUTE, statistic="Maximum")
+        unhealthy = metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
         self.alarms = [
-            self._alarm("ServerErrors", f"{name_prefix}-server-errors", errors, server_errors, minutes=2),
-            self._alarm("UnhealthyTargets", f"{name_prefix}-unhealthy-targets", unhealthy, 1, minutes=5),
+            self._alarm("ServerErrors", "server-errors", errors, server_errors, minutes=2),
+            self._alarm("UnhealthyTargets", "unhealthy-targets", unhealthy, 1, minutes=5),
         ]
         acknowledge(
             self,
@@ -60,33 +66,41 @@ class DeploymentAlarms(Construct):
 
     def _alarm(
         self, construct_id: str, name: str, metric: cloudwatch.Metric, threshold: int, *, minutes: int
-    ) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+    ) -> NotifyingAlarm:
+        return NotifyingAlarm(
             self,
             construct_id,
-            alarm_name=name,
-            alarm_description="A deployment that is in progress is rolled back.",
+            name=name,
+            notices=self._notices,
+            meaning="A deployment that is in progress is rolled back.",
             metric=metric,
             threshold=threshold,
-            evaluation_periods=minutes,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=minutes,
+            comparison=_AT_LEAST,
+            section="a-deployment-was-rolled-back",
         )
 
 
 class ServiceAlarms(Construct):
-    """The guide's alarms: CPU, memory, errors and latency, each telling the alert topic.
+    """The guide's alarms, CPU, memory, errors and latency, and those on the health of targets.
 
     Parameters
     ----------
-    name_prefix
-        Begins the alarms' names.
-    topic
-        Hears of every change of state.
-    service, target_group
+    notices
+        Names, topic and runbook of the alarms.
+    service, load_balancer, target_group
         What is watched.
-    cpu_percent, memory_percent, latency_seconds, server_errors
+    cpu_percent, memory_percent, latency_seconds
         Above these, for five minutes, an alarm rings; latency is the 95th percentile.
+    server_errors, server_errors_percent
+        Answers of 5xx within five minutes that are too many, if they are also more than this share of all.
+
+    Attributes
+    ----------
+    alarms
+        The alarms.
+    symptoms
+        Those of the alarms that say that users are not served.
     """
 
     def __init__(
@@ -94,37 +108,146 @@ class ServiceAlarms(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        name_prefix: str,
-        topic: sns.ITopic,
+        notices: Notices,
         service: ecs.FargateService,
+        load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
         cpu_percent: int,
         memory_percent: int,
         latency_seconds: float,
         server_errors: int,
+        server_errors_percent: float,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._prefix, self._topic = name_prefix, topic
-        targets = target_group.metrics
-        errors = targets.http_code_target(
-            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=Duration.minutes(5), statistic="Sum"
-        )
-        self._alarm("cpu", service.metric_cpu_utilization(period=_MINUTE), cpu_percent, minutes=5)
-        self._alarm("memory", service.metric_memory_utilization(period=_MINUTE), memory_percent, minutes=5)
-        latency = targets.target_response_time(period=_MINUTE, statistic="p95")
-        self._alarm("latency", latency, latency_seconds, minutes=5)
-        self._alarm("errors", errors, server_errors, minutes=1)
+        self._notices, self._service, self._targets = notices, service, target_group.metrics
+        latency = self._targets.target_response_time(period=MINUTE, statistic="p95")
+        self.symptoms = [
+            self._errors(load_balancer, server_errors, server_errors_percent),
+            self._alarm("Latency", "latency", "One answer in twenty is too slow.", latency, latency_seconds),
+            self._no_healthy_targets(),
+        ]
+        self.alarms = [
+            *self.symptoms,
+            *self._saturation(cpu_percent, memory_percent),
+            self._unhealthy_targets(),
+        ]
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, threshold: float, *, minutes: int) -> None:
-        alarm = cloudwatch.Alarm(
+    def _alarm(
+        self, construct_id: str, name: str, meaning: str, metric: cloudwatch.IMetric, threshold: float
+    ) -> NotifyingAlarm:
+        return NotifyingAlarm(
             self,
-            name.capitalize(),
-            alarm_name=f"{self._prefix}-{name}",
+            construct_id,
+            name=name,
+            notices=self._notices,
+            meaning=meaning,
             metric=metric,
             threshold=threshold,
-            evaluation_periods=minutes,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=5,
         )
-        alarm.add_alarm_action(SnsAction(self._topic))
-        alarm.add_ok_action(SnsAction(self._topic))
+
+    def _saturation(self, cpu_percent: int, memory_percent: int) -> list[NotifyingAlarm]:
+        cpu = self._service.metric_cpu_utilization(period=MINUTE)
+        memory = self._service.metric_memory_utilization(period=MINUTE)
+        return [
+            self._alarm("Cpu", "cpu", "Tasks use nearly all of their CPU.", cpu, cpu_percent),
+            self._alarm("Memory", "memory", "Tasks use nearly all of their memory.", memory, memory_percent),
+        ]
+
+    def _errors(
+        self, load_balancer: elbv2.ApplicationLoadBalancer, count: int, percent: float
+    ) -> NotifyingAlarm:
+        """Return the alarm on the share of 5xx; few errors of few requests are no reason to wake anybody.
+
+        The load balancer's own 5xx count: without a healthy target there are no others. It does not count
+        such requests among those of the target group.
+        """
+        failed = "(FILL(errors, 0) + FILL(refused, 0))"
+        share = cloudwatch.MathExpression(
+            expression=f"IF({failed} > {count}, 100 * {failed} / (FILL(requests, 0) + FILL(refused, 0)), 0)",
+            using_metrics={
+                "errors": self._targets.http_code_target(
+                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
+                ),
+                "refused": load_balancer.metrics.http_code_elb(
+                    elbv2.HttpCodeElb.ELB_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
+                ),
+                "requests": self._targets.request_count(period=FIVE_MINUTES, statistic="Sum"),
+            },
+            period=FIVE_MINUTES,
+            label="5xx (%)",
+        )
+        return NotifyingAlarm(
+            self,
+            "Errors",
+            name="errors",
+            notices=self._notices,
+            meaning="Too many requests are answered with 5xx.",
+            metric=share,
+            threshold=percent,
+            periods=1,
+        )
+
+    def _no_healthy_targets(self) -> NotifyingAlarm:
+        """Return the alarm on an outage; where no target is registered the load balancer measures nothing."""
+        return NotifyingAlarm(
+            self,
+            "NoHealthyTargets",
+            name="no-healthy-targets",
+            notices=self._notices,
+            meaning="No task serves requests.",
+            metric=self._targets.healthy_host_count(period=MINUTE, statistic="Maximum"),
+            threshold=1,
+            periods=2,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+    def _unhealthy_targets(self) -> NotifyingAlarm:
+        """Return the alarm on tasks that stay unhealthy: ECS replaces one within a few minutes by itself."""
+        return NotifyingAlarm(
+            self,
+            "UnhealthyTargets",
+            name="unhealthy-targets",
+            notices=self._notices,
+            meaning="Tasks are unhealthy, and replacing them does not help.",
+            metric=self._targets.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
+            threshold=1,
+            periods=15,
+            comparison=_AT_LEAST,
+        )
+
+
+class ServiceUnhealthy(cloudwatch.CompositeAlarm):
+    """The one alarm that pages: users are not served, whatever the cause.
+
+    Parameters
+    ----------
+    notices
+        Name, topic and runbook.
+    symptoms
+        Any of these alarms makes it ring.
+    page_topic
+        Wakes somebody up.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        notices: Notices,
+        symptoms: Sequence[cloudwatch.IAlarm],
+        page_topic: sns.ITopic,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            composite_alarm_name=f"{notices.prefix}-service-unhealthy",
+            alarm_description=f"Users are not served. What to do: {notices.runbook}#service-unhealthy",
+            alarm_rule=cloudwatch.AlarmRule.any_of(
+                *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in symptoms)
+            ),
+        )
+        self.add_alarm_action(SnsAction(page_topic))
+        self.add_ok_action(SnsAction(page_topic))

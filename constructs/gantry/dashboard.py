@@ -1,25 +1,107 @@
-"""The dashboard: golden signals first, then what the service depends on."""
+"""The page that an operator keeps open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticache as elasticache
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
-from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-_PERIOD = Duration.minutes(1)
+_WIDTH, _HEIGHT = 24, 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A graph of a section; its width is its share of the row.
+
+    Attributes
+    ----------
+    title
+        What is shown, with its unit.
+    left, right
+        Metrics by axis.
+    limits
+        Values of the left axis at which something happens, by what it is.
+    percent
+        Whether the left axis shows shares of a whole.
+    days
+        How many days are shown of what moves slowly; None shows what the page shows.
+    """
+
+    title: str
+    left: Sequence[cloudwatch.IMetric]
+    right: Sequence[cloudwatch.IMetric] = ()
+    limits: dict[str, float] = field(default_factory=dict)
+    percent: bool = False
+    days: int | None = None
+
+    def widget(self, width: int) -> cloudwatch.IWidget:
+        """Return the graph as a widget."""
+        return cloudwatch.GraphWidget(
+            title=self.title,
+            left=list(self.left),
+            right=list(self.right),
+            left_annotations=[
+                cloudwatch.HorizontalAnnotation(value=value, label=label, color=cloudwatch.Color.RED)
+                for label, value in self.limits.items()
+            ],
+            left_y_axis=cloudwatch.YAxisProps(min=0, max=100 if self.percent else None, show_units=False),
+            right_y_axis=cloudwatch.YAxisProps(min=0, show_units=False) if self.right else None,
+            start=None if self.days is None else f"-P{self.days}D",
+            width=width,
+            height=_HEIGHT,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Words instead of a graph, in Markdown."""
+
+    markdown: str
+
+    def widget(self, width: int) -> cloudwatch.IWidget:
+        """Return the words as a widget."""
+        return cloudwatch.TextWidget(markdown=self.markdown, width=width, height=_HEIGHT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A titled part of the page; the graphs of a row share its width."""
+
+    title: str
+    rows: Sequence[Sequence[Graph | Text]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmGroup:
+    """Alarms that are shown together in the first row.
+
+    Attributes
+    ----------
+    title
+        What they are together.
+    alarms
+        The alarms.
+    width
+        How much of the row they take, in the 24 columns of the page.
+    """
+
+    title: str
+    alarms: Sequence[cloudwatch.IAlarm]
+    width: int
 
 
 class ServiceDashboard(Construct):
-    """One page for the service: traffic, errors, latency, saturation, then database and cache.
+    """One page for the service, in the order in which one looks when something is wrong.
 
     Parameters
     ----------
     name
         Name of the dashboard.
-    service, load_balancer, target_group, cluster, cache
-        What it shows.
+    alarms
+        The first row.
+    sections
+        What follows.
 
     Attributes
     ----------
@@ -33,45 +115,32 @@ class ServiceDashboard(Construct):
         construct_id: str,
         *,
         name: str,
-        service: ecs.FargateService,
-        load_balancer: elbv2.ApplicationLoadBalancer,
-        target_group: elbv2.ApplicationTargetGroup,
-        cluster: rds.IDatabaseCluster,
-        cache: elasticache.CfnServerlessCache,
+        alarms: Sequence[AlarmGroup],
+        sections: Sequence[Section],
     ) -> None:
         super().__init__(scope, construct_id)
-        door, targets = load_balancer.metrics, target_group.metrics
-        target_5xx = targets.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=_PERIOD)
-        load_balancer_5xx = door.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=_PERIOD)
-        latency = [targets.target_response_time(period=_PERIOD, statistic=s) for s in ("p50", "p95", "p99")]
-        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=name)
-        self.dashboard.add_widgets(
-            _graph("Traffic (requests)", door.request_count(period=_PERIOD)),
-            _graph("Errors (5xx)", target_5xx, load_balancer_5xx),
-            _graph("Latency (s)", *latency),
-            _graph("Saturation (%)", service.metric_cpu_utilization(), service.metric_memory_utilization()),
+        self.dashboard = cloudwatch.Dashboard(
+            self, "Dashboard", dashboard_name=name, default_interval=Duration.hours(3)
         )
         self.dashboard.add_widgets(
-            _graph("Targets", targets.healthy_host_count(), targets.unhealthy_host_count()),
-            _graph("Database capacity (ACU)", _database_metric(cluster, "ServerlessDatabaseCapacity")),
-            _graph("Database connections", cluster.metric_database_connections()),
-            _graph("Cache", *(_cache_metric(cache, metric) for metric in ("BytesUsedForCache", "Evictions"))),
+            *(
+                cloudwatch.AlarmStatusWidget(
+                    title=group.title, alarms=list(group.alarms), width=group.width, height=_HEIGHT
+                )
+                for group in alarms
+            )
         )
+        for section in sections:
+            self._add(section)
 
-
-def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=6, height=6)
-
-
-def _database_metric(cluster: rds.IDatabaseCluster, name: str) -> cloudwatch.Metric:
-    dimensions = {"DBClusterIdentifier": cluster.cluster_identifier}
-    return cloudwatch.Metric(namespace="AWS/RDS", metric_name=name, dimensions_map=dimensions, period=_PERIOD)
-
-
-def _cache_metric(cache: elasticache.CfnServerlessCache, name: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="AWS/ElastiCache",
-        metric_name=name,
-        dimensions_map={"clusterId": cache.serverless_cache_name},
-        period=_PERIOD,
-    )
+    def _add(self, section: Section) -> None:
+        self.dashboard.add_widgets(
+            cloudwatch.TextWidget(
+                markdown=f"## {section.title}",
+                width=_WIDTH,
+                height=1,
+                background=cloudwatch.TextWidgetBackground.TRANSPARENT,
+            )
+        )
+        for row in section.rows:
+            self.dashboard.add_widgets(*(part.widget(_WIDTH // len(row)) for part in row))

@@ -7,8 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from gantry.alert_topic import PUBLISHERS
-
 _GENERATE = ("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
 
 
@@ -26,6 +24,8 @@ class EncryptionKeys(Construct):
         Patterns of the names of the log groups that may be encrypted with the logs key.
     trail_name
         The CloudTrail trail that may write with the logs key.
+    alert_publishers
+        The services that publish encrypted alerts.
     removal_policy
         What becomes of the keys when their stack is deleted.
 
@@ -43,6 +43,7 @@ class EncryptionKeys(Construct):
         alias_prefix: str,
         log_groups: Sequence[str],
         trail_name: str,
+        alert_publishers: Sequence[str],
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -53,7 +54,7 @@ class EncryptionKeys(Construct):
         self.messages = self._key("Messages", "alerts")
         self._allow_log_groups(log_groups)
         self._allow_trail(trail_name)
-        self._allow_alert_publishers()
+        self._allow_alert_publishers(alert_publishers)
 
     def _key(self, purpose: str, what: str) -> kms.Key:
         return kms.Key(
@@ -122,10 +123,10 @@ class EncryptionKeys(Construct):
             )
         )
 
-    def _allow_alert_publishers(self) -> None:
+    def _allow_alert_publishers(self, names: Sequence[str]) -> None:
         # SNS names the topic that it encrypts for; not every publisher names the account that it acts for.
         topics = Stack.of(self).format_arn(service="sns", resource="*")
-        for name in PUBLISHERS:
+        for name in names:
             self.messages.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=f"PublishFrom{name.capitalize()}",

@@ -11,10 +11,10 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
-from aws_cdk import aws_sns as sns
-from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
+from gantry import metrics
+from gantry.alarm import Notices, NotifyingAlarm
 from gantry.python_function import FunctionDefaults, PythonFunction
 from gantry.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 
@@ -25,8 +25,6 @@ _START_WINDOW = Duration.hours(2)
 _VALIDATION_WINDOW = Duration.hours(4)
 _LONGEST_AGE_DAYS = 8
 _LONGEST_STAY_HOURS = 8
-# What lambdas/restore_test/handler.py publishes.
-_NAMESPACE, _SERVICE = "Gantry", "restore-test"
 
 
 class RestoreTesting(Construct):
@@ -52,11 +50,13 @@ class RestoreTesting(Construct):
         The role with which AWS Backup restores.
     key, secrets_key
         Encrypt the cluster, and the master secret of the restored one.
-    alert_topic, runbook
-        Hears of alarms, which name the page that says what to do.
+    notices
+        Names, topic and runbook of the alarms.
 
     Attributes
     ----------
+    plan_name
+        Name of the plan.
     alarms
         The alarms.
     """
@@ -79,11 +79,10 @@ class RestoreTesting(Construct):
         restore_role: iam.IRole,
         key: kms.IKey,
         secrets_key: kms.IKey,
-        alert_topic: sns.ITopic,
-        runbook: str,
+        notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._plan_name, self._topic, self._runbook = plan_name, alert_topic, runbook
+        self.plan_name, self._notices = plan_name, notices
         plan = self._plan(vault, newest_within)
         selection = backup.CfnRestoreTestingSelection(
             self,
@@ -135,7 +134,7 @@ class RestoreTesting(Construct):
         return backup.CfnRestoreTestingPlan(
             self,
             "Plan",
-            restore_testing_plan_name=self._plan_name,
+            restore_testing_plan_name=self.plan_name,
             schedule_expression=_SCHEDULE,
             start_window_hours=_START_WINDOW.to_hours(),
             recovery_point_selection=backup.CfnRestoreTestingPlan.RestoreTestingRecoveryPointSelectionProperty(
@@ -158,29 +157,21 @@ class RestoreTesting(Construct):
             ),
         ]
 
-    def _alarms(self, python: PythonFunction) -> list[cloudwatch.Alarm]:
+    def _alarms(self, python: PythonFunction) -> list[NotifyingAlarm]:
         hour = Duration.hours(1)
         silent = cloudwatch.TreatMissingData.BREACHING
         quiet = cloudwatch.TreatMissingData.NOT_BREACHING
         return [
-            self._alarm("Failed", self._metric("RestoreTestFailed", hour), 0, quiet,
+            self._alarm("Failed", metrics.restore_test(self.plan_name, "RestoreTestFailed"), 0, quiet,
                         "The latest restore test failed: the newest backup may be of no use."),
-            self._alarm("Overdue", self._metric("DaysSinceRestoreTest", hour), _LONGEST_AGE_DAYS, silent,
+            self._alarm("Overdue", metrics.restore_test(self.plan_name, "DaysSinceRestoreTest"),
+                        _LONGEST_AGE_DAYS, silent,
                         f"No restore test passed for more than {_LONGEST_AGE_DAYS} days."),
-            self._alarm("Left", self._metric("HoursRestoredClusterKept", hour), _LONGEST_STAY_HOURS, quiet,
-                        "A restored cluster is still there, and costs money."),
+            self._alarm("Left", metrics.restore_test(self.plan_name, "HoursRestoredClusterKept"),
+                        _LONGEST_STAY_HOURS, quiet, "A restored cluster is still there, and costs money."),
             self._alarm("Error", python.function.metric_errors(period=hour), 2, quiet,
                         "The function that queries restored databases fails again and again."),
         ]  # fmt: skip
-
-    def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=_NAMESPACE,
-            metric_name=name,
-            dimensions_map={"service": _SERVICE, "Plan": self._plan_name},
-            period=period,
-            statistic="Maximum",
-        )
 
     def _alarm(
         self,
@@ -189,17 +180,16 @@ class RestoreTesting(Construct):
         threshold: float,
         missing: cloudwatch.TreatMissingData,
         meaning: str,
-    ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
+    ) -> NotifyingAlarm:
+        return NotifyingAlarm(
             self,
             f"{construct_id}Alarm",
-            alarm_description=f"{meaning} What to do: {self._runbook}",
+            name=construct_id.lower(),
+            notices=self._notices,
+            meaning=meaning,
             metric=metric,
             threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=missing,
+            periods=1,
+            missing=missing,
+            section="restore-tests",
         )
-        alarm.add_alarm_action(SnsAction(self._topic))
-        alarm.add_ok_action(SnsAction(self._topic))
-        return alarm

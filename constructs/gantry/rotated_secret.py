@@ -13,11 +13,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
+from gantry import metrics
+from gantry.alarm import Notices, NotifyingAlarm
 from gantry.nag import acknowledge
 from gantry.python_function import FunctionDefaults, PythonFunction
 from gantry.rotation_permissions import secret_statements, service_statements
@@ -26,9 +26,6 @@ _ASSET = "rotation"
 # Everything in lambdas/rotation that waits does so for well under this, and fails so that it can be repeated.
 _TIMEOUT = Duration.minutes(3)
 _WINDOW = "3h"
-# What lambdas/rotation/handler.py publishes.
-_NAMESPACE = "Gantry"
-_SERVICE = "rotation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +86,8 @@ class RotatedSecret(Construct):
         Whose tasks read the secret, and the name of the cluster that they run in.
     wake_rules
         Rules of EventBridge that have the function look after the secret.
-    alert_topic
-        Hears of alarms.
-    runbook
-        Address of the page that says what the alarms mean.
+    notices
+        Names, topic and runbook of the alarms.
 
     Attributes
     ----------
@@ -116,12 +111,11 @@ class RotatedSecret(Construct):
         service: ecs.FargateService,
         cluster_name: str,
         wake_rules: Sequence[events.Rule],
-        alert_topic: sns.ITopic,
-        runbook: str,
+        notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
         self._secret, self._secret_name = secret, secret_name
-        self._topic, self._runbook = alert_topic, runbook
+        self._notices = notices
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
         python = PythonFunction(
@@ -197,22 +191,15 @@ class RotatedSecret(Construct):
         # Secrets Manager tries the function while it makes the schedule.
         rotation.node.add_dependency(self.function.role or self.function)
 
-    def _alarms(self, period: Duration, dead_letters: sqs.Queue) -> list[cloudwatch.Alarm]:
+    def _alarms(self, period: Duration, dead_letters: sqs.Queue) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
-        overdue = self._alarm(
-            "Overdue",
-            self._metric("DaysSinceRotation", hour),
-            overdue_days,
-            f"The secret was not rotated for more than {overdue_days:g} days, or, without data, nobody looks "
-            "after it.",
-            missing=cloudwatch.TreatMissingData.MISSING,
-        )
-        # The other alarms are silent about a function that nothing calls any more.
-        overdue.add_insufficient_data_action(SnsAction(self._topic))
         return [
-            overdue,
+            # The other alarms are silent about a function that nothing calls any more.
+            self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
+                        f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
+                        "nobody looks after it.", missing=cloudwatch.TreatMissingData.MISSING),
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or the care for the secret, failed."),
             self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), 1,
@@ -221,13 +208,7 @@ class RotatedSecret(Construct):
         ]  # fmt: skip
 
     def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=_NAMESPACE,
-            metric_name=name,
-            dimensions_map={"service": _SERVICE, "Secret": self._secret_name},
-            period=period,
-            statistic="Maximum",
-        )
+        return metrics.rotation(self._secret_name, name, period=period)
 
     def _alarm(
         self,
@@ -236,20 +217,19 @@ class RotatedSecret(Construct):
         threshold: float,
         meaning: str,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
-    ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
+    ) -> NotifyingAlarm:
+        return NotifyingAlarm(
             self,
             f"{construct_id}Alarm",
-            alarm_description=f"{meaning} What to do: {self._runbook}",
+            name=construct_id.lower(),
+            notices=self._notices,
+            meaning=meaning,
             metric=metric,
             threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=missing,
+            periods=1,
+            missing=missing,
+            section="alarms",
         )
-        alarm.add_alarm_action(SnsAction(self._topic))
-        alarm.add_ok_action(SnsAction(self._topic))
-        return alarm
 
 
 def wake_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:

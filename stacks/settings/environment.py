@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import EcsSettings, LoadBalancerSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.model import Problem, SettingsModel, refuse
@@ -48,6 +49,9 @@ class Settings(SettingsModel):
     security: SecuritySettings = SecuritySettings()
     rotation: RotationSettings = RotationSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
+    alerts: AlertSettings = AlertSettings()
+    canary: CanarySettings = CanarySettings()
+    cost: CostSettings = CostSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -58,6 +62,7 @@ class Settings(SettingsModel):
                 *self._pausing_problems(),
                 *self._backup_problems(),
                 *self._recovery_problems(),
+                *self._canary_problems(),
             ]
         )
         return self
@@ -113,6 +118,15 @@ class Settings(SettingsModel):
         if region is None and self.recovery.image_replication == "create":
             yield Problem("recovery.region", None, 'is needed by recovery.image_replication = "create"')
 
+    def _canary_problems(self) -> Iterator[Problem]:
+        url = self.canary.url
+        if self.canary.enabled and url is None and self.load_balancer.certificate_arn is not None:
+            yield Problem("canary.url", None, "is needed: no certificate is for the load balancer's own name")
+        if url is not None and url.startswith("http:") and not self.load_balancer.allow_http:
+            yield Problem(
+                "canary.url", url, "must begin with https:// unless load_balancer.allow_http = true"
+            )
+
     @property
     def full_name(self) -> str:
         """Name of what there is one of in an environment."""
@@ -165,6 +179,10 @@ class Settings(SettingsModel):
     def log_group_prefix(self) -> str:
         """How the names of the platform's own log groups begin."""
         return f"/{self.prefix}/"
+
+    def runbook(self, page: str) -> str:
+        """Return where a page of docs/, or a section of one, is read."""
+        return f"{self.observability.runbooks}{page}"
 
     @property
     def service_version(self) -> str:

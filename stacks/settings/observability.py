@@ -8,7 +8,20 @@ from stacks.settings.model import SettingsModel
 class ObservabilitySettings(SettingsModel):
     """When alarms ring."""
 
+    runbooks: str = Field(
+        "docs/",
+        pattern=r"^(docs/|https://\S+/)$",
+        description="Where the pages of docs/ are read; alarms link to them.",
+        examples=["https://git.example.com/gantry/blob/main/docs/"],
+    )
     cpu_alarm_percent: int = Field(85, ge=1, le=100, description="CPU that tasks use on average.")
     memory_alarm_percent: int = Field(85, ge=1, le=100, description="Memory that tasks use on average.")
     latency_alarm_seconds: float = Field(1.0, gt=0, le=60, description="95th percentile of answers.")
     server_errors_alarm_count: int = Field(10, ge=1, description="Answers of 5xx within five minutes.")
+    server_errors_alarm_percent: float = Field(
+        1.0, ge=0, lt=100, description="Share of answers that 5xx must have besides."
+    )
+    capacity_alarm_percent: int = Field(95, ge=1, le=99, description="Share of the database's most capacity.")
+    connections_alarm_percent: int = Field(80, ge=1, le=99, description="Share of its most connections.")
+    replica_lag_alarm_milliseconds: int = Field(1000, ge=1, description="Lag of a reader behind the writer.")
+    cache_storage_alarm_percent: int = Field(80, ge=1, le=99, description="Share of what the cache may hold.")

@@ -111,11 +111,26 @@ def test_all_mistakes_are_told_at_once() -> None:
         ),
         ({"security.github.repository": "team/*"}, r'github.repository = "team/\*" .* must be text such as'),
         ({"ecs.max_capacity": "many"}, 'ecs.max_capacity = "many" .* must be a whole number from 1 to 1000'),
+        ({"alerts.emails": '["nobody"]'}, "alerts.emails.0 = .nobody.: must be text such as .team@exa"),
+        ({"alerts.page_webhooks": '["http://example.com/x"]'}, "alerts.page_webhooks.0 .* such as .https://"),
+        ({"alerts.emails": '["a@b.cc", "a@b.cc"]'}, "alerts.emails = .* must differ from each other"),
+        ({"canary.url": "http://www.example.com/healthz"}, "canary.url = .* must begin with https://"),
+        ({"cost.anomalies": "existing"}, "cost.anomaly_monitor_arn: is needed by anomalies"),
+        (
+            {"cost.anomaly_monitor_arn": "arn:aws:ce::333333333333:anomalymonitor/0-0"},
+            "cost.anomaly_monitor_arn = .* must go unless anomalies",
+        ),
+        ({"observability.runbooks": "http://example.com/"}, "observability.runbooks = .* such as .https://"),
     ],
 )
 def test_impossible_values_are_refused_with_the_reason(overrides: dict[str, str], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         load_settings("prod", overrides=overrides)
+
+
+def test_canary_cannot_ask_the_load_balancer_by_its_own_name_over_https() -> None:
+    assert "canary.url: is needed" in failure("staging", canary__enabled="true")
+    assert load_settings("dev", overrides={"canary.enabled": "true"}).canary.url is None
 
 
 def test_https_is_needed_unless_http_is_allowed() -> None:

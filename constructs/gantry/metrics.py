@@ -1,0 +1,144 @@
+"""Metrics that AWS publishes of what the platform is made of, with the dimensions that they are kept under.
+
+Only what the CDK's own constructs offer no method for. Names and dimensions are AWS's, but for
+those of rotations and restore tests, which the functions of `lambdas/` publish:
+
+- https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.AuroraMonitoring.Metrics.html
+- https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/serverless-metrics-events-redis.html
+- https://docs.aws.amazon.com/AmazonECS/latest/developerguide/Container-Insights-metrics-ECS.html
+- https://docs.aws.amazon.com/waf/latest/developerguide/waf-metrics.html
+- https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticache as elasticache
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_wafv2 as wafv2
+
+MINUTE = Duration.minutes(1)
+FIVE_MINUTES = Duration.minutes(5)
+DAY = Duration.days(1)
+
+
+@dataclass(frozen=True)
+class DatabaseMetrics:
+    """Metrics of an Aurora cluster: of all its instances together, or of those that have a role.
+
+    What is asked of the cluster survives failovers and changes of its instances.
+    """
+
+    cluster: rds.IDatabaseCluster
+
+    def __call__(
+        self,
+        name: str,
+        statistic: str = "Average",
+        *,
+        role: Literal["WRITER", "READER"] | None = None,
+        label: str | None = None,
+        period: Duration = MINUTE,
+    ) -> cloudwatch.Metric:
+        """Return a metric of the cluster."""
+        return cloudwatch.Metric(
+            namespace="AWS/RDS",
+            metric_name=name,
+            dimensions_map={"DBClusterIdentifier": self.cluster.cluster_identifier}
+            | ({"Role": role} if role else {}),
+            statistic=statistic,
+            period=period,
+            label=label,
+        )
+
+    def by_role(self, name: str, statistic: str = "Average") -> list[cloudwatch.IMetric]:
+        """Return a metric of the writer, and of the readers."""
+        return [
+            self(name, statistic, role="WRITER", label="writer"),
+            self(name, statistic, role="READER", label="readers"),
+        ]
+
+
+@dataclass(frozen=True)
+class CacheMetrics:
+    """Metrics of a serverless cache."""
+
+    cache: elasticache.CfnServerlessCache
+
+    def __call__(
+        self, name: str, statistic: str = "Average", *, label: str | None = None
+    ) -> cloudwatch.Metric:
+        """Return a metric of the cache."""
+        return cloudwatch.Metric(
+            namespace="AWS/ElastiCache",
+            metric_name=name,
+            dimensions_map={"clusterId": self.cache.serverless_cache_name},
+            statistic=statistic,
+            period=MINUTE,
+            label=label,
+        )
+
+
+def task_count(service: ecs.FargateService, name: str, label: str) -> cloudwatch.Metric:
+    """Return a metric of Container Insights that counts a service's tasks."""
+    return cloudwatch.Metric(
+        namespace="ECS/ContainerInsights",
+        metric_name=name,
+        dimensions_map={"ClusterName": service.cluster.cluster_name, "ServiceName": service.service_name},
+        statistic="Average",
+        period=MINUTE,
+        label=label,
+    )
+
+
+def firewall_requests(
+    web_acl: wafv2.CfnWebACL, name: str, *, rule: str = "ALL", label: str
+) -> cloudwatch.Metric:
+    """Return how many requests a rule of a web ACL, or all of it, dealt with in one way."""
+    return cloudwatch.Metric(
+        namespace="AWS/WAFV2",
+        metric_name=name,
+        dimensions_map={"Region": Stack.of(web_acl).region, "Rule": rule, "WebACL": web_acl.name or ""},
+        statistic="Sum",
+        period=MINUTE,
+        label=label,
+    )
+
+
+def backup_jobs(vault_name: str, name: str, label: str) -> cloudwatch.Metric:
+    """Return how many backup jobs of a vault came to one end in a day."""
+    return cloudwatch.Metric(
+        namespace="AWS/Backup",
+        metric_name=name,
+        dimensions_map={"BackupVaultName": vault_name},
+        statistic="Sum",
+        period=DAY,
+        label=label,
+    )
+
+
+def rotation(secret_name: str, name: str, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
+    """Return a metric of a secret that the function which rotates it publishes."""
+    return cloudwatch.Metric(
+        namespace="Gantry",
+        metric_name=name,
+        dimensions_map={"service": "rotation", "Secret": secret_name},
+        statistic="Maximum",
+        period=period,
+        label=label,
+    )
+
+
+def restore_test(plan_name: str, name: str, *, label: str | None = None) -> cloudwatch.Metric:
+    """Return a metric of a restore testing plan that the function which queries what is restored publishes."""
+    return cloudwatch.Metric(
+        namespace="Gantry",
+        metric_name=name,
+        dimensions_map={"service": "restore-test", "Plan": plan_name},
+        statistic="Maximum",
+        period=Duration.hours(1),
+        label=label,
+    )

@@ -1,0 +1,86 @@
+"""Settings of who hears of alerts, and of what is asked and counted from outside."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+
+_Email = Annotated[
+    str, Field(pattern=r"^[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+$", examples=["team@example.com"])
+]
+_Webhook = Annotated[
+    str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*)?$", examples=["https://example.com/…"])
+]
+
+
+class AlertSettings(SettingsModel):
+    """Who hears what: notices can wait for the morning, a page says that users are not served now."""
+
+    emails: tuple[_Email, ...] = Field((), strict=False, description="Mail addresses that get notices.")
+    webhooks: tuple[_Webhook, ...] = Field(
+        (), strict=False, description="Addresses that notices are posted to."
+    )
+    page_emails: tuple[_Email, ...] = Field((), strict=False, description="Mail addresses that are paged.")
+    page_webhooks: tuple[_Webhook, ...] = Field(
+        (), strict=False, description="Addresses that pages are posted to, such as an on-call service's."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        for key in type(self).model_fields:
+            endpoints = getattr(self, key)
+            if len(set(endpoints)) < len(endpoints):
+                yield Problem(key, endpoints, "must differ from each other")
+
+
+class CanarySettings(SettingsModel):
+    """The canary that asks the service how it is, from outside."""
+
+    enabled: bool = Field(False, description="Whether there is one; each run costs.")
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="What it asks; by default the load balancer's /healthz, where that needs no certificate.",
+        examples=["https://www.example.com/healthz"],
+    )
+    minutes: int = Field(5, ge=1, le=60, description="Minutes between two runs.")
+
+
+_MONITOR = r"^arn:aws[a-z-]*:ce::\d{12}:anomalymonitor/[0-9a-f-]+$"
+
+
+class CostSettings(SettingsModel):
+    """What the account may cost, and when its costs are strange."""
+
+    monthly_budget_usd: int | None = Field(
+        None, ge=1, description="US dollars that the account may cost in a month; without it nobody is told."
+    )
+    anomalies: Singleton = Field(
+        "off",
+        description="Who makes the account's one monitor of strange costs; existing ones are heard too.",
+    )
+    anomaly_monitor_arn: str | None = Field(
+        None,
+        pattern=_MONITOR,
+        description="The existing monitor.",
+        examples=["arn:aws:ce::123456789012:anomalymonitor/00000000-0000-0000-0000-000000000000"],
+    )
+    anomaly_usd: int = Field(50, ge=1, description="US dollars from which strange costs are told.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        if self.anomalies == "existing" and self.anomaly_monitor_arn is None:
+            yield Problem("anomaly_monitor_arn", None, 'is needed by anomalies = "existing"')
+        if self.anomalies != "existing" and self.anomaly_monitor_arn is not None:
+            allowed = 'must go unless anomalies = "existing"'
+            yield Problem("anomaly_monitor_arn", self.anomaly_monitor_arn, allowed)
