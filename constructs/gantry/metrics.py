@@ -133,7 +133,7 @@ def rotation(secret_name: str, name: str, *, period: Duration, label: str | None
 
 
 def restore_test(plan_name: str, name: str, *, label: str | None = None) -> cloudwatch.Metric:
-    """Return a metric of a restore testing plan that the function which queries what is restored publishes."""
+    """Return a metric of a restore testing plan that the function which queries restored data publishes."""
     return cloudwatch.Metric(
         namespace="Gantry",
         metric_name=name,
