@@ -12,6 +12,7 @@ FUNCTION_APIS = {
     "DatabaseFunctions": frozenset({"ecs", "s3", "secretsmanager"}),
     "CacheFunctions": frozenset({"ecs", "elasticache", "s3", "secretsmanager"}),
     "Functions": frozenset({"ecs", "secretsmanager"}),
+    "RestoreTestFunctions": frozenset({"backup", "rds", "secretsmanager"}),
 }
 
 

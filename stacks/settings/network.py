@@ -11,7 +11,17 @@ _Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
 
 # The APIs that tasks and functions call.
 _Endpoint = Literal[
-    "ecr.api", "ecr.dkr", "ecs", "elasticache", "kms", "logs", "monitoring", "rds", "secretsmanager", "xray"
+    "backup",
+    "ecr.api",
+    "ecr.dkr",
+    "ecs",
+    "elasticache",
+    "kms",
+    "logs",
+    "monitoring",
+    "rds",
+    "secretsmanager",
+    "xray",
 ]
 
 

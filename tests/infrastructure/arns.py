@@ -22,6 +22,12 @@ _RETURNED = {
     "AWS::KMS::Key Arn": "arn:aws:kms:{region}:{account}:key/{id}",
     "AWS::Lambda::Function Arn": "arn:aws:lambda:{region}:{account}:function:{id}",
     "AWS::Logs::LogGroup Arn": "arn:aws:logs:{region}:{account}:log-group:{id}:*",
+    "AWS::Backup::RestoreTestingPlan RestoreTestingPlanArn": (
+        "arn:aws:backup:{region}:{account}:restore-testing-plan:{id}-1a2b"
+    ),
+    "AWS::Backup::RestoreTestingPlan Ref": "{id}",
+    "AWS::RDS::DBClusterParameterGroup Ref": "{id}",
+    "AWS::RDS::DBSubnetGroup Ref": "{id}",
     "AWS::RDS::DBCluster Arn": "arn:aws:rds:{region}:{account}:cluster:{id}",
     "AWS::RDS::DBCluster MasterUserSecret.SecretArn": (
         "arn:aws:secretsmanager:{region}:{account}:secret:{id}-AbCdEf"
