@@ -13,7 +13,7 @@ PURPOSES = {"Keys/Data": "data", "Keys/Secrets": "secrets", "Keys/Logs": "logs",
 USERS = {
     "Keys/Data": set[str](),
     "Keys/Secrets": set[str](),
-    "Keys/Logs": {"logs.us-east-1.amazonaws.com", "cloudtrail.amazonaws.com"},
+    "Keys/Logs": {"logs.{region}.amazonaws.com", "cloudtrail.amazonaws.com"},
     "Keys/Messages": {"cloudwatch.amazonaws.com", "events.amazonaws.com"},
 }
 
@@ -41,7 +41,7 @@ def test_every_purpose_has_a_key_of_its_own_that_rotates(platform: Synthesised) 
 def test_services_that_may_use_a_key(platform: Synthesised, construct: str) -> None:
     principals = [each["Principal"] for each in state_keys(platform)[construct].get("KeyPolicy", "Statement")]
     services = {principal["Service"] for principal in principals if "Service" in principal}
-    assert services == USERS[construct]
+    assert services == {user.format(region=platform.settings.region) for user in USERS[construct]}
 
 
 def test_deleted_key_can_be_had_back_for_a_month_where_data_is_kept(platform: Synthesised) -> None:
@@ -81,11 +81,11 @@ def test_records_expire_only_after_their_lock(platform: Synthesised) -> None:
 
 
 def writers(platform: Synthesised, name: str) -> dict[str, list[dict[str, Any]]]:
-    """Return what a bucket's policy allows, by service; nobody else is named in it."""
+    """Return what a bucket's policy allows to services."""
     policy = platform.only("AWS::S3::BucketPolicy", path=f"{name}/Policy")
     allowed: dict[str, list[dict[str, Any]]] = {}
     for statement in policy.get("PolicyDocument", "Statement"):
-        if statement["Effect"] == "Allow":
+        if statement["Effect"] == "Allow" and "Service" in statement["Principal"]:
             allowed.setdefault(statement["Principal"]["Service"], []).append(statement)
     return allowed
 
@@ -97,6 +97,20 @@ def test_services_that_may_deliver(platform: Synthesised) -> None:
     }
     assert set(writers(platform, "TrailBucket")) == {"cloudtrail.amazonaws.com"}
     assert writers(platform, "AssemblyBucket") == {}
+
+
+def test_nobody_of_the_account_is_named_but_what_empties_buckets_that_keep_nothing(
+    platform: Synthesised,
+) -> None:
+    for policy in platform.of_type("AWS::S3::BucketPolicy"):
+        named = {
+            role.path
+            for statement in policy.get("PolicyDocument", "Statement")
+            if statement["Effect"] == "Allow"
+            for role in platform.assembly.referents(policy, statement["Principal"])
+        }
+        emptying = {"Custom::S3AutoDeleteObjectsCustomResourceProvider/Role"}
+        assert named == (set() if platform.settings.keeps_data else emptying), policy.path
 
 
 def test_access_log_of_each_bucket_goes_under_its_own_prefix_and_no_other(platform: Synthesised) -> None:
