@@ -104,11 +104,13 @@ class HealthCanary(Construct):
             resource_name=log_group_pattern(name),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        results = artifacts.arn_for_objects(f"{_ARTIFACTS}/*")
+        # By its name, which others use too: an export of its ARN alone would go with the canary, too early.
+        bucket = s3.Bucket.from_bucket_name(self, "Artifacts", artifacts.bucket_name)
+        results = bucket.arn_for_objects(f"{_ARTIFACTS}/*")
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         for actions, resource, conditions in (
             (["s3:GetObject", "s3:PutObject"], results, None),
-            (["s3:GetBucketLocation"], artifacts.bucket_arn, None),
+            (["s3:GetBucketLocation"], bucket.bucket_arn, None),
             (["s3:ListAllMyBuckets"], "*", None),
             (["logs:CreateLogStream", "logs:PutLogEvents"], group, None),
             (
@@ -126,7 +128,8 @@ class HealthCanary(Construct):
             "cloudwatch:PutMetricData, here of one namespace, and s3:ListAllMyBuckets know no resource.",
             "AwsSolutions-IAM5[Resource::*]",
             f"AwsSolutions-IAM5[Resource::{group}]",
-            f"AwsSolutions-IAM5[Resource::{exported_name(artifacts, artifacts.bucket_arn)}/{_ARTIFACTS}/*]",
+            f"AwsSolutions-IAM5[Resource::arn:aws:s3:::{exported_name(artifacts, artifacts.bucket_name)}"
+            f"/{_ARTIFACTS}/*]",
         )
         return role
 

@@ -242,9 +242,11 @@ def test_metrics_are_kept_under_the_names_of_what_is_deployed(prod: Synthesised)
     assert dimensions["AWS/WAFV2"]["WebACL"] == acl.get("VisibilityConfig", "MetricName") == acl.get("Name")
     vault = prod.only("AWS::Backup::BackupVault", path="BackupVault")
     assert dimensions["AWS/Backup"]["BackupVaultName"] == vault.get("BackupVaultName")
-    shown = {found["Secret"] for namespace, _, found in graphs(prod) if namespace == "Gantry"}
+    shown = {found["Secret"] for _, name, found in graphs(prod) if name == "DaysSinceRotation"}
     assert shown <= {secret.get("Name") for secret in prod.of_type("AWS::SecretsManager::Secret")}
     assert len(shown) == 3
+    plan = prod.only("AWS::Backup::RestoreTestingPlan").get("RestoreTestingPlanName")
+    assert {found["Plan"] for _, name, found in graphs(prod) if name == "DaysSinceRestoreTest"} == {plan}
 
 
 def test_dashboard_keeps_nothing_of_earlier_layers_from_going(platform: Synthesised) -> None:
