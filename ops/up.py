@@ -12,6 +12,7 @@ from ops import cdk, logs, service_environment
 from ops.console import CliError, Phase, err, out, phase, tail
 from ops.paths import SANDBOX_DIR
 from sandbox.lifecycle import Sandbox, SandboxError
+from sandbox.tls import ensure_authority
 from stacks.settings import LAYERS, load_settings
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
@@ -112,9 +113,11 @@ def _service_url() -> str:
 
 def _wait_until_healthy(url: str) -> str:
     deadline = time.monotonic() + _HEALTH_TIMEOUT_SECONDS
+    trust = ensure_authority(SANDBOX_DIR / "tls").client_context()
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/healthz?detailed=true", timeout=5) as response:
+            address = f"{url}/healthz?detailed=true"
+            with urllib.request.urlopen(address, timeout=5, context=trust) as response:
                 return f"{url}/healthz → {response.status}"
         except urllib.error.HTTPError as error:
             answer = f"HTTP {error.code}: {error.read(500).decode(errors='replace')}"

@@ -70,7 +70,7 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
         """Start what does not run, on the data that is there, and wait until it serves.
@@ -181,7 +181,7 @@ class Sandbox:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._children.append(process)
+        self._children[process.pid] = process
         identity = ProcessIdentity.of(process.pid)
         if identity is not None:
             identity.save(self._identity_file(name))
@@ -236,7 +236,8 @@ class Sandbox:
         if ProcessIdentity.of(identity.pid) is None:
             kill_group(identity.pid)
         self._identity_file(name).unlink(missing_ok=True)
-        self._children = [child for child in self._children if child.poll() is None]
+        if child := self._children.pop(identity.pid, None):
+            child.wait()  # its last threads may end after it
 
     def _running(self, name: str) -> ProcessIdentity | None:
         identity = ProcessIdentity.load(self._identity_file(name))

@@ -90,6 +90,7 @@ RECORDED: dict[str, Recorded] = {
         replaces=("ProtectedResourceType", "RestoreTestingPlanName", "RestoreTestingSelectionName"),
     ),
     "AWS::ECR::ReplicationConfiguration": Recorded("{account}", {"RegistryId": "{ref}"}),
+    "AWS::ECR::RepositoryCreationTemplate": Recorded("{Prefix}", replaces=("Prefix",)),
     # Behind a proxy is the one server that all endpoints lead to.
     "AWS::RDS::DBProxy": Recorded(
         "{name}",
