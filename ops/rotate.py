@@ -3,9 +3,12 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from ops.aws import Environment, connect
 from ops.console import CliError, Phase, err, out, phase
@@ -23,6 +26,7 @@ _ABANDONED_AFTER = timedelta(minutes=15)
 _SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
 _SETTLED = "SETTLED"
+_FAILED = "failed"  # what they say of a step that failed
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Report:
 @dataclass(frozen=True)
 class _Rotation:
     environment: Environment
+    secret: RotatedSecret
     arn: str
     version: str
     began: float
@@ -61,10 +66,10 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
     """
     connected = connect(environment)
     layer, output = secret.output
-    rotation = _start(connected, connected.outputs(layer)[output])
+    rotation = _start(connected, secret, connected.outputs(layer)[output])
     report = Report(secret=secret.value, version=rotation.version)
     if wait:
-        _follow(rotation, report, secret)
+        _follow(rotation, report)
     if as_json:
         out.print_json(json.dumps(report, default=vars))
     elif not wait:
@@ -72,7 +77,7 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
         out.print(rotation.version)
 
 
-def _start(environment: Environment, arn: str) -> _Rotation:
+def _start(environment: Environment, secret: RotatedSecret, arn: str) -> _Rotation:
     client = environment.secrets
     description = client.describe_secret(SecretId=arn)
     if not description.get("RotationEnabled"):
@@ -87,9 +92,9 @@ def _start(environment: Environment, arn: str) -> _Rotation:
         )
     elif pending is not None and _stays(client, arn, pending):
         err.print(f"A rotation is in progress (version {pending}); following that one.")
-        return _Rotation(environment, arn, pending, began)
+        return _Rotation(environment, secret, arn, pending, began)
     version = client.rotate_secret(SecretId=arn)["VersionId"]
-    return _Rotation(environment, arn, version, began)
+    return _Rotation(environment, secret, arn, version, began)
 
 
 def _pending(description: "DescribeSecretResponseTypeDef") -> str | None:
@@ -115,20 +120,22 @@ def _is_abandoned(client: "SecretsManagerClient", arn: str, pending: str) -> boo
     return made is None or datetime.now(UTC) - made > _ABANDONED_AFTER
 
 
-def _follow(rotation: _Rotation, report: Report, secret: RotatedSecret) -> None:
+def _follow(rotation: _Rotation, report: Report) -> None:
     """Show each stage while it lasts."""
     stages: list[tuple[str, str, Callable[[], bool], timedelta]] = [
         ("created", "createSecret", lambda: rotation.version in _labelled(rotation), _STEPS_TIMEOUT),
-        ("current", "setSecret, testSecret, finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
+        ("admitted", "setSecret", lambda: _has_done(rotation, "setSecret"), _STEPS_TIMEOUT),
+        ("tested", "testSecret", lambda: _has_done(rotation, "testSecret"), _STEPS_TIMEOUT),
+        ("current", "finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
         ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT),
     ]
-    if secret is not RotatedSecret.SIGNING_KEY:
+    if rotation.secret is not RotatedSecret.SIGNING_KEY:
         stages.append(("retired", "Old credential retired", lambda: _is_settled(rotation), _TASKS_TIMEOUT))
     for name, label, reached, limit in stages:
         with phase(label) as current:
             _wait_for(rotation, reached, current, limit)
         report.stages[name] = round(time.monotonic() - rotation.began, 1)
-    if secret is RotatedSecret.SIGNING_KEY:
+    if rotation.secret is RotatedSecret.SIGNING_KEY:
         err.print("The previous key verifies old sessions until they have ended; then it is retired.")
 
 
@@ -140,6 +147,22 @@ def _is_current(rotation: _Rotation) -> bool:
     labels = rotation.labels()
     # A signing key that was retired in the meantime has left a ring without it as the current version.
     return rotation.version in (labels.get("AWSCURRENT"), labels.get("AWSPREVIOUS"))
+
+
+def _has_done(rotation: _Rotation, step: str) -> bool:
+    """Tell whether a step is done, by the function's log, which may be late, or by what follows from it."""
+    if _is_current(rotation):
+        return True
+    said = map(_parsed, _log(rotation))
+    return any(line.get("step") == step and line.get("message") != _FAILED for line in said)
+
+
+def _parsed(line: str) -> dict[str, object]:
+    with suppress(ValueError):
+        document = json.loads(line)
+        if isinstance(document, dict):
+            return document
+    return {}
 
 
 def _is_settled(rotation: _Rotation) -> bool:
@@ -183,14 +206,16 @@ def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, 
 
 
 def _what_the_function_said(rotation: _Rotation) -> str:
-    description: Any = rotation.client.describe_secret(SecretId=rotation.arn)
-    function = str(description.get("RotationLambdaARN", "")).rpartition(":")[2]
-    prefix = rotation.environment.settings.log_group_prefix
-    groups = rotation.environment.logs.describe_log_groups(logGroupNamePrefix=f"{prefix}lambda/rotation")
-    for group in groups["logGroups"]:
-        events = rotation.environment.logs.filter_log_events(
-            logGroupName=group["logGroupName"], filterPattern=f'"{rotation.version}"', limit=20
-        )["events"]
-        if events:
-            return "\n".join(event["message"].rstrip() for event in events)
-    return f"The function {function} said nothing of version {rotation.version}."
+    return "\n".join(_log(rotation)) or f"The function said nothing of version {rotation.version}."
+
+
+def _log(rotation: _Rotation) -> list[str]:
+    """Return what the function said of the version, if it said anything yet and may be listened to."""
+    group = f"{rotation.environment.settings.log_group_prefix}lambda/rotation-{rotation.secret.value}"
+    with suppress(ClientError):
+        pages = rotation.environment.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, filterPattern=f'"{rotation.version}"'
+        )
+        events = [event for page in pages for event in page["events"]]
+        return [line for event in events for line in event["message"].splitlines()]
+    return []

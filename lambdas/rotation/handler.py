@@ -42,7 +42,8 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any] | None
     except Exception as error:  # noqa: BLE001 - see above
         failure = describe(error)
     # Outside of the handler, so that the new error does not carry the old one.
-    logger.error("failed", extra={"failure": failure})
+    about = {"step": event.get("Step"), "version": event.get("ClientRequestToken")}
+    logger.error("failed", extra={"failure": failure, **about})
     raise RotationFailedError(failure)
 
 

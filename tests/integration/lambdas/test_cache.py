@@ -199,8 +199,9 @@ def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(
 
 
 def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() -> None:
-    patience = timedelta(seconds=wiring._PROMPT.connect_timeout + wiring._PROMPT.read_timeout)
-    assert wiring._PROMPT.retries == {"total_max_attempts": 1}
+    limits = vars(wiring._PROMPT)
+    patience = timedelta(seconds=limits["connect_timeout"] + limits["read_timeout"])
+    assert limits["retries"] == {"total_max_attempts": 1}
     assert passwords._HASTE + patience + timedelta(seconds=3) <= NOTICE
 
 
