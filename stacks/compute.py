@@ -4,34 +4,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import CfnOutput, Duration, Token
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from gantry.accelerator import Accelerator, RegionalEndpoint
 from gantry.alarms import DeploymentAlarms
 from gantry.container_image import container_image
+from gantry.deployment import DeploymentPlan
 from gantry.load_balancer import PublicLoadBalancer
 from gantry.secrets import PlatformSecret
+from gantry.service_domain import ServiceDomain
+from gantry.service_scaling import Scaling, ScheduledBounds
 from gantry.web_firewall import WebFirewall
 from gantry.web_service import HEALTH_PATH, WebService
 from stacks.data import DATABASE, DataRefs
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
 from stacks.network import SERVICE_PORT, NetworkRefs
 from stacks.settings import Settings
+from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.state import StateRefs
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeRefs:
-    """What later layers use of the compute layer."""
+    """What later layers use of the compute layer.
+
+    Where there is an alternate target group, each deployment moves the traffic from one group to the other.
+    """
 
     service: ecs.FargateService
     load_balancer: elbv2.ApplicationLoadBalancer
     target_group: elbv2.ApplicationTargetGroup
     web_acl: wafv2.CfnWebACL
     deployment_alarms: tuple[str, ...]
+    alternate_target_group: elbv2.ApplicationTargetGroup | None
     signing_key_secret: secretsmanager.ISecret
 
 
@@ -62,7 +74,9 @@ class ComputeStack(LayerStack):
             length=64,
             removal_policy=removal_policy(settings),
         )
-        door = self._door(state)
+        domain = self._domain()
+        door = self._door(state, domain)
+        address = self._lead_to(door, state, domain)
         firewall = self._firewall(door)
         alarms = self._deployment_alarms(door)
         image = container_image(
@@ -70,7 +84,7 @@ class ComputeStack(LayerStack):
         )
         web = self._service(image, door, data, signing_key, alarms)
         for name, value in {
-            "ServiceUrl": door.url,
+            "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
             "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
             "ClusterName": web.cluster.cluster_name,
             "ServiceName": web.service.service_name,
@@ -86,11 +100,59 @@ class ComputeStack(LayerStack):
             target_group=door.target_group,
             web_acl=firewall.web_acl,
             deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
+            alternate_target_group=door.alternate_target_group,
             signing_key_secret=signing_key,
         )
 
-    def _door(self, state: StateRefs) -> PublicLoadBalancer:
+    def _domain(self) -> ServiceDomain | None:
+        domain = self._settings.domain
+        name, zone_id, zone_name = domain.name, domain.hosted_zone_id, domain.hosted_zone_name
+        if name is None or zone_id is None or zone_name is None:
+            return None
+        return ServiceDomain(self, "Domain", name=name, hosted_zone_id=zone_id, hosted_zone_name=zone_name)
+
+    def _certificate(self, domain: ServiceDomain | None) -> acm.ICertificate | None:
+        given = self._settings.load_balancer.certificate_arn
+        if given is not None:
+            return acm.Certificate.from_certificate_arn(self, "Certificate", given)
+        return None if domain is None else domain.certificate()
+
+    def _lead_to(self, door: PublicLoadBalancer, state: StateRefs, domain: ServiceDomain | None) -> str:
+        """Lead the world to the door, and return the name under which it finds it."""
         settings = self._settings
+        accelerator, dial = settings.accelerator, settings.accelerator.traffic_dial
+        listener_arn, address = accelerator.listener_arn, door.load_balancer.load_balancer_dns_name
+        alias: route53.IAliasRecordTarget = targets.LoadBalancerTarget(door.load_balancer)
+        if accelerator.mode == "create":
+            front = Accelerator(
+                self,
+                "Accelerator",
+                name=settings.full_name,
+                ports=settings.listener_ports,
+                flow_logs=state.delivery_bucket,
+            )
+            listener_arn, address = front.listener_arn, front.dns_name
+            alias = targets.GlobalAcceleratorDomainTarget(front.dns_name)
+            CfnOutput(self, "AcceleratorListenerArn", value=listener_arn)
+        # At 0 there is no endpoint group: for a failover the accelerator would ignore the dial.
+        if listener_arn is not None and dial > 0:
+            RegionalEndpoint(
+                self,
+                "Endpoint",
+                listener_arn=listener_arn,
+                load_balancer=door.load_balancer,
+                traffic_dial_percent=dial,
+            )
+        if domain is None:
+            return address
+        # The name is the accelerator's, and so belongs to the environment that made that.
+        if accelerator.mode != "existing":
+            domain.lead_to(alias)
+        return domain.name
+
+    def _door(self, state: StateRefs, domain: ServiceDomain | None) -> PublicLoadBalancer:
+        settings = self._settings
+        access_logs = state.delivery_bucket if settings.load_balancer.access_logs else None
         return PublicLoadBalancer(
             self,
             "Door",
@@ -98,8 +160,9 @@ class ComputeStack(LayerStack):
             security_group=self._network.load_balancer_group,
             port=SERVICE_PORT,
             health_path=HEALTH_PATH,
-            certificate_arn=settings.load_balancer.certificate_arn,
-            access_logs=state.delivery_bucket,
+            certificate=self._certificate(domain),
+            access_logs=access_logs,
+            alternate=settings.deployment.alternate_target_group,
             deregistration_delay=Duration.seconds(settings.ecs.deregistration_delay_seconds),
             deletion_protection=settings.load_balancer.deletion_protection,
         )
@@ -124,6 +187,7 @@ class ComputeStack(LayerStack):
             name_prefix=f"{settings.full_name}-deployment",
             runbook=settings.runbook("troubleshooting.md"),
             target_group=door.target_group,
+            alternate_target_group=door.alternate_target_group,
             server_errors=settings.observability.server_errors_alarm_count,
         )
 
@@ -143,6 +207,7 @@ class ComputeStack(LayerStack):
             vpc=self._network.vpc,
             security_group=self._network.service_group,
             target_group=door.target_group,
+            alternate=door.alternate,
             image=image,
             port=SERVICE_PORT,
             environment=self._environment(data),
@@ -158,9 +223,12 @@ class ComputeStack(LayerStack):
             cpu=settings.ecs.cpu,
             memory_mib=settings.ecs.memory_mib,
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
-            min_capacity=settings.ecs.min_capacity,
-            max_capacity=settings.ecs.max_capacity,
-            cpu_target_utilization=settings.ecs.cpu_target_utilization,
+            health_check_command=settings.ecs.health_check_command,
+            execute_command_log_group_name=(
+                f"{settings.log_group_prefix}exec" if settings.ecs.execute_command else None
+            ),
+            scaling=_scaling(settings.ecs),
+            deployment=_deployment(settings.deployment),
             deployment_alarms=alarms.alarms,
         )
 
@@ -172,7 +240,7 @@ class ComputeStack(LayerStack):
             "SERVICE_VERSION": settings.service_version,
             "LOG_LEVEL": settings.ecs.log_level,
             "STOP_TIMEOUT_SECONDS": str(settings.ecs.stop_timeout_seconds),
-            "COOKIE_SECURE": "false" if settings.load_balancer.certificate_arn is None else "true",
+            "COOKIE_SECURE": "true" if settings.https else "false",
             "DATABASE_HOST": data.cluster.cluster_endpoint.hostname,
             "DATABASE_PORT": Token.as_string(data.cluster.cluster_endpoint.port),
             "DATABASE_NAME": DATABASE,
@@ -181,3 +249,31 @@ class ComputeStack(LayerStack):
             "VALKEY_HOST": data.cache.attr_endpoint_address,
             "VALKEY_PORT": data.cache.attr_endpoint_port,
         }
+
+
+def _scaling(ecs_settings: EcsSettings) -> Scaling:
+    return Scaling(
+        min_capacity=ecs_settings.min_capacity,
+        max_capacity=ecs_settings.max_capacity,
+        cpu_target_utilization=ecs_settings.cpu_target_utilization,
+        requests_per_target=ecs_settings.requests_per_target,
+        scheduled={
+            name: ScheduledBounds(
+                schedule=action.schedule,
+                time_zone=action.time_zone,
+                min_capacity=action.min_capacity,
+                max_capacity=action.max_capacity,
+            )
+            for name, action in ecs_settings.scheduled_scaling.items()
+        },
+        spot_percent=ecs_settings.spot_percent,
+    )
+
+
+def _deployment(deployment: DeploymentSettings) -> DeploymentPlan:
+    return DeploymentPlan(
+        strategy=deployment.strategy,
+        step_percent=deployment.step_percent,
+        step_time=Duration.minutes(deployment.step_minutes),
+        bake_time=Duration.minutes(deployment.bake_minutes),
+    )

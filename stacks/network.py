@@ -50,7 +50,7 @@ class NetworkStack(LayerStack):
             self,
             "SecurityGroups",
             vpc=network.vpc,
-            listener_ports=settings.load_balancer.listener_ports,
+            listener_ports=settings.listener_ports,
             service_port=SERVICE_PORT,
             endpoints=settings.network.interface_endpoints,
             s3_prefix_list=settings.network.s3_prefix_list,

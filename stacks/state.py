@@ -56,7 +56,16 @@ class StateStack(LayerStack):
             alert_publishers=_alert_publishers(settings),
             removal_policy=removal,
         )
-        delivery = DeliveryBucket(self, "DeliveryBucket", retention=retention, removal_policy=removal)
+        delivery = DeliveryBucket(
+            self,
+            "DeliveryBucket",
+            retention=retention,
+            accelerator=settings.accelerator.mode == "create",
+            removal_policy=removal,
+        )
+        # Exported whether used or not: a setting with which the compute layer stops using it would otherwise
+        # take the export away before that layer lets go of it.
+        self.export_value(delivery.bucket_name)
         trail = TrailBucket(
             self,
             "TrailBucket",

@@ -1,6 +1,6 @@
 """Alarms on the service's golden signals, and the one that pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
@@ -26,8 +26,8 @@ class DeploymentAlarms(Construct):
     ----------
     name_prefix, runbook
         Begins the alarms' names; address of the page that says what they mean.
-    target_group
-        Whose targets are watched.
+    target_group, alternate_target_group
+        Whose targets are watched; the second one where deployments move the traffic between two.
     server_errors
         Answers of 5xx within a minute that are too many.
 
@@ -45,24 +45,31 @@ class DeploymentAlarms(Construct):
         name_prefix: str,
         runbook: str,
         target_group: elbv2.ApplicationTargetGroup,
+        alternate_target_group: elbv2.ApplicationTargetGroup | None,
         server_errors: int,
     ) -> None:
         super().__init__(scope, construct_id)
         self._notices = Notices(prefix=name_prefix, topic=None, runbook=runbook)
-        metrics = target_group.metrics
-        errors = metrics.http_code_target(
-            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"
-        )
-        unhealthy = metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
-        self.alarms = [
-            self._alarm("ServerErrors", "server-errors", errors, server_errors, minutes=2),
-            self._alarm("UnhealthyTargets", "unhealthy-targets", unhealthy, 1, minutes=5),
-        ]
+        self._server_errors = server_errors
+        self.alarms = [*self._watch(target_group)]
+        if alternate_target_group is not None:
+            self.alarms += self._watch(alternate_target_group, of="Alternate")
         acknowledge(
             self,
             "ECS watches these alarms by name and rolls the deployment back: that is their action.",
             *shared("CloudWatchAlarmAction", (NIST, HIPAA)),
         )
+
+    def _watch(self, group: elbv2.ApplicationTargetGroup, of: str = "") -> Iterator[NotifyingAlarm]:
+        errors = group.metrics.http_code_target(
+            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"
+        )
+        unhealthy = group.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
+        prefix = f"{of.lower()}-" if of else ""
+        yield self._alarm(
+            f"{of}ServerErrors", f"{prefix}server-errors", errors, self._server_errors, minutes=2
+        )
+        yield self._alarm(f"{of}UnhealthyTargets", f"{prefix}unhealthy-targets", unhealthy, 1, minutes=5)
 
     def _alarm(
         self, construct_id: str, name: str, metric: cloudwatch.Metric, threshold: int, *, minutes: int

@@ -9,6 +9,7 @@ from constructs import Construct
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 ACCESS_LOG_PREFIX = "alb"
+FLOW_LOG_PREFIX = "accelerator"
 
 
 class DeliveryBucket(s3.Bucket):
@@ -22,12 +23,20 @@ class DeliveryBucket(s3.Bucket):
     ----------
     retention
         How long logs are kept.
+    accelerator
+        Whether an accelerator's flow logs are delivered, too.
     removal_policy
         What becomes of the bucket when its stack is deleted; destroying it empties it first.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, retention: Duration, removal_policy: RemovalPolicy
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        retention: Duration,
+        accelerator: bool,
+        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(
             scope,
@@ -58,6 +67,8 @@ class DeliveryBucket(s3.Bucket):
             *shared("S3BucketReplicationEnabled", (NIST, HIPAA, PCI)),
         )
         self._allow_load_balancers()
+        if accelerator:
+            self._allow_flow_logs()
 
     def _allow_load_balancers(self) -> None:
         stack = Stack.of(self)
@@ -71,6 +82,29 @@ class DeliveryBucket(s3.Bucket):
                 actions=["s3:PutObject"],
                 resources=[self.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{stack.account}/*")],
                 conditions={"ArnLike": {"aws:SourceArn": balancers}},
+            )
+        )
+
+    def _allow_flow_logs(self) -> None:
+        account = Stack.of(self).account
+        principal = iam.ServicePrincipal("delivery.logs.amazonaws.com")
+        source = {"aws:SourceAccount": account}
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="FlowLogsCheckAcl",
+                principals=[principal],
+                actions=["s3:GetBucketAcl"],
+                resources=[self.bucket_arn],
+                conditions={"StringEquals": source},
+            )
+        )
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="FlowLogsWrite",
+                principals=[principal],
+                actions=["s3:PutObject"],
+                resources=[self.arn_for_objects(f"{FLOW_LOG_PREFIX}/AWSLogs/{account}/*")],
+                conditions={"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
             )
         )
 

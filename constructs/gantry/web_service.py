@@ -1,8 +1,9 @@
 """The containerised service: tasks, scaling, and deployments that roll themselves back."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -12,8 +13,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.deployment import AlternateTarget, DeploymentPlan, TrafficShiftRole
 from gantry.nag import acknowledge
 from gantry.secrets import read_statements
+from gantry.service_scaling import CAPACITY_PROVIDERS, Scaling, scale
 
 _CONTAINER = "service"
 _USER = "10001:10001"
@@ -29,8 +32,8 @@ class WebService(Construct):
         Name of the cluster, the service and the task definition's family.
     vpc, security_group
         Where the tasks run.
-    target_group
-        Gets the tasks.
+    target_group, alternate
+        Get the tasks; the alternate target is there for deployments that move the traffic.
     image
         What the tasks run.
     port
@@ -46,10 +49,16 @@ class WebService(Construct):
         Where and how long what the tasks say is kept.
     cpu, memory_mib, stop_timeout
         Of a task.
-    min_capacity, max_capacity, cpu_target_utilization
-        Scaling by the CPU percentage that tasks use on average.
-    deployment_alarms
-        Alarms that roll a deployment back.
+    health_check_command
+        What ECS runs inside the container to see whether it is healthy; nothing if empty, a line of Python if
+        None. The load balancer asks by itself.
+    execute_command_log_group_name
+        Turns ECS Exec on, and is where every session is logged. Its agent writes, so that the root file
+        system is no longer read-only.
+    scaling
+        How many tasks there are.
+    deployment, deployment_alarms
+        How a deployment replaces the tasks, and the alarms that roll it back.
 
     Attributes
     ----------
@@ -68,6 +77,7 @@ class WebService(Construct):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         target_group: elbv2.ApplicationTargetGroup,
+        alternate: AlternateTarget | None,
         image: ecs.ContainerImage,
         port: int,
         environment: Mapping[str, str],
@@ -79,35 +89,28 @@ class WebService(Construct):
         cpu: int,
         memory_mib: int,
         stop_timeout: Duration,
-        min_capacity: int,
-        max_capacity: int,
-        cpu_target_utilization: int,
+        health_check_command: Sequence[str] | None,
+        execute_command_log_group_name: str | None,
+        scaling: Scaling,
+        deployment: DeploymentPlan,
         deployment_alarms: Sequence[cloudwatch.Alarm],
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=log_group_name,
-            encryption_key=logs_key,
-            retention=log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        self.cluster = ecs.Cluster(
-            self,
-            "Cluster",
-            cluster_name=name,
-            vpc=vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
-        )
+        self._logs_key, self._log_retention = logs_key, log_retention
+        self.log_group = self._group("LogGroup", log_group_name)
+        exec_log_name = execute_command_log_group_name
+        exec_log = None if exec_log_name is None else self._group("ExecLogGroup", exec_log_name)
+        self.cluster = self._cluster(name, vpc, exec_log)
         task_definition = self._task_definition(name, cpu, memory_mib)
         self._allow_start(task_definition, image, secrets, secrets_key)
+        if exec_log is not None:
+            self._acknowledge_sessions(task_definition, exec_log)
         task_definition.add_container(
             _CONTAINER,
             container_name=_CONTAINER,
             image=image,
             user=_USER,
-            readonly_root_filesystem=True,
+            readonly_root_filesystem=exec_log is None,
             linux_parameters=self._linux_parameters(),
             environment=dict(environment),
             secrets={
@@ -116,38 +119,121 @@ class WebService(Construct):
             logging=ecs.LogDrivers.aws_logs(stream_prefix=_CONTAINER, log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=port)],
             stop_timeout=stop_timeout,
-            health_check=_health_check(port),
+            health_check=_health_check(port, health_check_command),
         )
+        # No number of tasks: an update would go back to it, whatever the load has made of it.
         self.service = ecs.FargateService(
             self,
             "Service",
             service_name=name,
             cluster=self.cluster,
             task_definition=task_definition,
-            desired_count=min_capacity,
+            capacity_provider_strategies=scaling.capacity,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             security_groups=[security_group],
             min_healthy_percent=100,
             max_healthy_percent=200,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
-            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            deployment_strategy=deployment.native_strategy,
+            bake_time=deployment.bake,
+            canary_configuration=deployment.steps_of("canary"),
+            linear_configuration=deployment.steps_of("linear"),
+            circuit_breaker=deployment.circuit_breaker,
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=[alarm.alarm_name for alarm in deployment_alarms],
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
             health_check_grace_period=Duration.minutes(1),
+            enable_execute_command=exec_log is not None,
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        self.service.attach_to_application_target_group(target_group)
-        scaling = self.service.auto_scale_task_count(min_capacity=min_capacity, max_capacity=max_capacity)
-        scaling.scale_on_cpu_utilization(
-            "Cpu",
-            policy_name=f"{name}-cpu",
-            target_utilization_percent=cpu_target_utilization,
-            scale_in_cooldown=Duration.minutes(5),
-            scale_out_cooldown=Duration.minutes(1),
+        self._offer_capacity(target_group)
+        self._attach(target_group, alternate, port)
+        scale(self.service, name=name, scaling=scaling, target_group=target_group)
+
+    def _group(self, construct_id: str, name: str) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            construct_id,
+            log_group_name=name,
+            encryption_key=self._logs_key,
+            retention=self._log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
         )
+
+    def _cluster(self, name: str, vpc: ec2.IVpc, exec_log: logs.ILogGroup | None) -> ecs.Cluster:
+        execute_command = None
+        if exec_log is not None:
+            execute_command = ecs.ExecuteCommandConfiguration(
+                logging=ecs.ExecuteCommandLogging.OVERRIDE,
+                log_configuration=ecs.ExecuteCommandLogConfiguration(
+                    cloud_watch_log_group=exec_log,
+                    cloud_watch_encryption_enabled=True,
+                ),
+            )
+        return ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=name,
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            execute_command_configuration=execute_command,
+        )
+
+    def _offer_capacity(self, target_group: elbv2.ApplicationTargetGroup) -> None:
+        """Offer the cluster's capacity before the service uses it, and until it no longer does."""
+        providers = ecs.CfnClusterCapacityProviderAssociations(
+            self,
+            "CapacityProviders",
+            cluster=self.cluster.cluster_name,
+            capacity_providers=list(CAPACITY_PROVIDERS),
+            default_capacity_provider_strategy=[],
+        )
+        # The first cluster of an account makes ECS's service-linked role, which this needs and which takes a
+        # moment to be known everywhere; a load balancer takes minutes, and the service waits for it anyway.
+        providers.node.add_dependency(target_group.load_balancer_attached)
+        self.service.node.add_dependency(providers)
+
+    def _acknowledge_sessions(
+        self, task_definition: ecs.FargateTaskDefinition, exec_log: logs.LogGroup
+    ) -> None:
+        stack = Stack.of(self)
+        name = stack.get_logical_id(cast("logs.CfnLogGroup", exec_log.node.default_child))
+        streams = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:<{name}>:*"
+        acknowledge(
+            task_definition.task_role,
+            "ECS Exec is on: its agent opens channels and looks for its log group, neither of which knows a "
+            "resource, and writes to the streams of that group: "
+            "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions",
+            "AwsSolutions-IAM5[Resource::*]",
+            f"AwsSolutions-IAM5[Resource::{streams}]",
+        )
+
+    def _attach(
+        self, target_group: elbv2.ApplicationTargetGroup, alternate: AlternateTarget | None, port: int
+    ) -> None:
+        if alternate is None:
+            self.service.attach_to_application_target_group(target_group)
+            return
+        role = TrafficShiftRole(
+            self,
+            "TrafficShiftRole",
+            target_groups=[target_group, alternate.target_group],
+            rule=alternate.rule,
+        )
+        # With its policy: ECS uses it at once.
+        self.service.node.add_dependency(role)
+        self.service.load_balancer_target(
+            container_name=_CONTAINER,
+            container_port=port,
+            alternate_target=ecs.AlternateTarget(
+                "AlternateTarget",
+                alternate_target_group=alternate.target_group,
+                production_listener=ecs.ListenerRuleConfiguration.application_listener_rule(alternate.rule),
+                role=role,
+            ),
+        ).attach_to_application_target_group(target_group)
 
     def _task_definition(self, family: str, cpu: int, memory_mib: int) -> ecs.FargateTaskDefinition:
         task_definition = ecs.FargateTaskDefinition(
@@ -193,10 +279,15 @@ class WebService(Construct):
         return parameters
 
 
-def _health_check(port: int) -> ecs.HealthCheck:
-    url = f"http://127.0.0.1:{port}{HEALTH_PATH}"
+def _health_check(port: int, command: Sequence[str] | None) -> ecs.HealthCheck | None:
+    if command is None:
+        url = f"http://127.0.0.1:{port}{HEALTH_PATH}"
+        ask = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
+        command = ("python", "-c", ask)
+    if not command:
+        return None
     return ecs.HealthCheck(
-        command=["CMD", "python", "-c", f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"],
+        command=["CMD", *command],
         interval=Duration.seconds(10),
         timeout=Duration.seconds(5),
         retries=3,

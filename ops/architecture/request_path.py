@@ -1,4 +1,4 @@
-"""The way of a request, found by following references: load balancer, service, what its tasks use."""
+"""The way of a request, found by following references: accelerator, load balancer, service, its stores."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ops.architecture.vocabulary import fact, term_of
 from ops.assembly import Assembly, Resource
 
+_ACCELERATOR = "AWS::GlobalAccelerator::Accelerator"
+_ENDPOINT_GROUP = "AWS::GlobalAccelerator::EndpointGroup"
 _LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 _LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 _TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
@@ -40,8 +42,20 @@ def steps(assembly: Assembly) -> tuple[Step, ...]:
                 for store in _referents(assembly, definition, kind)
             )
             front = (_balancer_step(assembly, each, listeners) for each in balancers)
-            return (*front, _service_step(assembly, service), *_store_steps(stores))
+            return (
+                *_accelerator_steps(assembly, balancers),
+                *front,
+                _service_step(assembly, service),
+                *_store_steps(stores),
+            )
     return ()
+
+
+def _accelerator_steps(assembly: Assembly, balancers: list[Resource]) -> Iterator[Step]:
+    """Yield the accelerators of these templates that lead to a load balancer."""
+    if any(_uses_any(assembly, group, balancers) for group in _of_type(assembly, _ENDPOINT_GROUP)):
+        for each in _of_type(assembly, _ACCELERATOR):
+            yield Step(term_of(each.type).noun, "", each.stack)
 
 
 def _balancer_step(assembly: Assembly, balancer: Resource, listeners: list[Resource]) -> Step:

@@ -28,6 +28,7 @@ from sandbox.plugin import (
     resource_types,
     rotation,
     s3,
+    scaling,
     secretsmanager,
     serverless_cache,
 )
@@ -107,6 +108,7 @@ class ControlPlane:
         services = ecs.Services(self._scheduler)
         ecs.install(services)
         ecs_types.install(services)
+        scaling.install(services)
         persistence.install(self._context.keeper)
 
         @patching.wrap(app, "_load_persisted_state")

@@ -1,6 +1,6 @@
-"""Settings of the service and of its load balancer."""
+"""Settings of the service: its tasks, how they scale, and how a deployment replaces them."""
 
-import re
+import math
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -30,6 +30,37 @@ _MEMORY_MIB = {
 }
 
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["FEATURE_X"])]
+_ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["weekday-morning"])]
+Strategy = Literal["rolling", "blue_green", "linear", "canary"]
+
+# CloudFormation gives a service's deployment no more than 36 hours:
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html
+_LONGEST_DEPLOYMENT_MINUTES = 36 * 60
+
+
+class ScheduledCapacity(SettingsModel):
+    """Bounds of the number of tasks from a time on, until another action sets others."""
+
+    schedule: str = Field(
+        pattern=r"^(cron|at)\(.+\)$",
+        description="When, as Application Auto Scaling writes it.",
+        examples=["cron(0 7 ? * MON-FRI *)"],
+    )
+    time_zone: str = Field(
+        "Etc/UTC",
+        pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+-]+)+$",
+        description="Time zone of the schedule.",
+        examples=["Europe/Berlin"],
+    )
+    min_capacity: int = Field(ge=1, le=1000, description="Fewest tasks from then on.")
+    max_capacity: int = Field(ge=1, le=1000, description="Most tasks from then on.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_capacity > self.max_capacity:
+            allowed = f"must not exceed max_capacity ({self.max_capacity})"
+            refuse([Problem("min_capacity", self.min_capacity, allowed)])
+        return self
 
 
 class EcsSettings(SettingsModel):
@@ -38,6 +69,21 @@ class EcsSettings(SettingsModel):
     min_capacity: int = Field(2, ge=1, le=1000, description="Fewest tasks.")
     max_capacity: int = Field(6, ge=1, le=1000, description="Most tasks.")
     cpu_target_utilization: int = Field(60, ge=10, le=90, description="CPU percentage that scaling keeps.")
+    requests_per_target: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Requests a minute that scaling keeps for each task, beside its CPU percentage.",
+    )
+    scheduled_scaling: dict[_ActionName, ScheduledCapacity] = Field(
+        {}, description="Other bounds of the number of tasks at certain times, each under a name."
+    )
+    spot_percent: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Share on Fargate Spot of the tasks above min_capacity, which AWS may stop at any time.",
+    )
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = Field(
         512, description="CPU units of a task; 1024 are one vCPU."
     )
@@ -45,6 +91,15 @@ class EcsSettings(SettingsModel):
     stop_timeout_seconds: int = Field(30, ge=5, le=120, description="Seconds from SIGTERM to SIGKILL.")
     deregistration_delay_seconds: int = Field(
         30, ge=0, le=3600, description="Seconds that a leaving task may finish what it began."
+    )
+    health_check_command: tuple[str, ...] | None = Field(
+        None,
+        strict=False,
+        description="Health check inside the container; empty for none. By default a line of Python.",
+    )
+    execute_command: bool = Field(
+        False,
+        description="Offer ECS Exec, with every session logged; makes the root file system writable.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of the service.")
     database_pool_min: int = Field(1, ge=0, le=50, description="Idle database connections that a task keeps.")
@@ -75,32 +130,43 @@ class EcsSettings(SettingsModel):
             )
 
 
-_CERTIFICATE = re.compile(r"^arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):certificate/.+$")
+class DeploymentSettings(SettingsModel):
+    """How a deployment moves the traffic from the old tasks to the new ones."""
 
+    strategy: Strategy = Field(
+        "rolling",
+        description="rolling replaces tasks as they get healthy; the others start all new tasks, then move "
+        "the traffic: blue_green at once, canary a share first, linear in equal steps.",
+    )
+    alternate_target_group: bool = Field(
+        False,
+        description="Whether there is a second target group, which every strategy but rolling needs; a "
+        "service that runs must get it one deployment earlier.",
+    )
+    step_percent: int = Field(
+        10, ge=1, le=100, description="Share of the traffic that canary moves first and linear at a time."
+    )
+    step_minutes: int = Field(5, ge=0, le=1440, description="Minutes between two steps.")
+    bake_minutes: int = Field(
+        10, ge=0, le=1440, description="Minutes that the old tasks stay when all traffic has moved."
+    )
 
-class LoadBalancerSettings(SettingsModel):
-    """How the world reaches the service."""
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
 
-    certificate_arn: str | None = Field(
-        None,
-        pattern=_CERTIFICATE.pattern.replace("?P<region>", "").replace("?P<account>", ""),
-        description="Certificate that turns HTTPS on.",
-        examples=["arn:aws:acm:us-east-1:123456789012:certificate/…"],
-    )
-    allow_http: bool = Field(False, description="Serve without HTTPS; never in prod.")
-    requests_per_five_minutes: int = Field(
-        2000, ge=10, le=2_000_000_000, description="Requests that WAF lets pass from one address."
-    )
-    deletion_protection: bool = Field(
-        True, description="Whether deleting the load balancer must be allowed first."
-    )
+    def _problems(self) -> Iterator[Problem]:
+        if self.strategy != "rolling" and not self.alternate_target_group:
+            yield Problem("alternate_target_group", False, f"must be true with strategy = {self.strategy}")
+        if self.strategy == "linear" and self.step_percent < 3:
+            yield Problem("step_percent", self.step_percent, "must be at least 3 with strategy = linear")
+        if self._minutes > _LONGEST_DEPLOYMENT_MINUTES:
+            allowed = f"makes a deployment of {self._minutes} minutes, over {_LONGEST_DEPLOYMENT_MINUTES}"
+            yield Problem("step_minutes", self.step_minutes, allowed)
 
     @property
-    def listener_ports(self) -> tuple[int, ...]:
-        """Ports that the load balancer listens on."""
-        return (80,) if self.certificate_arn is None else (80, 443)
-
-    def certificate_place(self) -> tuple[str, str] | None:
-        """Return region and account of the certificate."""
-        found = _CERTIFICATE.match(self.certificate_arn or "")
-        return (found["region"], found["account"]) if found else None
+    def _minutes(self) -> int:
+        """Minutes that a deployment waits in all."""
+        waits = {"linear": math.ceil(100 / self.step_percent) - 1, "canary": 1}.get(self.strategy, 0)
+        return waits * self.step_minutes + self.bake_minutes

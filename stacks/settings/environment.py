@@ -7,8 +7,9 @@ from typing import Self
 from pydantic import BaseModel, Field, model_validator
 
 from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
-from stacks.settings.compute import EcsSettings, LoadBalancerSettings
+from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
+from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
@@ -45,7 +46,10 @@ class Settings(SettingsModel):
     backup: BackupSettings = BackupSettings()
     recovery: RecoverySettings = RecoverySettings()
     ecs: EcsSettings = EcsSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
+    domain: DomainSettings = DomainSettings()
+    accelerator: AcceleratorSettings = AcceleratorSettings()
     security: SecuritySettings = SecuritySettings()
     rotation: RotationSettings = RotationSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
@@ -59,6 +63,8 @@ class Settings(SettingsModel):
             [
                 *self._naming_problems(),
                 *self._https_problems(),
+                *self._deployment_problems(),
+                *self._accelerator_problems(),
                 *self._pausing_problems(),
                 *self._backup_problems(),
                 *self._recovery_problems(),
@@ -76,17 +82,26 @@ class Settings(SettingsModel):
     def _https_problems(self) -> Iterator[Problem]:
         balancer = self.load_balancer
         arn = balancer.certificate_arn
-        if arn is None and not balancer.allow_http:
-            yield Problem(
-                "load_balancer.certificate_arn", None, "is needed unless load_balancer.allow_http = true"
-            )
+        if not self.https and not balancer.allow_http:
+            allowed = "is needed unless load_balancer.allow_http = true or domain.name is set"
+            yield Problem("load_balancer.certificate_arn", None, allowed)
         if self.environment == "prod" and balancer.allow_http:
-            yield Problem(
-                "load_balancer.allow_http", True, "must be false in prod: set load_balancer.certificate_arn"
-            )
+            allowed = "must be false in prod: set load_balancer.certificate_arn or domain.name"
+            yield Problem("load_balancer.allow_http", True, allowed)
         if balancer.certificate_place() not in (None, (self.region, self.account)):
             allowed = f"must be a certificate of region {self.region} and account {self.account}"
             yield Problem("load_balancer.certificate_arn", arn, allowed)
+
+    def _deployment_problems(self) -> Iterator[Problem]:
+        if self.ecs.requests_per_target is not None and self.deployment.strategy != "rolling":
+            # The metric is of one target group, and each deployment moves the traffic to the other one.
+            allowed = f"must go with deployment.strategy = {self.deployment.strategy}: CPU alone scales then"
+            yield Problem("ecs.requests_per_target", self.ecs.requests_per_target, allowed)
+
+    def _accelerator_problems(self) -> Iterator[Problem]:
+        if self.accelerator.listener_account() not in (None, self.account):
+            allowed = f"must be a listener of account {self.account}"
+            yield Problem("accelerator.listener_arn", self.accelerator.listener_arn, allowed)
 
     def _pausing_problems(self) -> Iterator[Problem]:
         if self.aurora.min_capacity == 0 and self.ecs.database_pool_min > 0:
@@ -120,7 +135,7 @@ class Settings(SettingsModel):
 
     def _canary_problems(self) -> Iterator[Problem]:
         url = self.canary.url
-        if self.canary.enabled and url is None and self.load_balancer.certificate_arn is not None:
+        if self.canary.enabled and url is None and self.https:
             yield Problem("canary.url", None, "is needed: no certificate is for the load balancer's own name")
         if url is not None and url.startswith("http:") and not self.load_balancer.allow_http:
             yield Problem(
@@ -135,6 +150,16 @@ class Settings(SettingsModel):
     def stack_name(self, layer: str) -> str:
         """Return the name of a layer's stack, the same wherever the stack is made from."""
         return f"{self.full_name}-{layer}"
+
+    @property
+    def https(self) -> bool:
+        """Whether the load balancer serves HTTPS."""
+        return self.load_balancer.certificate_arn is not None or self.domain.name is not None
+
+    @property
+    def listener_ports(self) -> tuple[int, ...]:
+        """Ports that the load balancer listens on."""
+        return (80, 443) if self.https else (80,)
 
     @property
     def keeps_data(self) -> bool:

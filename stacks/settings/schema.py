@@ -41,7 +41,8 @@ def allowed(model: type[BaseModel], location: Sequence[str]) -> str:
         elif "items" in node:
             node = _resolved(schema, node["items"])
         else:
-            node = _resolved(schema, node.get("additionalProperties") or {})
+            named = {**node.get("patternProperties", {}), "": node.get("additionalProperties") or {}}
+            node = _resolved(schema, next(iter(named.values())))
     return _in_words(node)
 
 

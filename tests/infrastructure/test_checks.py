@@ -25,6 +25,25 @@ NOT_FOLLOWED_BY_PIPELINE = {
 }
 
 
+# What no environment that ships switches on.
+SWITCHED_ON: dict[str, object] = {
+    "accelerator.mode": "create",
+    "deployment.alternate_target_group": True,
+    "deployment.strategy": "canary",
+    "domain.hosted_zone_id": "Z0123456789ABCDEFGHIJ",
+    "domain.hosted_zone_name": "example.com",
+    "domain.name": "tasks.example.com",
+    "ecs.execute_command": True,
+    "ecs.scheduled_scaling.morning": {
+        "schedule": "cron(0 7 ? * MON-FRI *)",
+        "min_capacity": 6,
+        "max_capacity": 12,
+    },
+    "ecs.spot_percent": 50,
+    "load_balancer.access_logs": False,
+}
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_solutions_pack_finds_nothing(environment: str, checked: Checker) -> None:
     failed = [finding.id for finding in checked(environment).failed]
@@ -41,6 +60,12 @@ def test_what_is_acknowledged_is_still_found(environment: str, checked: Checker)
     assert checked(environment).stale == ()
 
 
+def test_no_pack_finds_anything_in_what_can_be_switched_on(checked: Checker) -> None:
+    assessment = checked("prod", SWITCHED_ON)
+    assert assessment.failed == []
+    assert assessment.stale == ()
+
+
 def test_what_is_exempt_is_still_found(checked: Checker) -> None:
     found = {
         finding.id
@@ -53,6 +78,10 @@ def test_what_is_exempt_is_still_found(checked: Checker) -> None:
 
 def test_every_rule_of_cfn_lint_is_followed(platform: Synthesised) -> None:
     assert lint(platform.assembly, NOT_FOLLOWED) == []
+
+
+def test_what_can_be_switched_on_follows_every_rule_of_cfn_lint(synthesise: Synthesiser) -> None:
+    assert lint(synthesise("prod", SWITCHED_ON).assembly, NOT_FOLLOWED) == []
 
 
 def test_solutions_pack_finds_nothing_in_a_pipeline_and_its_stages(tmp_path: Path) -> None:

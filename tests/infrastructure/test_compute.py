@@ -1,13 +1,12 @@
-"""The service: what it runs as, how it is reached, how it scales and how it is rolled back."""
+"""The service: what it runs as, what it is told, and how it is rolled back."""
 
 from typing import Any
 
 import pytest
 
+from ops.assembly import Resource
 from stacks.settings import CONTRACT_VARIABLES
-from tests.infrastructure.synthesis import Synthesised, Synthesiser
-
-CERTIFICATE = "arn:aws:acm:us-east-1:{account}:certificate/11111111-2222-3333-4444-555555555555"
+from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 
 def container(platform: Synthesised) -> dict[str, Any]:
@@ -48,6 +47,45 @@ def test_load_balancer_and_container_ask_the_same_path(platform: Synthesised) ->
     assert variables(platform)["PORT"] == "8080"
 
 
+def test_image_without_python_names_its_own_health_check_or_none(synthesise: Synthesiser) -> None:
+    own = synthesise("sandbox", {"ecs.health_check_command": ["/bin/healthy"]})
+    assert container(own)["HealthCheck"]["Command"] == ["CMD", "/bin/healthy"]
+    none = synthesise("sandbox", {"ecs.health_check_command": []})
+    assert "HealthCheck" not in container(none)
+
+
+def exec_log(platform: Synthesised) -> list[Resource]:
+    groups = platform.of_type("AWS::Logs::LogGroup")
+    return [group for group in groups if group.get("LogGroupName").endswith("/exec")]
+
+
+def test_nobody_gets_a_shell_unless_asked_for(platform: Synthesised) -> None:
+    assert not exec_log(platform)
+    assert platform.only("AWS::ECS::Service").get("EnableExecuteCommand") is False
+    assert platform.only("AWS::ECS::Cluster").get("Configuration") is None
+
+
+def test_every_session_in_a_container_is_logged_encrypted(synthesise: Synthesiser) -> None:
+    platform = synthesise("sandbox", {"ecs.execute_command": True})
+    cluster = platform.only("AWS::ECS::Cluster")
+    configuration = cluster.get("Configuration", "ExecuteCommandConfiguration")
+    assert configuration["Logging"] == "OVERRIDE"
+    assert configuration["LogConfiguration"]["CloudWatchEncryptionEnabled"] is True
+    name = configuration["LogConfiguration"]["CloudWatchLogGroupName"]
+    assert list(platform.assembly.referents(cluster, name)) == exec_log(platform)
+    assert platform.only("AWS::ECS::Service").get("EnableExecuteCommand") is True
+    assert container(platform)["ReadonlyRootFilesystem"] is False
+
+
+def test_task_with_a_shell_may_open_channels_and_log_and_nothing_else(synthesise: Synthesiser) -> None:
+    platform = synthesise("sandbox", {"ecs.execute_command": True})
+    policy = platform.only("AWS::IAM::Policy", path="TaskRole")
+    actions = {action for s in policy.get("PolicyDocument", "Statement") for action in as_list(s["Action"])}
+    assert {action.partition(":")[0] for action in actions} == {"logs", "ssmmessages"}
+    writing = [s for s in policy.get("PolicyDocument", "Statement") if "logs:PutLogEvents" in s["Action"]]
+    assert [list(platform.assembly.referents(policy, s["Resource"])) for s in writing] == [exec_log(platform)]
+
+
 def test_addresses_are_plain_so_that_a_new_one_rolls_out(platform: Synthesised) -> None:
     task = platform.only("AWS::ECS::TaskDefinition")
     for variable, source in {"DATABASE_HOST": "Database/Cluster", "VALKEY_HOST": "Cache/Cache"}.items():
@@ -81,69 +119,6 @@ def test_deployment_is_rolled_back_by_metric_alarms_of_the_same_stack(platform: 
     watched = list(platform.assembly.referents(service, alarms["AlarmNames"]))
     assert {each.name for each in watched} == {"ServerErrors", "UnhealthyTargets"}
     assert {(each.type, each.stack) for each in watched} == {("AWS::CloudWatch::Alarm", "Compute")}
-
-
-def test_scaling_follows_the_guides_variables(synthesise: Synthesiser) -> None:
-    platform = synthesise(
-        "prod", {"ecs.min_capacity": 4, "ecs.max_capacity": 9, "ecs.cpu_target_utilization": 45}
-    )
-    target = platform.only("AWS::ApplicationAutoScaling::ScalableTarget")
-    policy = platform.only("AWS::ApplicationAutoScaling::ScalingPolicy")
-    tracking = policy.get("TargetTrackingScalingPolicyConfiguration")
-    assert (target.get("MinCapacity"), target.get("MaxCapacity")) == (4, 9)
-    assert tracking["TargetValue"] == 45
-    assert tracking["PredefinedMetricSpecification"] == {
-        "PredefinedMetricType": "ECSServiceAverageCPUUtilization"
-    }
-
-
-def listeners(platform: Synthesised) -> dict[int, dict[str, Any]]:
-    found = platform.of_type("AWS::ElasticLoadBalancingV2::Listener")
-    return {each.get("Port"): dict(each.properties) for each in found}
-
-
-def test_with_a_certificate_everything_is_https(prod: Synthesised) -> None:
-    found = listeners(prod)
-    (redirect,) = found[80]["DefaultActions"]
-    assert redirect["RedirectConfig"] | {"Port": "443", "Protocol": "HTTPS"} == redirect["RedirectConfig"]
-    assert found[443]["Protocol"] == "HTTPS"
-    assert "TLS13-1-2" in found[443]["SslPolicy"]
-    assert [each["CertificateArn"] for each in found[443]["Certificates"]] == [
-        prod.settings.load_balancer.certificate_arn
-    ]
-    assert variables(prod)["COOKIE_SECURE"] == "true"
-
-
-def test_without_a_certificate_only_http_is_served(sandbox: Synthesised) -> None:
-    assert list(listeners(sandbox)) == [80]
-    assert variables(sandbox)["COOKIE_SECURE"] == "false"
-
-
-def test_certificate_turns_https_on_anywhere(synthesise: Synthesiser) -> None:
-    arn = CERTIFICATE.format(account="000000000000")
-    platform = synthesise("sandbox", {"load_balancer.certificate_arn": arn})
-    assert sorted(listeners(platform)) == [80, 443]
-
-
-def test_load_balancer_drops_what_is_malformed(platform: Synthesised) -> None:
-    balancer = platform.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
-    attributes = {each["Key"]: each["Value"] for each in balancer.get("LoadBalancerAttributes")}
-    assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
-    assert attributes["routing.http.desync_mitigation_mode"] == "defensive"
-
-
-def test_firewall_stands_before_the_load_balancer(platform: Synthesised) -> None:
-    association = platform.only("AWS::WAFv2::WebACLAssociation")
-    ends = {each.type for each in platform.assembly.referents(association)}
-    assert ends == {"AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::WAFv2::WebACL"}
-
-
-def test_firewall_limits_the_rate_of_an_address_as_set(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"load_balancer.requests_per_five_minutes": 123})
-    rules = {rule["Name"]: rule for rule in platform.only("AWS::WAFv2::WebACL").get("Rules")}
-    limit = rules["rate-limit"]["Statement"]["RateBasedStatement"]
-    assert (limit["Limit"], limit["EvaluationWindowSec"], limit["AggregateKeyType"]) == (123, 300, "IP")
-    assert "AWSManagedRulesCommonRuleSet" in rules
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,14 @@ def test_map_in_the_documentation_is_up_to_date(prod: Synthesised) -> None:
     )
 
 
+def test_map_and_cost_know_an_accelerator(synthesise: Synthesiser) -> None:
+    accelerated = synthesise("prod", {"accelerator.mode": "create"})
+    first, second, *_ = [step.label for step in model.of(accelerated.assembly).request_path]
+    assert (first, second) == ("global accelerator", "load balancer")
+    more = cost(accelerated).total[0] - cost(synthesise("prod")).total[0]
+    assert more == 730 * Decimal("0.025")
+
+
 def test_map_shows_layers_using_only_what_stands_above_them(platform: Synthesised) -> None:
     names = [layer.name for layer in model.of(platform.assembly).layers]
     for layer in model.of(platform.assembly).layers:

@@ -67,10 +67,12 @@ def _capacity_units(context: Context) -> Decimal:
     )
 
 
-def _accelerator(_: Resource, context: Context) -> Iterator[Usage | Unknown]:
+def _accelerator(accelerator: Resource, context: Context) -> Iterator[Usage | Unknown]:
     yield Usage("running", "global-accelerator-hour", HOURS_A_MONTH)
     out = context.workload.gigabytes(context.assumptions.response_kb)
     yield Usage("responses over the AWS network", "global-accelerator-gb", out)
+    if accelerator.get("FlowLogsEnabled"):
+        yield Unknown("flow logs", "their delivery to S3 is charged by the GB; no price recorded")
 
 
 def _hosted_zone(_: Resource, __: Context) -> Iterator[Usage | Unknown]:

@@ -166,6 +166,93 @@ def test_impossible_pairs_of_regions_are_refused(
         load_settings(environment, overrides=overrides)
 
 
+DOMAIN = {
+    "domain.name": "tasks.example.com",
+    "domain.hosted_zone_id": "Z0123456789ABCDEFGHIJ",
+    "domain.hosted_zone_name": "example.com",
+}
+LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/listener/abcdef12"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ({"domain.name": "tasks.example.com"}, "domain.hosted_zone_id: is needed by name"),
+        ({"domain.hosted_zone_name": "example.com"}, "domain.hosted_zone_name = .* means nothing without"),
+        (DOMAIN | {"domain.name": "tasksexample.com"}, "domain.name = .* must be in hosted_zone_name"),
+        (DOMAIN | {"domain.name": "Tasks"}, "domain.name = .* must be text"),
+        ({"accelerator.mode": "existing"}, "accelerator.listener_arn: is needed by mode"),
+        (
+            {"accelerator.listener_arn": LISTENER.format(account="333333333333")},
+            "listener_arn = .* needs mode",
+        ),
+        (
+            {
+                "accelerator.mode": "existing",
+                "accelerator.listener_arn": LISTENER.format(account="999999999999"),
+            },
+            "must be a listener of account 333333333333",
+        ),
+        ({"accelerator.traffic_dial_percent": "50"}, "traffic_dial_percent = 50 .* must go with mode"),
+        (
+            {"accelerator.mode": "create", "accelerator.traffic_dial_percent": "101"},
+            "traffic_dial_percent = 101 .* must be a whole number from 0 to 100",
+        ),
+        ({"deployment.strategy": "canary"}, "alternate_target_group = false: must be true with strategy"),
+        (
+            {
+                "deployment.strategy": "linear",
+                "deployment.alternate_target_group": "true",
+                "deployment.step_percent": "2",
+            },
+            "step_percent = 2 .* must be at least 3",
+        ),
+        (
+            {
+                "deployment.strategy": "linear",
+                "deployment.alternate_target_group": "true",
+                "deployment.step_minutes": "240",
+            },
+            "step_minutes = 240 .* a deployment of 2170 minutes, over 2160",
+        ),
+        (
+            {
+                "deployment.strategy": "blue_green",
+                "deployment.alternate_target_group": "true",
+                "ecs.requests_per_target": "100",
+            },
+            "ecs.requests_per_target = 100 .* must go with deployment.strategy = blue_green",
+        ),
+        (
+            {"ecs.scheduled_scaling.night": '{schedule="cron(0 1 * * ? *)", min_capacity=3, max_capacity=2}'},
+            "scheduled_scaling.night.min_capacity = 3: must not exceed max_capacity .2",
+        ),
+        (
+            {"ecs.scheduled_scaling.night": '{schedule="daily", min_capacity=1, max_capacity=2}'},
+            "scheduled_scaling.night.schedule = .* must be text such as",
+        ),
+        ({"ecs.spot_percent": "101"}, "ecs.spot_percent = 101 .* must be a whole number from 0 to 100"),
+    ],
+)
+def test_ways_to_the_service_that_cannot_be_are_refused(overrides: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        load_settings("prod", overrides=overrides)
+
+
+def test_name_in_its_zone_turns_https_on() -> None:
+    overrides = {"load_balancer.allow_http": "false"}
+    assert load_settings("sandbox", overrides=DOMAIN | overrides).listener_ports == (80, 443)
+    apex = load_settings("sandbox", overrides=DOMAIN | {"domain.name": "example.com"})
+    assert apex.https
+
+
+def test_added_region_takes_no_traffic_until_it_is_told_to() -> None:
+    listener = {"accelerator.listener_arn": LISTENER.format(account="333333333333")}
+    added = load_settings("prod", overrides=listener | {"accelerator.mode": "existing"})
+    assert added.accelerator.traffic_dial == 0
+    assert load_settings("prod", overrides={"accelerator.mode": "create"}).accelerator.traffic_dial == 100
+
+
 def test_override_replaces_the_files_value() -> None:
     settings = load_settings("prod", overrides={"ecs.max_capacity": "20", "container_image": "repo:v2"})
     assert settings.ecs.max_capacity == 20

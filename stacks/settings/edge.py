@@ -1,0 +1,129 @@
+"""Settings of the way to the service: load balancer, domain name, Global Accelerator."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from stacks.settings.model import Problem, SettingsModel, refuse
+
+_CERTIFICATE = re.compile(r"^arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):certificate/.+$")
+_LISTENER = re.compile(
+    r"^arn:aws:globalaccelerator::(?P<account>\d{12}):accelerator/[0-9a-f-]+/listener/\w+$"
+)
+_HOST_NAME = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+def _unnamed(pattern: re.Pattern[str]) -> str:
+    """Return a pattern as JSON Schema knows it, without names of groups."""
+    return re.sub(r"\?P<\w+>", "", pattern.pattern)
+
+
+class LoadBalancerSettings(SettingsModel):
+    """How the world reaches the service."""
+
+    certificate_arn: str | None = Field(
+        None,
+        pattern=_unnamed(_CERTIFICATE),
+        description="Certificate that turns HTTPS on; with domain.name one is made unless this names one.",
+        examples=["arn:aws:acm:us-east-1:123456789012:certificate/…"],
+    )
+    allow_http: bool = Field(False, description="Serve without HTTPS; never in prod.")
+    requests_per_five_minutes: int = Field(
+        2000, ge=10, le=2_000_000_000, description="Requests that WAF lets pass from one address."
+    )
+    access_logs: bool = Field(
+        True, description="Whether every request is logged to the delivery bucket, under alb/."
+    )
+    deletion_protection: bool = Field(
+        True, description="Whether deleting the load balancer must be allowed first."
+    )
+
+    def certificate_place(self) -> tuple[str, str] | None:
+        """Return region and account of the certificate."""
+        found = _CERTIFICATE.match(self.certificate_arn or "")
+        return (found["region"], found["account"]) if found else None
+
+
+class DomainSettings(SettingsModel):
+    """The service's name in a public hosted zone of Route 53 that is there already."""
+
+    name: str | None = Field(
+        None,
+        pattern=_HOST_NAME,
+        max_length=253,
+        description="Name of the service; turns HTTPS on.",
+        examples=["tasks.example.com"],
+    )
+    hosted_zone_id: str | None = Field(
+        None, pattern=r"^Z[A-Z0-9]{1,31}$", description="Id of the zone.", examples=["Z0123456789ABCDEFGHIJ"]
+    )
+    hosted_zone_name: str | None = Field(
+        None,
+        pattern=_HOST_NAME,
+        max_length=253,
+        description="Name of the zone.",
+        examples=["example.com"],
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        zone = {"hosted_zone_id": self.hosted_zone_id, "hosted_zone_name": self.hosted_zone_name}
+        for key, value in zone.items():
+            if self.name is not None and value is None:
+                yield Problem(key, None, "is needed by name")
+            if self.name is None and value is not None:
+                yield Problem(key, value, "means nothing without name")
+        if self.name and self.hosted_zone_name and not f".{self.name}".endswith(f".{self.hosted_zone_name}"):
+            yield Problem("name", self.name, f"must be in hosted_zone_name ({self.hosted_zone_name})")
+
+
+class AcceleratorSettings(SettingsModel):
+    """AWS Global Accelerator: two fixed addresses that lead to the nearest healthy region."""
+
+    mode: Literal["off", "create", "existing"] = Field(
+        "off", description="existing adds this region to the accelerator of another environment."
+    )
+    listener_arn: str | None = Field(
+        None,
+        pattern=_unnamed(_LISTENER),
+        description="Listener of the existing accelerator: output AcceleratorListenerArn of its environment.",
+        examples=["arn:aws:globalaccelerator::123456789012:accelerator/…/listener/…"],
+    )
+    traffic_dial_percent: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Share of its traffic that this region takes; at 0 none, not even in a failover. "
+        "By default 100 with create and 0 with existing.",
+    )
+
+    @property
+    def traffic_dial(self) -> int:
+        """The share of its traffic that this region takes."""
+        if self.traffic_dial_percent is not None:
+            return self.traffic_dial_percent
+        return 0 if self.mode == "existing" else 100
+
+    def listener_account(self) -> str | None:
+        """Return the account of the existing listener."""
+        found = _LISTENER.match(self.listener_arn or "")
+        return found["account"] if found else None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[Problem]:
+        if self.mode == "existing" and self.listener_arn is None:
+            yield Problem("listener_arn", None, 'is needed by mode = "existing"')
+        if self.mode != "existing" and self.listener_arn is not None:
+            yield Problem("listener_arn", self.listener_arn, 'needs mode = "existing"')
+        if self.mode == "off" and self.traffic_dial_percent is not None:
+            yield Problem("traffic_dial_percent", self.traffic_dial_percent, 'must go with mode = "off"')
