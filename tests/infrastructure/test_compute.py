@@ -56,7 +56,7 @@ def test_image_without_python_names_its_own_health_check_or_none(synthesise: Syn
 
 def exec_log(platform: Synthesised) -> list[Resource]:
     groups = platform.of_type("AWS::Logs::LogGroup")
-    return [group for group in groups if group.get("LogGroupName").endswith("/exec")]
+    return [group for group in groups if str(group.get("LogGroupName")).endswith("/exec")]
 
 
 def test_nobody_gets_a_shell_unless_asked_for(platform: Synthesised) -> None:
