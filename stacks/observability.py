@@ -73,6 +73,7 @@ class ObservabilityStack(LayerStack):
             service=self._compute.service,
             load_balancer=self._compute.load_balancer,
             target_group=self._compute.target_group,
+            alternate_target_group=self._compute.alternate_target_group,
             cpu_percent=limits.cpu_alarm_percent,
             memory_percent=limits.memory_alarm_percent,
             latency_seconds=limits.latency_alarm_seconds,
@@ -148,6 +149,7 @@ class ObservabilityStack(LayerStack):
                 service=service,
                 load_balancer=door,
                 target_group=targets,
+                alternate_target_group=compute.alternate_target_group,
                 cpu_percent=limits.cpu_alarm_percent,
                 memory_percent=limits.memory_alarm_percent,
                 latency_seconds=limits.latency_alarm_seconds,
@@ -156,6 +158,7 @@ class ObservabilityStack(LayerStack):
                 service=service,
                 load_balancer=door,
                 target_group=targets,
+                alternate_target_group=compute.alternate_target_group,
                 canary=canary.canary if canary else None,
             ),
             sections.database(

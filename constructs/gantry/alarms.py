@@ -95,8 +95,8 @@ class ServiceAlarms(Construct):
     ----------
     notices
         Names, topic and runbook of the alarms.
-    service, load_balancer, target_group
-        What is watched.
+    service, load_balancer, target_group, alternate_target_group
+        What is watched. With two groups, which serve in turn, requests are those of the load balancer.
     cpu_percent, memory_percent, latency_seconds
         Above these, for five minutes, an alarm rings; latency is the 95th percentile.
     server_errors, server_errors_percent
@@ -119,6 +119,7 @@ class ServiceAlarms(Construct):
         service: ecs.FargateService,
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
+        alternate_target_group: elbv2.ApplicationTargetGroup | None,
         cpu_percent: int,
         memory_percent: int,
         latency_seconds: float,
@@ -126,8 +127,12 @@ class ServiceAlarms(Construct):
         server_errors_percent: float,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._notices, self._service, self._targets = notices, service, target_group.metrics
-        latency = self._targets.target_response_time(period=MINUTE, statistic="p95")
+        self._notices, self._service = notices, service
+        self._groups = [target_group.metrics]
+        self._requests = request_metrics(load_balancer, target_group, alternate_target_group)
+        if alternate_target_group is not None:
+            self._groups.append(alternate_target_group.metrics)
+        latency = self._requests.target_response_time(period=MINUTE, statistic="p95")
         self.symptoms = [
             self._errors(load_balancer, server_errors, server_errors_percent),
             self._alarm("Latency", "latency", "One answer in twenty is too slow.", latency, latency_seconds),
@@ -173,13 +178,13 @@ class ServiceAlarms(Construct):
         share = cloudwatch.MathExpression(
             expression=f"IF({failed} > {count}, 100 * {failed} / (FILL(requests, 0) + FILL(refused, 0)), 0)",
             using_metrics={
-                "errors": self._targets.http_code_target(
+                "errors": self._requests.http_code_target(
                     elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
                 ),
                 "refused": load_balancer.metrics.http_code_elb(
                     elbv2.HttpCodeElb.ELB_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
                 ),
-                "requests": self._targets.request_count(period=FIVE_MINUTES, statistic="Sum"),
+                "requests": self._requests.request_count(period=FIVE_MINUTES, statistic="Sum"),
             },
             period=FIVE_MINUTES,
             label="5xx (%)",
@@ -203,7 +208,9 @@ class ServiceAlarms(Construct):
             name="no-healthy-targets",
             notices=self._notices,
             meaning="No task serves requests.",
-            metric=self._targets.healthy_host_count(period=MINUTE, statistic="Maximum"),
+            metric=_sum(
+                [group.healthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
+            ),
             threshold=1,
             periods=2,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -218,11 +225,31 @@ class ServiceAlarms(Construct):
             name="unhealthy-targets",
             notices=self._notices,
             meaning="Tasks are unhealthy, and replacing them does not help.",
-            metric=self._targets.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
+            metric=_sum(
+                [group.unhealthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
+            ),
             threshold=1,
             periods=15,
             comparison=_AT_LEAST,
         )
+
+
+def request_metrics(
+    load_balancer: elbv2.ApplicationLoadBalancer,
+    target_group: elbv2.ApplicationTargetGroup,
+    alternate_target_group: elbv2.ApplicationTargetGroup | None,
+) -> elbv2.IApplicationLoadBalancerMetrics | elbv2.IApplicationTargetGroupMetrics:
+    """Return where the service's requests are measured, whichever group serves them."""
+    return target_group.metrics if alternate_target_group is None else load_balancer.metrics
+
+
+def _sum(metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.IMetric:
+    """Return the sum of metrics; without data of any there is none of the sum."""
+    if len(metrics) == 1:
+        return metrics[0]
+    names = {f"m{index}": metric for index, metric in enumerate(metrics)}
+    expression = " + ".join(f"FILL({name}, 0)" for name in names)
+    return cloudwatch.MathExpression(expression=expression, using_metrics=names, period=MINUTE)
 
 
 class ServiceUnhealthy(cloudwatch.CompositeAlarm):

@@ -12,6 +12,7 @@ from aws_cdk import aws_synthetics as synthetics
 from aws_cdk import aws_wafv2 as wafv2
 
 from gantry import metrics
+from gantry.alarms import request_metrics
 from gantry.dashboard import Graph, Section, Text
 from gantry.metrics import MINUTE, CacheMetrics, DatabaseMetrics
 
@@ -31,12 +32,14 @@ def golden_signals(
     service: ecs.FargateService,
     load_balancer: elbv2.ApplicationLoadBalancer,
     target_group: elbv2.ApplicationTargetGroup,
+    alternate_target_group: elbv2.ApplicationTargetGroup | None,
     cpu_percent: int,
     memory_percent: int,
     latency_seconds: float,
 ) -> Section:
     """Return traffic, errors, latency and saturation; the limits are those of the alarms."""
-    targets, door = target_group.metrics, load_balancer.metrics
+    targets = request_metrics(load_balancer, target_group, alternate_target_group)
+    door = load_balancer.metrics
     latencies = [
         targets.target_response_time(period=MINUTE, statistic=statistic, label=statistic)
         for statistic in ("p50", "p95", "p99")
@@ -78,10 +81,15 @@ def tasks(
     service: ecs.FargateService,
     load_balancer: elbv2.ApplicationLoadBalancer,
     target_group: elbv2.ApplicationTargetGroup,
+    alternate_target_group: elbv2.ApplicationTargetGroup | None,
     canary: synthetics.Canary | None,
 ) -> Section:
     """Return how many tasks there are and should be, and how they are reached."""
-    targets, door = target_group.metrics, load_balancer.metrics
+    targets = request_metrics(load_balancer, target_group, alternate_target_group)
+    groups = {"": target_group}
+    if alternate_target_group is not None:
+        groups[" (alternate)"] = alternate_target_group
+    door = load_balancer.metrics
     row = [
         Graph(
             title="Tasks",
@@ -94,8 +102,16 @@ def tasks(
         Graph(
             title="Targets",
             left=[
-                targets.healthy_host_count(period=MINUTE, statistic="Maximum", label="healthy"),
-                targets.unhealthy_host_count(period=MINUTE, statistic="Maximum", label="unhealthy"),
+                metric
+                for name, group in groups.items()
+                for metric in (
+                    group.metrics.healthy_host_count(
+                        period=MINUTE, statistic="Maximum", label=f"healthy{name}"
+                    ),
+                    group.metrics.unhealthy_host_count(
+                        period=MINUTE, statistic="Maximum", label=f"unhealthy{name}"
+                    ),
+                )
             ],
         ),
         Graph(

@@ -168,3 +168,22 @@ def test_switching_the_strategy_changes_nothing_but_the_service(
     for each in properties:
         each.pop("DeploymentConfiguration")
     assert json.dumps(properties[0], sort_keys=True) == json.dumps(properties[1], sort_keys=True)
+
+
+def test_nobody_is_paged_because_the_other_group_serves(synthesise: Synthesiser) -> None:
+    """After each deployment one of the two groups is empty, and measures nothing."""
+    platform = synthesise("prod", SHIFTING["canary"])
+    watching = [
+        alarm for alarm in platform.of_type("AWS::CloudWatch::Alarm") if alarm.stack == "Observability"
+    ]
+    by_name = {alarm.name: alarm for alarm in watching}
+    for name in ("NoHealthyTargets", "UnhealthyTargets"):
+        groups = {
+            dimension["Value"]["Fn::ImportValue"]
+            for query in by_name[name].get("Metrics")
+            for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
+            if dimension["Name"] == "TargetGroup"
+        }
+        assert len(groups) == 2
+    for name in ("Errors", "Latency"):
+        assert "TargetGroup" not in json.dumps(dict(by_name[name].properties))
