@@ -15,6 +15,7 @@ IDENTITY_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::R
 # On every resource although AWS knows less, and why there is no other way.
 _ATTACHING = "Lambda refuses a role that has it on less; what it may touch does not exist yet"
 EVERYWHERE = {
+    "cloudwatch:PutMetricData": "it knows datasets, which metrics need not be in; a condition names theirs",
     "ec2:AssignPrivateIpAddresses": _ATTACHING,
     "ec2:CreateNetworkInterface": _ATTACHING,
     "ec2:DeleteNetworkInterface": _ATTACHING,

@@ -4,6 +4,8 @@ import json
 
 from tests.infrastructure.synthesis import Synthesised, as_list
 
+EVENTS = "events.amazonaws.com"
+
 
 def test_code_of_a_function_cannot_use_what_lambda_needs_to_attach_it(platform: Synthesised) -> None:
     attaching = [
@@ -41,9 +43,7 @@ def test_keys_are_used_by_the_account_and_by_named_services_alone(platform: Synt
 def test_services_write_into_buckets_and_the_topic_only_for_this_account(platform: Synthesised) -> None:
     for policy in platform.of_type("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"):
         for statement in policy.get("PolicyDocument", "Statement"):
-            if statement["Effect"] == "Allow" and statement["Principal"] != {
-                "Service": "events.amazonaws.com"
-            }:
+            if statement["Effect"] == "Allow" and statement["Principal"].get("Service", EVENTS) != EVENTS:
                 condition = json.dumps(statement["Condition"])
                 assert "aws:SourceArn" in condition or "aws:SourceAccount" in condition, policy.path
 
@@ -51,7 +51,7 @@ def test_services_write_into_buckets_and_the_topic_only_for_this_account(platfor
 def test_alerts_of_eventbridge_arrive(platform: Synthesised) -> None:
     """It sends no account with what it publishes: a condition on one would refuse every alert."""
     policy = platform.only("AWS::SNS::TopicPolicy", path="AlertTopic")
-    events = {"Service": "events.amazonaws.com"}
+    events = {"Service": EVENTS}
     (publish,) = [s for s in policy.get("PolicyDocument", "Statement") if s["Principal"] == events]
     assert "Condition" not in publish
     key = platform.only("AWS::KMS::Key", path="Keys/Messages")

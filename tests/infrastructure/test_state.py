@@ -16,6 +16,8 @@ USERS = {
     "Keys/Logs": {"logs.{region}.amazonaws.com", "cloudtrail.amazonaws.com"},
     "Keys/Messages": {"cloudwatch.amazonaws.com", "events.amazonaws.com"},
 }
+# They tell of costs where those are watched.
+COSTS = {"budgets.amazonaws.com", "costalerts.amazonaws.com"}
 
 
 def state_keys(platform: Synthesised) -> dict[str, Resource]:
@@ -41,7 +43,8 @@ def test_every_purpose_has_a_key_of_its_own_that_rotates(platform: Synthesised) 
 def test_services_that_may_use_a_key(platform: Synthesised, construct: str) -> None:
     principals = [each["Principal"] for each in state_keys(platform)[construct].get("KeyPolicy", "Statement")]
     services = {principal["Service"] for principal in principals if "Service" in principal}
-    assert services == {user.format(region=platform.settings.region) for user in USERS[construct]}
+    users = {user.format(region=platform.settings.region) for user in USERS[construct]}
+    assert users <= services <= users | (COSTS if construct == "Keys/Messages" else set())
 
 
 def test_deleted_key_can_be_had_back_for_a_month_where_data_is_kept(platform: Synthesised) -> None:
