@@ -209,16 +209,21 @@ class PipelineStack(Stack):
         CfnOutput(self, "AlertTopicArn", value=topic.topic_arn)
 
     def _alerts(self, settings: PipelineSettings, store: ArtifactStore) -> sns.ITopic:
+        # SNS names the topic that it encrypts for; EventBridge does not name the account that it acts for.
         store.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="PublishFromEvents",
                 principals=[iam.ServicePrincipal("events.amazonaws.com")],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+                conditions={
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:sns:topicArn": self.format_arn(service="sns", resource="*")
+                    }
+                },
             )
         )
-        topic = AlertTopic(self, "AlertTopic", key=store.key)
+        topic = AlertTopic(self, "AlertTopic", key=store.key, publishers=["events"])
         AlertRule(
             self,
             "Failure",

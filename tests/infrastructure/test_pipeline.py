@@ -1,7 +1,7 @@
 """The pipeline: what it does in which order, who may act as whom, and what becomes of artefacts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -242,11 +242,24 @@ def test_builds_log_to_one_encrypted_group_that_forgets(assembly: Assembly) -> N
         assert list(assembly.referents(project, target)) == [group], project.path
 
 
+def from_events(resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
+    """Yield the statements of resources' own policies that let EventBridge in."""
+    for resource in resources:
+        policy = resource.get("KeyPolicy") or resource.get("PolicyDocument") or {"Statement": []}
+        yield from (
+            s for s in policy["Statement"] if s.get("Principal") == {"Service": "events.amazonaws.com"}
+        )
+
+
 def test_failure_and_what_waits_for_a_person_are_told(assembly: Assembly) -> None:
     (rule,) = of_type(assembly, "AWS::Events::Rule")
     assert rule.get("EventPattern", "detail") == {"pipeline": ["gantry-pipeline"], "state": ["FAILED"]}
     (topic,) = of_type(assembly, "AWS::SNS::Topic")
     assert list(assembly.referents(rule, rule.get("Targets"))) == [topic]
+    # EventBridge does not say for whom it publishes: under a condition on that nothing would arrive.
+    assert "aws:Source" not in json.dumps(list(from_events(of_type(assembly, "AWS::SNS::TopicPolicy"))))
+    assert "aws:Source" not in json.dumps(list(from_events(of_type(assembly, "AWS::KMS::Key"))))
+    assert len(list(from_events(assembly.resources))) == 2
     check = stages(assembly)["Prod"][0]
     assert topic.logical_id in json.dumps(check["Configuration"])
 
