@@ -71,6 +71,13 @@ def succeeded(result: subprocess.CompletedProcess[str]) -> bool:
     return result.returncode == 0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_region_variable() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_REGION", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rehearsal]]:
     """A cheap environment and one of production, deployed into one account of a new sandbox."""

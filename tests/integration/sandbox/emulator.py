@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -37,6 +38,14 @@ class Emulator:
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         )
+
+    def processes(self) -> list[int]:
+        """Return the ids of the processes that work on the sandbox's files."""
+        listing = subprocess.run(
+            ["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        )
+        lines = (line.split(None, 1) for line in listing.stdout.splitlines())
+        return [int(pid) for pid, arguments in lines if str(self.state_dir) in arguments]
 
     def create(self, name: str, template: Template) -> str:
         """Create a stack and return the status in which that ends."""

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,6 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         sandbox.wipe()
 
 
-def processes(emulator: Emulator) -> list[int]:
-    listing = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
-    lines = (line.split(None, 1) for line in listing.stdout.splitlines())
-    return [int(pid) for pid, command in lines if str(emulator.state_dir) in command]
-
-
 def kill(emulator: Emulator, name: str) -> None:
     pid = emulator.sandbox.status().pids[name]
     os.kill(pid, signal.SIGKILL)
@@ -39,7 +32,7 @@ def kill(emulator: Emulator, name: str) -> None:
 
 
 def kill_everything(emulator: Emulator) -> None:
-    for pid in processes(emulator):
+    for pid in emulator.processes():
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not emulator.sandbox.status().pids)
 
@@ -49,20 +42,12 @@ def saved(emulator: Emulator, service: str) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def test_a_second_start_reuses_what_runs(emulator: Emulator) -> None:
-    before = emulator.sandbox.status()
-    emulator.sandbox.start()
-    Sandbox(emulator.state_dir).start()
-    assert emulator.sandbox.status() == before
-    assert before.running
-
-
 def test_stop_leaves_no_process_and_start_brings_everything_back(emulator: Emulator) -> None:
     secrets = emulator.client("secretsmanager")
     secrets.create_secret(Name="kept", SecretString="one")
     before = emulator.sandbox.status()
     emulator.sandbox.stop()
-    assert processes(emulator) == []
+    assert emulator.processes() == []
     assert not emulator.sandbox.status().running
     emulator.sandbox.start()
     assert emulator.sandbox.status().ports == before.ports
@@ -112,7 +97,7 @@ def test_a_function_in_the_middle_of_something_ends_with_the_sandbox(
     emulator.client("lambda").invoke(FunctionName=function, InvocationType="Event")
 
     def workers() -> list[int]:
-        return [pid for pid in processes(emulator) if "ministack-lambda" in " ".join(command_of(pid))]
+        return [pid for pid in emulator.processes() if "ministack-lambda" in " ".join(command_of(pid))]
 
     wait_until(workers)
     if killed:
@@ -126,20 +111,6 @@ def command_of(pid: int) -> list[str]:
         return psutil.Process(pid).cmdline()
     except psutil.NoSuchProcess:
         return []
-
-
-def test_two_sandboxes_run_side_by_side(emulator: Emulator, tmp_path: Path) -> None:
-    other = Emulator(Sandbox(tmp_path / "other"), tmp_path / "other")
-    other.sandbox.start()
-    try:
-        emulator.client("sns").create_topic(Name="mine")
-        assert other.client("sns").list_topics()["Topics"] == []
-        mine, others = emulator.sandbox.status(), other.sandbox.status()
-        assert not set(mine.ports.values()) & set(others.ports.values())
-        assert not set(mine.pids.values()) & set(others.pids.values())
-    finally:
-        other.sandbox.wipe()
-    assert emulator.sandbox.status().running
 
 
 def test_a_taken_port_is_named_with_the_remedy(emulator: Emulator) -> None:
@@ -160,15 +131,7 @@ def test_a_control_plane_that_cannot_start_shows_the_end_of_its_log(emulator: Em
     (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
     with pytest.raises(SandboxError, match=r"server ended at its start(.|\n)*ssm.json cannot be read"):
         emulator.sandbox.start()
-    assert processes(emulator) == []
-
-
-def test_nothing_listens_beyond_the_loopback_interface(emulator: Emulator) -> None:
-    connections = [
-        each for pid in processes(emulator) for each in psutil.Process(pid).net_connections("inet")
-    ]
-    addresses = {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
-    assert addresses == {"127.0.0.1"}
+    assert emulator.processes() == []
 
 
 SLOW = """
