@@ -1,11 +1,13 @@
 """Checks environments with all packs of cdk-nag, as `./gantry check security` does, each once."""
 
 import contextlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import app as gantry_app
 from ops.security.assessment import Assessment, assess
+from ops.security.catalogue import PACKS
 from stacks.platform import Platform
 from stacks.settings import load_settings
 from tests.infrastructure.synthesis import BUILD_DIR, new_app
@@ -25,11 +27,15 @@ class Checker:
 
     def _check(self, environment: str) -> Assessment:
         outdir = self.root / environment
-        app = new_app(outdir)
+        app = new_app(outdir, validated=True)
         app.node.set_context("nag:packs", "all")
         Platform(app, settings=load_settings(environment), build_dir=BUILD_DIR)
         gantry_app.check(app, gantry_app.packs_of(app))
         # It fails on findings, which the assessment has, too.
         with contextlib.suppress(RuntimeError):
             app.synth()
+        report = json.loads((outdir / "validation-report.json").read_text())
+        others = [each for each in report["pluginReports"] if each["pluginName"] not in PACKS]
+        # The CDK's own validation of templates.
+        assert [each["violations"] for each in others if each["violations"]] == []
         return assess(outdir, environment=environment)
