@@ -78,6 +78,8 @@ class ComputeStack(LayerStack):
             "SigningKeySecretArn": signing_key.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)
+        # Exported also where no canary asks for it, so that turning one off is one deployment.
+        self.export_value(door.load_balancer.load_balancer_dns_name)
         self.refs = ComputeRefs(
             service=web.service,
             load_balancer=door.load_balancer,
