@@ -89,8 +89,9 @@ class StateStack(LayerStack):
         ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=removal)
         alerts = AlertTopic(self, "AlertTopic", key=keys.messages, publishers=_alert_publishers(settings))
         pages = AlertTopic(self, "PageTopic", key=keys.messages, publishers=ALARMS)
-        # Exported also where no trail uses it, so that turning a trail off and on is one deployment.
-        self.export_value(trail.bucket_name)
+        # Exported also where no trail and no canary uses them, so that turning one off is one deployment.
+        for optional in (trail.bucket_name, keys.messages.key_arn, delivery.bucket_arn):
+            self.export_value(optional)
         CfnOutput(self, "LedgerTableName", value=ledger.table_name)
         CfnOutput(self, "AssemblyBucketName", value=assemblies.bucket_name)
         CfnOutput(self, "RepositoryUri", value=repository.repository_uri)

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from gantry import metrics
 from gantry.alarm import Notices, NotifyingAlarm
+from gantry.nag import HIPAA, NIST, acknowledge, shared
 from gantry.python_function import FunctionDefaults, PythonFunction
 from gantry.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 
@@ -121,6 +122,12 @@ class RestoreTesting(Construct):
             timeout=Duration.minutes(4),
         )
         acknowledge_restored_names(python.role)
+        acknowledge(
+            python,
+            "It looks at everything again every few minutes, so that no event is worth keeping; its errors "
+            "raise an alarm.",
+            *shared("LambdaDLQ", (NIST, HIPAA)),
+        )
         events.Rule(
             self,
             "EveryFewMinutes",

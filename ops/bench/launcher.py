@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Iterator
 
-from ops.bench.measurement import Measurement, paired_medians
+from ops.bench.measurement import Command, Measurement, medians_in_turn
 from ops.paths import ROOT
 
 
 def measure() -> Iterator[Measurement]:
     """Compare `./gantry --help` with the same command given to Python directly."""
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ops.cli import main; main()"
-    through, direct = paired_medians(
-        [str(ROOT / "gantry"), "--help"], [sys.executable, "-c", code, str(ROOT), "--help"], pairs=15
+    through, direct = medians_in_turn(
+        Command([str(ROOT / "gantry"), "--help"]),
+        Command([sys.executable, "-c", code, str(ROOT), "--help"]),
+        rounds=15,
     )
     yield Measurement(
         name="launcher overhead, warm",

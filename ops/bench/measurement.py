@@ -49,14 +49,24 @@ def seconds_of(command: Sequence[str], *, env: Mapping[str, str] | None = None) 
     return elapsed
 
 
-def paired_medians(first: Sequence[str], second: Sequence[str], *, pairs: int,
-                   first_env: Mapping[str, str] | None = None,
-                   second_env: Mapping[str, str] | None = None) -> tuple[float, float]:  # fmt: skip
-    """Run two commands in turn after one warm-up each, and return the median seconds of both.
+@dataclass(frozen=True)
+class Command:
+    """What is run, with which environment variables; by default those of this process."""
 
-    Taking turns lets a machine whose speed drifts slow both alike.
+    words: Sequence[str]
+    env: Mapping[str, str] | None = None
+
+    def seconds(self) -> float:
+        """Run it and return the wall-clock seconds."""
+        return seconds_of(self.words, env=self.env)
+
+
+def medians_in_turn(*commands: Command, rounds: int) -> list[float]:
+    """Run commands in turn after one warm-up each, and return the median seconds of each.
+
+    Taking turns lets a machine whose speed drifts slow all alike.
     """
-    for command, env in ((first, first_env), (second, second_env)):
-        seconds_of(command, env=env)
-    times = [(seconds_of(first, env=first_env), seconds_of(second, env=second_env)) for _ in range(pairs)]
-    return statistics.median(a for a, _ in times), statistics.median(b for _, b in times)
+    for command in commands:
+        command.seconds()
+    times = [[command.seconds() for command in commands] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]

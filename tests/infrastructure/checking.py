@@ -8,6 +8,7 @@ from pathlib import Path
 
 import app as gantry_app
 from ops.security.assessment import Assessment, assess
+from ops.security.catalogue import PACKS
 from stacks.platform import Platform
 from stacks.settings import load_settings
 from tests.infrastructure.synthesis import BUILD_DIR, new_app
@@ -28,11 +29,15 @@ class Checker:
 
     def _check(self, environment: str, overrides: Mapping[str, object]) -> Assessment:
         outdir = self.root / f"{environment}-{len(self._made)}"
-        app = new_app(outdir)
+        app = new_app(outdir, validated=True)
         app.node.set_context("nag:packs", "all")
         Platform(app, settings=load_settings(environment, overrides=overrides), build_dir=BUILD_DIR)
         gantry_app.check(app, gantry_app.packs_of(app))
         # It fails on findings, which the assessment has, too.
         with contextlib.suppress(RuntimeError):
             app.synth()
+        report = json.loads((outdir / "validation-report.json").read_text())
+        others = [each for each in report["pluginReports"] if each["pluginName"] not in PACKS]
+        # The CDK's own validation of templates.
+        assert [each["violations"] for each in others if each["violations"]] == []
         return assess(outdir, environment=environment)

@@ -65,10 +65,17 @@ IRREPLACEABLE = frozenset(
 LEFT_BEHIND = frozenset({"AWS::Logs::LogGroup", "AWS::RDS::DBInstance", "AWS::RDS::DBSubnetGroup"})
 
 
-def new_app(outdir: Path) -> App:
-    """Return an app as the CDK CLI makes it: with the context of cdk.json."""
+def new_app(outdir: Path, *, validated: bool = False) -> App:
+    """Return an app as the CDK CLI makes it: with the context of cdk.json.
+
+    The CDK's own validation of templates takes most of a synthesis, and is left to the tests that ask for it.
+    """
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return App(context=context | {"aws:cdk:enable-path-metadata": True}, outdir=str(outdir))
+    return App(
+        context=context | {"aws:cdk:enable-path-metadata": True},
+        outdir=str(outdir),
+        builtin_cloud_formation_validation=validated,
+    )
 
 
 def new_pipeline(app: App, overrides: Mapping[str, object] | None = None) -> Pipeline:

@@ -68,9 +68,16 @@ def only_redirects_to_https(_: Synthesised, listener: Resource) -> bool:
     return action["Type"] == "redirect" and action["RedirectConfig"]["Protocol"] == "HTTPS"
 
 
-def is_invoked_by_cloudformation_alone(platform: Synthesised, function: Resource) -> bool:
+def no_event_is_lost(platform: Synthesised, function: Resource) -> bool:
+    """CloudFormation waits for it; or it runs again on a schedule, and an alarm watches it."""
     users = platform.assembly.referrers(function)
-    return bool(users) and all(user.type.startswith("Custom::") for user in users)
+    if all(user.type.startswith("Custom::") for user in users):
+        return bool(users)
+    rules = [user for user in users if user.type == "AWS::Events::Rule"]
+    alarms = [user for user in users if user.type == "AWS::CloudWatch::Alarm"]
+    return all(rule.get("ScheduleExpression") for rule in rules) and any(
+        alarm.get("MetricName") == "Errors" and alarm.get("AlarmActions") for alarm in alarms
+    )
 
 
 def cluster_is_monitored(platform: Synthesised, instance: Resource) -> bool:
@@ -99,7 +106,7 @@ CHECKS: Mapping[str, Check] = {
     "CloudWatchAlarmAction": deployments_are_rolled_back_by_it,
     "DynamoDBInBackupPlan": can_be_restored_to_any_second,
     "ELBv2ACMCertificateRequired": only_redirects_to_https,
-    "LambdaDLQ": is_invoked_by_cloudformation_alone,
+    "LambdaDLQ": no_event_is_lost,
     "RDSEnhancedMonitoringEnabled": cluster_is_monitored,
     "RDSInBackupPlan": cluster_is_backed_up,
     "S3DefaultEncryptionKMS": load_balancer_delivers_to_it,
