@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -163,7 +164,8 @@ def interrupt(emulator: Emulator, name: str, in_progress: str) -> None:
         )
 
     wait_until(waits)
-    wait_until(lambda: in_progress in saved(emulator, "cloudformation"))
+    event = re.compile(rf'"LogicalResourceId": "Thing"[^{{}}]*"ResourceStatus": "{in_progress}"')
+    wait_until(lambda: event.search(saved(emulator, "cloudformation")))
     wait_until(lambda: "before-slow" in saved(emulator, "sqs"))
     kill(emulator, "server")
     emulator.sandbox.start()
