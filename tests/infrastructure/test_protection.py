@@ -60,6 +60,7 @@ def test_prod_and_staging_keep_data_and_the_others_do_not(synthesise: Synthesise
     assert {name: synthesise(name).settings.keeps_data for name in ENVIRONMENTS} == {
         "dev": False,
         "prod": True,
+        "prod-standby": True,
         "sandbox": False,
         "staging": True,
     }
