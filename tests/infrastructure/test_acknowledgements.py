@@ -55,17 +55,18 @@ def data_may_be_lost(platform: Synthesised, _: Resource) -> bool:
 def deployments_are_rolled_back_by_it(platform: Synthesised, alarm: Resource) -> bool:
     configuration = platform.only("AWS::ECS::Service").get("DeploymentConfiguration", "Alarms")
     names = json.dumps(configuration["AlarmNames"])
-    return configuration["Rollback"] and (alarm.get("AlarmName") in names or alarm.logical_id in names)
+    watched = alarm.get("AlarmName") in names or alarm.logical_id in names
+    return bool(watched and configuration["Rollback"])
 
 
 def can_be_restored_to_any_second(_: Synthesised, table: Resource) -> bool:
     recovery = table.get("PointInTimeRecoverySpecification")
-    return recovery["PointInTimeRecoveryEnabled"] and recovery.get("RecoveryPeriodInDays", 35) == 35
+    return (recovery["PointInTimeRecoveryEnabled"], recovery.get("RecoveryPeriodInDays", 35)) == (True, 35)
 
 
 def only_redirects_to_https(_: Synthesised, listener: Resource) -> bool:
     (action,) = listener.get("DefaultActions")
-    return action["Type"] == "redirect" and action["RedirectConfig"]["Protocol"] == "HTTPS"
+    return (action["Type"], action.get("RedirectConfig", {}).get("Protocol")) == ("redirect", "HTTPS")
 
 
 def no_event_is_lost(platform: Synthesised, function: Resource) -> bool:
@@ -82,7 +83,7 @@ def no_event_is_lost(platform: Synthesised, function: Resource) -> bool:
 
 def cluster_is_monitored(platform: Synthesised, instance: Resource) -> bool:
     (cluster,) = platform.assembly.referents(instance, instance.get("DBClusterIdentifier"))
-    return cluster.get("MonitoringInterval", default=0) > 0
+    return bool(cluster.get("MonitoringInterval", default=0))
 
 
 def cluster_is_backed_up(platform: Synthesised, instance: Resource) -> bool:
