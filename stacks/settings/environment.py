@@ -102,6 +102,14 @@ class Settings(SettingsModel):
         if self.accelerator.listener_account() not in (None, self.account):
             allowed = f"must be a listener of account {self.account}"
             yield Problem("accelerator.listener_arn", self.accelerator.listener_arn, allowed)
+        joins_with_traffic = self.accelerator.mode == "existing" and self.accelerator.traffic_dial > 0
+        if joins_with_traffic and self.aurora.restore_from_snapshot is None:
+            yield Problem(
+                "accelerator.traffic_dial_percent",
+                self.accelerator.traffic_dial,
+                "must be 0 until aurora.restore_from_snapshot names the backup that this region's database "
+                "began as: a database without the data must get no traffic",
+            )
 
     def _pausing_problems(self) -> Iterator[Problem]:
         if self.aurora.min_capacity == 0 and self.ecs.database_pool_min > 0:

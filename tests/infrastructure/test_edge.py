@@ -221,7 +221,8 @@ def test_secondary_region_adds_itself_to_the_accelerator_of_the_primary(synthesi
     output = primary.template("compute")["Outputs"]["AcceleratorListenerArn"]["Value"]
     listener = primary.only("AWS::GlobalAccelerator::Listener")
     assert output == {"Fn::GetAtt": [listener.logical_id, "ListenerArn"]}
-    secondary = synthesise("sandbox", EXISTING | {"accelerator.traffic_dial_percent": 30})
+    restored = {"aurora.restore_from_snapshot": "arn:aws:rds:us-east-1:000000000000:cluster-snapshot:copy"}
+    secondary = synthesise("sandbox", EXISTING | restored | {"accelerator.traffic_dial_percent": 30})
     assert accelerator_types(secondary) == {"EndpointGroup"}
     group = secondary.only("AWS::GlobalAccelerator::EndpointGroup")
     assert (group.get("ListenerArn"), group.get("TrafficDialPercentage")) == (LISTENER, 30)

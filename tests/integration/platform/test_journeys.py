@@ -53,7 +53,8 @@ def test_every_stack_is_deployed_and_the_service_runs_as_asked(platform: Deploye
 
 def test_database_roles_were_made_by_the_deployed_function(platform: DeployedPlatform) -> None:
     database = platform.health().json()["database"]
-    assert (database["session_user"], database["current_user"]) == ("app_a", "app_owner")
+    # The fixture has rotated once: the second of the two is in use.
+    assert (database["session_user"], database["current_user"]) == ("app_b", "app_owner")
 
 
 def test_a_person_signs_up_and_keeps_tasks(platform: DeployedPlatform) -> None:

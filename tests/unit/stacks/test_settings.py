@@ -193,6 +193,14 @@ LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/liste
             },
             "must be a listener of account 333333333333",
         ),
+        (
+            {
+                "accelerator.mode": "existing",
+                "accelerator.listener_arn": LISTENER.format(account="333333333333"),
+                "accelerator.traffic_dial_percent": "1",
+            },
+            "traffic_dial_percent = 1 .* must be 0 until aurora.restore_from_snapshot names the backup",
+        ),
         ({"accelerator.traffic_dial_percent": "50"}, "traffic_dial_percent = 50 .* must go with mode"),
         (
             {"accelerator.mode": "create", "accelerator.traffic_dial_percent": "101"},
