@@ -95,9 +95,10 @@ class Rotation:
         with self._strategy.exclusively():
             snapshot = self._snapshot(token)
             if snapshot.current != token:
-                pending = self._pending(token)
+                current, pending = self._store.current(snapshot), self._pending(token)
                 with self._setting_aside(snapshot):
-                    self._strategy.check(pending, self._store.current(snapshot))
+                    self._strategy.check(pending, current)
+                    self._strategy.require_room(current, self._store.find(snapshot.previous))
                 # Again, now that nobody else changes who may log in.
                 self._strategy.verify(pending)
                 self._store.move(CURRENT, token, snapshot)

@@ -111,6 +111,15 @@ def test_rotation_waits_for_the_retirement_before_it_and_leaves_nothing_behind(r
     rig.rotate()
 
 
+def test_version_by_somebody_else_cannot_finish_before_that_retirement_either(rig: SigningKeyRig) -> None:
+    rig.rotate()
+    current, token = rig.secret.holder("AWSCURRENT"), rig.secret.begin_rotation()
+    rig.secret.put(token, json.dumps(rig.successor()), "AWSPENDING")
+    with pytest.raises(NotRetiredError, match="still vouches for sessions"):
+        rig.run("finishSecret", token)
+    assert (rig.secret.holder("AWSCURRENT"), rig.secret.holder("AWSPENDING")) == (current, None)
+
+
 def test_sessions_of_all_tasks_are_honoured_by_all_while_keys_change(rig: SigningKeyRig) -> None:
     before = rig.secret.document("AWSCURRENT")
     rig.rotate()
