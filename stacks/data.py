@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_iam as iam
@@ -15,6 +15,7 @@ from gantry.aurora import AuroraPostgres
 from gantry.backup_vault import BackupVault
 from gantry.cache_user import CacheUser
 from gantry.database_backup import DatabaseBackup
+from gantry.database_proxy import DatabaseProxy
 from gantry.database_roles import DatabaseRoles
 from gantry.python_asset import PythonSource
 from gantry.restore_role import RestoreRole
@@ -29,11 +30,14 @@ from stacks.settings import Settings
 from stacks.state import StateRefs
 
 DATABASE = "app"
+_DATABASE_ROLES = ("app_a", "app_b")  # they take turns, from the first one on
 _CACHE_USER = "app"
 _ROTATOR = (
     "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
     " else: docs/decisions/rotator-has-functions-not-rights.md"
 )
+
+_PROXIED = "It repeats what the database's secret says of its role; the rotation of that one writes it too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,7 @@ class DataRefs:
     """What later layers use of the data layer; alarms by name, so that none is kept from going."""
 
     cluster: rds.IDatabaseCluster
+    proxy: DatabaseProxy | None
     cache: elasticache.CfnServerlessCache
     cache_user_id: str
     database_secret: secretsmanager.ISecret
@@ -69,11 +74,12 @@ class DataStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
-        self._database_secret = self._secret("DatabaseSecret", "database", username="app_a")
+        self._database_secret = self._secret("DatabaseSecret", "database", username=_DATABASE_ROLES[0])
         self._rotator_secret = self._secret(
             "RotatorSecret", "database-rotator", username="gantry_rotator", unrotated=_ROTATOR
         )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
+        self._proxy: DatabaseProxy | None = None
         aurora = self._database()
         cluster = aurora.cluster
         self._restore_testing: RestoreTesting | None = None
@@ -87,6 +93,7 @@ class DataStack(LayerStack):
         testing = self._restore_testing
         self.refs = DataRefs(
             cluster=cluster,
+            proxy=self._proxy,
             cache=cache,
             cache_user_id=user.user_id,
             database_secret=self._database_secret,
@@ -97,7 +104,13 @@ class DataStack(LayerStack):
         )
 
     def _secret(
-        self, construct_id: str, name: str, *, username: str, unrotated: str | None = None
+        self,
+        construct_id: str,
+        name: str,
+        *,
+        username: str,
+        unrotated: str | None = None,
+        kept: bool = True,
     ) -> PlatformSecret:
         return PlatformSecret(
             self,
@@ -107,7 +120,7 @@ class DataStack(LayerStack):
             key=self._secrets_key,
             generated_field="password",
             fields={"username": username},
-            removal_policy=removal_policy(self._settings),
+            removal_policy=removal_policy(self._settings) if kept else RemovalPolicy.DESTROY,
             unrotated=unrotated,
         )
 
@@ -134,6 +147,8 @@ class DataStack(LayerStack):
             removal_policy=removal_policy(settings),
             snapshot=settings.aurora.restore_from_snapshot,
         )
+        if settings.aurora.proxy:
+            self._proxy = self._database_proxy(aurora.cluster)
         DatabaseRoles(
             self,
             "DatabaseRoles",
@@ -145,8 +160,37 @@ class DataStack(LayerStack):
             rotator_secret=self._rotator_secret,
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
+            proxy_secrets=self._proxy.secrets if self._proxy else None,
         )
         return aurora
+
+    def _database_proxy(self, cluster: rds.IDatabaseCluster) -> DatabaseProxy:
+        if self._network.database_proxy_group is None:
+            raise RuntimeError("the network has no security group for a database proxy")
+        # The service's users may be moved off the proxy one layer at a time.
+        self.export_value(cluster.cluster_endpoint.hostname)
+        return DatabaseProxy(
+            self,
+            "DatabaseProxy",
+            name=self._settings.full_name,
+            vpc=self._network.vpc,
+            security_group=self._network.database_proxy_group,
+            cluster=cluster,
+            secrets={role: self._proxy_secret(role) for role in _DATABASE_ROLES},
+            secrets_key=self._secrets_key,
+            logs_key=self._logs_key,
+            log_retention=log_retention(self._settings),
+        )
+
+    def _proxy_secret(self, role: str) -> PlatformSecret:
+        letter = role.removeprefix("app_")
+        return self._secret(
+            f"DatabaseProxySecret{letter.upper()}",
+            f"database-proxy-{letter}",
+            username=role,
+            unrotated=_PROXIED,
+            kept=False,  # else its name would be taken when the proxy comes back
+        )
 
     def _backup(self, aurora: AuroraPostgres, recovery: RecoveryRefs | None) -> None:
         settings = self._settings

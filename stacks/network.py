@@ -28,6 +28,7 @@ class NetworkRefs:
     functions_group: ec2.ISecurityGroup
     restored_database_group: ec2.ISecurityGroup | None
     restore_test_functions_group: ec2.ISecurityGroup | None
+    database_proxy_group: ec2.ISecurityGroup | None
 
 
 class NetworkStack(LayerStack):
@@ -55,6 +56,7 @@ class NetworkStack(LayerStack):
             endpoints=settings.network.interface_endpoints,
             s3_prefix_list=settings.network.s3_prefix_list,
             with_restore_tests=settings.backup.tests_restores,
+            with_database_proxy=settings.aurora.proxy,
         )
         if groups.endpoint is not None:
             InterfaceEndpoints(
@@ -75,4 +77,5 @@ class NetworkStack(LayerStack):
             functions_group=groups.functions,
             restored_database_group=groups.restored_database,
             restore_test_functions_group=groups.restore_test_functions,
+            database_proxy_group=groups.database_proxy,
         )

@@ -76,8 +76,14 @@ class SecurityStack(LayerStack):
             RotationStrategy(
                 name="database",
                 security_group=self._network.database_functions_group,
-                environment={"ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn},
-                statements=read_statements(self, self._secrets_key, data.rotator_secret),
+                environment={
+                    "ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn,
+                    **self._proxy_environment(),
+                },
+                statements=[
+                    *read_statements(self, self._secrets_key, data.rotator_secret),
+                    *self._proxy_statements(),
+                ],
             ),
             _schedule(rotation.database_schedule, rotation.database_days),
         )
@@ -106,6 +112,19 @@ class SecurityStack(LayerStack):
             ),
             _schedule(rotation.signing_key_schedule, rotation.signing_key_days),
         )
+
+    def _proxy_environment(self) -> dict[str, str]:
+        proxy = self._data.proxy
+        if proxy is None:
+            return {}
+        arns = {f"PROXY_{role.upper()}_SECRET_ARN": each.secret_arn for role, each in proxy.secrets.items()}
+        return {"PROXY_HOST": proxy.endpoint, **arns}
+
+    def _proxy_statements(self) -> list[iam.PolicyStatement]:
+        proxy = self._data.proxy
+        if proxy is None:
+            return []
+        return read_statements(self, self._secrets_key, *proxy.secrets.values(), write=True)
 
     def _rotate(
         self,

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry import aurora, health_canary, web_firewall
+from gantry import aurora, database_proxy, health_canary, web_firewall
 from gantry.alert_topic import ALARMS, ALERTS, AlertTopic
 from gantry.assembly_bucket import AssemblyBucket
 from gantry.deployment_ledger import DeploymentLedger
@@ -117,9 +117,11 @@ def _log_groups(settings: Settings) -> list[str]:
         aurora.log_group_pattern(settings.full_name),
         web_firewall.log_group_name(settings.full_name),
     ]
-    return (
-        [*groups, health_canary.log_group_pattern(settings.full_name)] if settings.canary.enabled else groups
-    )
+    if settings.canary.enabled:
+        groups.append(health_canary.log_group_pattern(settings.full_name))
+    if settings.aurora.proxy:
+        groups.append(database_proxy.log_group_name(settings.full_name))
+    return groups
 
 
 def _alert_publishers(settings: Settings) -> list[str]:

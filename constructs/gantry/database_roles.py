@@ -1,5 +1,7 @@
 """The application's roles in a database cluster."""
 
+from collections.abc import Mapping
+
 from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -33,8 +35,10 @@ class DatabaseRoles(Construct):
     rotator_secret, application_secret
         Log-ins of the role that rotates passwords and of the application; the function completes both with
         the cluster's address.
+    proxy_secrets
+        Of a proxy, the secret of each application role; the function writes the one of the role in use.
     secrets_key
-        Encrypts the three secrets.
+        Encrypts all of these secrets.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class DatabaseRoles(Construct):
         rotator_secret: secretsmanager.ISecret,
         application_secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
+        proxy_secrets: Mapping[str, secretsmanager.ISecret] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        timeout = Duration.minutes(5)
+        timeout, proxied = Duration.minutes(5), proxy_secrets or {}
         function = PythonFunction(
             self,
             "Function",
@@ -62,7 +67,9 @@ class DatabaseRoles(Construct):
             security_group=security_group,
             statements=[
                 *read_statements(self, secrets_key, master_secret),
-                *read_statements(self, secrets_key, rotator_secret, application_secret, write=True),
+                *read_statements(
+                    self, secrets_key, rotator_secret, application_secret, *proxied.values(), write=True
+                ),
                 iam.PolicyStatement(
                     actions=["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],
                     resources=[application_secret.secret_full_arn or application_secret.secret_arn],
@@ -88,6 +95,11 @@ class DatabaseRoles(Construct):
                 "MasterSecretArn": master_secret.secret_arn,
                 "RotatorSecretArn": rotator_secret.secret_arn,
                 "ApplicationSecretArn": application_secret.secret_arn,
+                **(
+                    {"ProxySecretArns": {role: secret.secret_arn for role, secret in proxied.items()}}
+                    if proxied
+                    else {}
+                ),
                 # Makes CloudFormation call the function again when its code has learnt something.
                 "Revision": functions.source.digest(_ASSET),
             },

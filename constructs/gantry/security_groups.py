@@ -39,6 +39,9 @@ class SecurityGroups(Construct):
         Id of the list of S3's addresses in the region, where S3's gateway endpoint is to serve functions.
     with_restore_tests
         Whether there are restored databases to query.
+    with_database_proxy
+        Whether a proxy stands in front of the database. The way around it stays open, so that turning it on
+        or off cuts nobody off.
 
     Attributes
     ----------
@@ -48,6 +51,8 @@ class SecurityGroups(Construct):
         Of the Lambda functions that administer the database and the cache, and of those that reach AWS alone.
     endpoint
         Of the interface endpoints, where there are any.
+    database_proxy
+        Of the proxy in front of the database; None without one.
     restored_database, restore_test_functions
         Of databases that are restored to be tested, and of the functions that query them and whom alone they
         answer; None without restore tests.
@@ -63,6 +68,7 @@ class SecurityGroups(Construct):
         service_port: int,
         endpoints: Collection[str],
         with_restore_tests: bool,
+        with_database_proxy: bool,
         s3_prefix_list: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -87,6 +93,13 @@ class SecurityGroups(Construct):
         self._connect(service, cache, 6379, "Valkey")
         self._connect(database_functions, database, 5432, "PostgreSQL")
         self._connect(cache_functions, cache, 6379, "Valkey")
+        self.database_proxy: ec2.ISecurityGroup | None = None
+        if with_database_proxy:
+            proxy = self._group("DatabaseProxy", "proxy in front of the database")
+            self._connect(service, proxy, 5432, "PostgreSQL")
+            self._connect(database_functions, proxy, 5432, "PostgreSQL")
+            self._connect(proxy, database, 5432, "PostgreSQL")
+            self.database_proxy = self._closed(proxy)
         callers = [service, database_functions, cache_functions, functions]
         self.restored_database: ec2.ISecurityGroup | None = None
         self.restore_test_functions: ec2.ISecurityGroup | None = None

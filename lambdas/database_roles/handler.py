@@ -1,6 +1,5 @@
 """`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from database_roles import roles
 from gantry_runtime.custom_resource import Outcome, answer
 from gantry_runtime.postgres import connection
 from gantry_runtime.scram import verifier
-from gantry_runtime.secrets import read_json
+from gantry_runtime.secrets import ensure_json, read_json
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -35,7 +34,7 @@ def act(event: Mapping[str, Any]) -> Outcome:
     return Outcome(physical_id=_PHYSICAL_ID)
 
 
-def _ensure(properties: Mapping[str, str], client: "SecretsManagerClient") -> None:
+def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient") -> None:
     host, port, database = properties["ClusterEndpoint"], int(properties["Port"]), properties["Database"]
     master = read_json(client, properties["MasterSecretArn"])
     rotator = read_json(client, properties["RotatorSecretArn"])
@@ -53,18 +52,13 @@ def _ensure(properties: Mapping[str, str], client: "SecretsManagerClient") -> No
             rotator_verifier=verifier(rotator["password"]),
         )
         address = {"engine": "postgres", "host": host, "port": port, "dbname": database}
-        _complete(client, properties["ApplicationSecretArn"], application, address)
-        _complete(client, properties["RotatorSecretArn"], rotator, address)
+        # With the address, for operators' tools and the rotation.
+        ensure_json(client, properties["ApplicationSecretArn"], application | address)
+        ensure_json(client, properties["RotatorSecretArn"], rotator | address)
+        if proxied := properties.get("ProxySecretArns"):
+            log_in = {key: application[key] for key in ("username", "password")}
+            ensure_json(client, proxied[log_in["username"]], log_in)
     logger.info("the roles are in place", extra={"user": application["username"]})
-
-
-def _complete(
-    client: "SecretsManagerClient", arn: str, document: dict[str, Any], address: dict[str, Any]
-) -> None:
-    """Add the address, for operators' tools and the rotation; a new version only if it changes."""
-    completed = document | address
-    if completed != document:
-        client.put_secret_value(SecretId=arn, SecretString=json.dumps(completed))
 
 
 def _forget_incomplete_version(client: "SecretsManagerClient", arn: str) -> None:

@@ -13,6 +13,8 @@ from gantry_runtime.failures import SafeError
 OWNER = "app_owner"
 APPLICATION_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
+# Of the roles rather than of their sessions: a proxy pins each session that sets something.
+_SETTINGS = {"role": OWNER, "statement_timeout": "3s"}
 
 _FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
 
@@ -69,7 +71,8 @@ def _ensure_role(connection: Connection, role: str) -> None:
 def _ensure_rights(connection: Connection) -> None:
     for role in APPLICATION_ROLES:
         connection.run(f"GRANT {OWNER} TO {role} WITH INHERIT TRUE, SET TRUE")
-        connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")
+        for name, value in _SETTINGS.items():
+            connection.run(f"ALTER ROLE {role} SET {name} = '{value}'")
     # The master user must be able to become the owner to hand things over to it.
     connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH SET TRUE, INHERIT FALSE")
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pg8000.native
 
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
+from rotation.proxy import Proxy
 from rotation.store import Version
 from rotation.strategy import (
     LogInRefusedError,
@@ -37,10 +39,12 @@ class AlternatingRoles(Strategy):
     ----------
     rotator
         Reads the secret of the role that may do both, with the address of the database.
+    proxy
+        Through which the service reaches the database, if not directly.
     """
 
-    def __init__(self, rotator: Callable[[], Mapping[str, Any]]) -> None:
-        self._rotator = rotator
+    def __init__(self, rotator: Callable[[], Mapping[str, Any]], proxy: Proxy | None = None) -> None:
+        self._rotator, self._proxy = rotator, proxy
 
     def renew(self, current: Version) -> dict[str, Any]:
         """Return the same document with the other role and a new password."""
@@ -70,10 +74,15 @@ class AlternatingRoles(Strategy):
             raise NotRetiredError(f"tasks may still log in as {_other(current)}, which is not yet retired")
 
     def verify(self, version: Version) -> None:
-        """Log in over verified TLS and see that the role works as the owner."""
+        """Log in over verified TLS, directly and as the service does, and see that it works as the owner."""
+        self._log_in(version)
+        if self._proxy is not None:
+            self._proxy.verify(version, partial(self._log_in, version, host=self._proxy.host))
+
+    def _log_in(self, version: Version, *, host: str | None = None) -> None:
         name = str(version.document.get("username"))
         try:
-            with self._connect(name, str(version.document.get("password"))) as connection:
+            with self._connect(name, str(version.document.get("password")), host=host) as connection:
                 ((session, current),) = connection.run("SELECT session_user, current_user")
         except pg8000.native.DatabaseError as error:
             if error.args[0].get("C") not in _REFUSALS:
@@ -89,7 +98,7 @@ class AlternatingRoles(Strategy):
         rotator = self._rotator()
         with self._connect(rotator["username"], rotator["password"], rotator) as connection:
             self._lock(connection)
-            yield _Roles(connection)
+            yield _Roles(connection, self._proxy)
 
     @staticmethod
     def _lock(connection: pg8000.native.Connection) -> None:
@@ -102,12 +111,17 @@ class AlternatingRoles(Strategy):
             raise RotationError("somebody else is changing the roles; the step can be run again") from None
 
     def _connect(
-        self, user: str, password: str, rotator: Mapping[str, Any] | None = None
+        self,
+        user: str,
+        password: str,
+        rotator: Mapping[str, Any] | None = None,
+        *,
+        host: str | None = None,
     ) -> AbstractContextManager[pg8000.native.Connection]:
         # Where the rotator's own secret says: nobody who writes the application's can lead it elsewhere.
         place = rotator or self._rotator()
         return postgres.connection(
-            host=place["host"],
+            host=host or place["host"],
             port=int(place["port"]),
             database=place["dbname"],
             user=user,
@@ -116,10 +130,10 @@ class AlternatingRoles(Strategy):
 
 
 class _Roles(Target):
-    """The pair of roles, as the rotator may change them."""
+    """The pair of roles, as the rotator may change them, and what the proxy knows of each."""
 
-    def __init__(self, connection: pg8000.native.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: pg8000.native.Connection, proxy: Proxy | None) -> None:
+        self._connection, self._proxy = connection, proxy
 
     def admit(self, version: Version, *, beside: Version) -> None:
         if version.document["username"] == beside.document["username"]:
@@ -133,6 +147,8 @@ class _Roles(Target):
             self._admit(version)
         for statement in ("SELECT gantry.retire(:role)", "SELECT gantry.end_sessions(:role)"):
             self._connection.run(statement, role=_other(version))
+        if self._proxy is not None:
+            self._proxy.forget(_other(version))
         return True
 
     def _admit(self, version: Version) -> None:
@@ -142,6 +158,8 @@ class _Roles(Target):
             role=version.document["username"],
             verifier=verifier(version.document["password"]),
         )
+        if self._proxy is not None:
+            self._proxy.learn(version)
 
 
 def _other(version: Version) -> str:

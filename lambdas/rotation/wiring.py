@@ -72,10 +72,15 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
 
 
 def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
-    from rotation.database import AlternatingRoles  # noqa: PLC0415
+    from rotation.database import ROLES, AlternatingRoles  # noqa: PLC0415
+    from rotation.proxy import Proxy  # noqa: PLC0415
 
-    del store, clock
-    return AlternatingRoles(partial(read_json, boto3.client("secretsmanager"), environ["ROTATOR_SECRET_ARN"]))
+    del store
+    client, proxy = boto3.client("secretsmanager"), None
+    if "PROXY_HOST" in environ:
+        secrets = {role: environ[f"PROXY_{role.upper()}_SECRET_ARN"] for role in ROLES}
+        proxy = Proxy(client, host=environ["PROXY_HOST"], secrets=secrets, clock=clock)
+    return AlternatingRoles(partial(read_json, client, environ["ROTATOR_SECRET_ARN"]), proxy)
 
 
 def _valkey(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -22,10 +22,10 @@ Connection = AsyncConnection[TupleRow]
 
 _logger = logging.getLogger(__name__)
 
-# Seconds. The server is asked to give a statement up before the service gives the server up.
+# Seconds. The database's roles have it give a statement up before the service gives the database up.
 _CONNECT_TIMEOUT = 2
-_STATEMENT_TIMEOUT = 3
 _LOAN_TIMEOUT = 4.0
+_PREPARE_THRESHOLD = 5  # executions of a statement before it is prepared
 _WAIT_FOR_CONNECTION = 3.0
 # How long requests are refused at once after no connection could be made.
 _OUTAGE_PAUSE = 0.5
@@ -70,6 +70,7 @@ def connection_parameters(settings: Settings) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "prepare_threshold": _PREPARE_THRESHOLD if settings.database_prepared_statements else None,
         "autocommit": True,
     }
 
@@ -96,7 +97,6 @@ class Database:
             # after the database is back. Here every attempt is made for a request, which learns of its end.
             reconnect_timeout=0,
             reconnect_failed=self._note_failure,
-            configure=_configure,
             open=False,
             name="database",
         )
@@ -183,11 +183,6 @@ class Database:
         self._outage_until = time.monotonic() + _OUTAGE_PAUSE
         self._outage.set_result(None)
         self._outage = asyncio.get_running_loop().create_future()
-
-
-async def _configure(connection: Connection) -> None:
-    # Not as a start-up option, which RDS Proxy does not take.
-    await connection.execute(sql.SQL("SET statement_timeout = {}").format(f"{_STATEMENT_TIMEOUT}s"))
 
 
 def _has_ended(connection: Connection) -> bool:

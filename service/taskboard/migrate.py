@@ -81,7 +81,9 @@ async def migrate(settings: Settings, migrations: Sequence[Migration]) -> None:
     connection = await _connect(settings)
     try:
         async with connection:
-            await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # until the connection ends
+            # Both until the connection ends: waiting for another instance, and changing a schema, take time.
+            await connection.execute("SET statement_timeout = 0")
+            await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             await _apply(connection, migrations)
     except psycopg.Error as error:
         raise MigrationError(f"the database failed during the migrations: {error}") from error

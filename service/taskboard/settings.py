@@ -72,6 +72,7 @@ class Settings(BaseModel):
     database_name: NonEmpty
     database_pool_min: Annotated[int, Field(ge=0)]
     database_pool_max: Annotated[int, Field(ge=1)]
+    database_prepared_statements: bool = True
     database_secret: Json[Credentials] = _SECRET
 
     valkey_host: NonEmpty

@@ -32,6 +32,11 @@ class AuroraSettings(SettingsModel):
         description="What is recorded of the database's load: a week of it, or 15 months in every detail, "
         "charged by the capacity unit.",
     )
+    proxy: bool = Field(
+        False,
+        description="Whether the service reaches the database through RDS Proxy, which shares connections "
+        "among tasks and is charged for 8 capacity units at least.",
+    )
     restore_from_snapshot: str | None = Field(
         None,
         pattern=_SNAPSHOT.pattern.replace("?P<region>", ""),
@@ -54,6 +59,13 @@ class AuroraSettings(SettingsModel):
                 "auto_pause_seconds",
                 self.auto_pause_seconds,
                 "needs min_capacity = 0: no other cluster pauses",
+            )
+
+        if self.proxy and self.min_capacity == 0:
+            yield Problem(
+                "proxy",
+                self.proxy,
+                "must be false when min_capacity is 0: a proxy's connections keep the cluster from pausing",
             )
 
     def snapshot_region(self) -> str | None:

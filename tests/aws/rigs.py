@@ -24,6 +24,7 @@ from rotation.reconciler import Report
 from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
+from tests.aws import database_proxy
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.elasticache import ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
@@ -158,6 +159,9 @@ class DatabaseRig(Rig):
     def _environ(self) -> dict[str, str]:
         return {"STRATEGY": "database", "ROTATOR_SECRET_ARN": self._rotator.arn}
 
+    def _more_properties(self) -> dict[str, Any]:
+        return {}
+
     def bootstrap(self, request: str) -> None:
         """Have the roles made, as CloudFormation requests it."""
         database_roles.act(
@@ -170,6 +174,7 @@ class DatabaseRig(Rig):
                     "MasterSecretArn": self._master.arn,
                     "RotatorSecretArn": self._rotator.arn,
                     "ApplicationSecretArn": self.secret.arn,
+                    **self._more_properties(),
                 },
             }
         )
@@ -199,6 +204,37 @@ class DatabaseRig(Rig):
         except psycopg.OperationalError:
             return False
         return True
+
+
+class ProxiedDatabaseRig(DatabaseRig):
+    """The same, behind a proxy that learns late what its secrets say.
+
+    Attributes
+    ----------
+    proxy
+        The proxy.
+    """
+
+    def _other_secrets(self) -> list[Secret]:
+        roles = ("app_a", "app_b")
+        secrets = {role: database_proxy.ProxySecret(role, self.clock) for role in roles}
+        self.proxy = database_proxy.DatabaseProxy(secrets, server="localhost", clock=self.clock)
+        self.stack.enter_context(mock.patch("gantry_runtime.postgres.connection", self.proxy.connection))
+        return [*super()._other_secrets(), *secrets.values()]
+
+    def _environ(self) -> dict[str, str]:
+        arns = {f"PROXY_{role.upper()}_SECRET_ARN": each.arn for role, each in self.proxy.secrets.items()}
+        return {**super()._environ(), "PROXY_HOST": database_proxy.HOST, **arns}
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.clock.sleep(database_proxy.STALE.total_seconds())
+
+    def _more_properties(self) -> dict[str, Any]:
+        return {"ProxySecretArns": {role: each.arn for role, each in self.proxy.secrets.items()}}
+
+    def _works(self, document: Mapping[str, Any]) -> bool:
+        return self.proxy.knows(document["username"], document["password"]) and super()._works(document)
 
 
 class CacheRig(Rig):

@@ -27,6 +27,7 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
             "backup.vault_lock": "governance",
             "network.interface_endpoints": ["ecs", "elasticache", "secretsmanager"],
             "network.s3_prefix_list": "pl-63a5400a",
+            "aurora.proxy": True,
             "security.guardduty": "create",
             "security.github.provider": "create",
             "security.github.repository": "team/service",

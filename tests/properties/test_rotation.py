@@ -25,7 +25,15 @@ from rotation.strategy import RotationError
 from sandbox.postgres import PostgresServer
 from tests.aws import servers
 from tests.aws.ecs import Task
-from tests.aws.rigs import SESSION_LIFETIME, CacheRig, DatabaseRig, Rig, SigningKeyRig, dump
+from tests.aws.rigs import (
+    SESSION_LIFETIME,
+    CacheRig,
+    DatabaseRig,
+    ProxiedDatabaseRig,
+    Rig,
+    SigningKeyRig,
+    dump,
+)
 from tests.aws.secrets_manager import STEPS
 from tests.aws.transport import Crash, crash
 
@@ -281,6 +289,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 def test_database_roles(database: PostgresServer) -> None:
     check(Machine, lambda: DatabaseRig(database), examples=30)
+
+
+def test_database_roles_behind_a_proxy(database: PostgresServer) -> None:
+    check(Machine, lambda: ProxiedDatabaseRig(database), examples=30)
 
 
 def test_cache_passwords(cache: servers.Cache) -> None:

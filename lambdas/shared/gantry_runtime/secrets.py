@@ -1,6 +1,7 @@
 """JSON secrets in Secrets Manager."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gantry_runtime.failures import SafeError
@@ -25,6 +26,12 @@ def read_json(
     """
     text = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)["SecretString"]
     return parse(text, f"{stage} of {secret_arn}")
+
+
+def ensure_json(client: "SecretsManagerClient", secret_arn: str, document: Mapping[str, Any]) -> None:
+    """Make a JSON object the current version of a secret; a new version only if it changes."""
+    if read_json(client, secret_arn) != document:
+        client.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(dict(document)))
 
 
 def parse(text: str, name: str) -> dict[str, Any]:

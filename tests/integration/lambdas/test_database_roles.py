@@ -78,6 +78,16 @@ def test_application_works_as_the_owner_without_asking(server: PostgresServer) -
         )
 
 
+def test_application_is_set_up_by_its_role_so_that_a_reset_session_is_as_new(server: PostgresServer) -> None:
+    """A proxy resets its sessions between clients, and pins each that sets something itself."""
+    with log_in(server, "app_a") as connection:
+        for statement in ("SELECT 1", "RESET ALL", "DISCARD ALL"):
+            connection.execute(statement)
+            assert connection.execute(
+                "SELECT current_user::text, current_setting('statement_timeout')"
+            ).fetchone() == ("app_owner", "3s")
+
+
 def test_what_one_role_made_belongs_to_both(server: PostgresServer) -> None:
     with log_in(server, "app_a") as first:
         first.execute("CREATE TABLE things (id int); INSERT INTO things VALUES (1)")

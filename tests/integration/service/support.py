@@ -34,7 +34,9 @@ GRANT app_owner TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
 CREATE ROLE app_a LOGIN PASSWORD 'first-of-a' IN ROLE app_owner;
 CREATE ROLE app_b LOGIN PASSWORD 'first-of-b' IN ROLE app_owner;
 ALTER ROLE app_a SET role app_owner;
+ALTER ROLE app_a SET statement_timeout = '3s';
 ALTER ROLE app_b SET role app_owner;
+ALTER ROLE app_b SET statement_timeout = '3s';
 """
 
 

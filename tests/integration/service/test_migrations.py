@@ -54,6 +54,11 @@ def test_failing_migration_leaves_nothing_behind(backends: Backends, name: str, 
         assert connection.execute("SELECT to_regclass('second')").fetchone() == (None,)
 
 
+def test_migration_may_take_longer_than_the_roles_allow_a_statement(apply: Apply) -> None:
+    statement = b"SELECT 1 / (current_setting('statement_timeout') = '0')::int"
+    apply([Migration(1, "0001_slow.sql", statement)])
+
+
 def test_changed_history_is_refused(apply: Apply) -> None:
     apply([FIRST])
     with pytest.raises(MigrationError, match=r"0001_first\.sql is not what was applied"):

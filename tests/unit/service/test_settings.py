@@ -73,3 +73,13 @@ def test_connections_to_the_database_are_encrypted_and_verified(environ: dict[st
     parameters = connection_parameters(Settings.read(environ))
     assert (parameters["sslmode"], parameters["host"]) == ("verify-full", environ["DATABASE_HOST"])
     assert "sslrootcert" not in parameters  # PGSSLROOTCERT decides
+
+
+@pytest.mark.parametrize(
+    ("said", "prepared"), [({}, True), ({"DATABASE_PREPARED_STATEMENTS": "false"}, False)]
+)
+def test_statements_are_prepared_unless_that_would_pin_a_proxys_connection(
+    environ: dict[str, str], said: dict[str, str], prepared: bool
+) -> None:
+    threshold = connection_parameters(Settings.read(environ | said))["prepare_threshold"]
+    assert (threshold is not None) is prepared

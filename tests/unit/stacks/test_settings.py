@@ -87,6 +87,10 @@ def test_all_mistakes_are_told_at_once() -> None:
             {"aurora.auto_pause_seconds": "600"},
             "aurora.auto_pause_seconds = 600 .* needs min_capacity = 0: no other cluster pauses",
         ),
+        (
+            {"aurora.min_capacity": "0", "ecs.database_pool_min": "0", "aurora.proxy": "true"},
+            "aurora.proxy = true .* must be false when min_capacity is 0",
+        ),
         ({"aurora.database_insights": "full"}, '"full" .* must be one of "standard", "advanced"'),
         (
             {"backup.vault_lock": "compliance", "state.retention": "destroy"},
