@@ -19,10 +19,18 @@ def variables(platform: Synthesised) -> dict[str, Any]:
     return {entry["Name"]: entry["Value"] for entry in container(platform)["Environment"]}
 
 
-def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised) -> None:
+def told(platform: Synthesised) -> set[str]:
     plain, secret = set(variables(platform)), {entry["Name"] for entry in container(platform)["Secrets"]}
-    assert plain | secret == CONTRACT_VARIABLES
     assert not plain & secret
+    return plain | secret
+
+
+def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised) -> None:
+    assert told(platform) == CONTRACT_VARIABLES - {"DATABASE_PREPARED_STATEMENTS"}
+
+
+def test_container_behind_a_proxy_is_told_so(synthesise: Synthesiser) -> None:
+    assert told(synthesise("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES
 
 
 def test_container_can_do_little(platform: Synthesised) -> None:
