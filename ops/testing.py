@@ -32,7 +32,8 @@ def _types_and_tests() -> int:
         [sys.executable, "-m", "mypy", *_CHECKED], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     try:
-        processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
+        # One more than processors, because the tests of the deployed platform mostly wait.
+        processes = min((os.cpu_count() or 1) + 1, _MOST_PROCESSES)
         err.rule("[bold]Tests (pytest)[/bold]", align="left")
         tests = _check("Tests (pytest)", "pytest", "-n", str(processes))
         err.rule("[bold]Types (mypy strict)[/bold]", align="left")

@@ -7,8 +7,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# The folders whose tests share something, those that take longest first, so that none is left for the end.
+# Whose tests share something, those that take longest first, so that none is left for the end; a file that
+# shares nothing with its folder comes before it.
 GROUPS = (
+    "integration/platform/test_rehearsals.py",
     "integration/platform",
     "properties",
     "infrastructure",
@@ -21,7 +23,7 @@ GROUPS = (
 
 
 def group_of(nodeid: str) -> str:
-    """Return the folder whose tests a test shares something with.
+    """Return the group whose tests a test shares something with.
 
     Raises
     ------
@@ -29,9 +31,9 @@ def group_of(nodeid: str) -> str:
         When the folder is new, and so in no group.
     """
     for group in GROUPS:
-        if nodeid.startswith(f"tests/{group}/"):
+        if nodeid.startswith(f"tests/{group}"):
             return group
-    raise ValueError(f"{nodeid} is in none of the folders {', '.join(GROUPS)}: see tests/conftest.py")
+    raise ValueError(f"{nodeid} is in none of {', '.join(GROUPS)}: see tests/conftest.py")
 
 
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has annotations and does not say so

@@ -292,7 +292,7 @@ def test_database_roles(database: PostgresServer) -> None:
 
 
 def test_database_roles_behind_a_proxy(database: PostgresServer) -> None:
-    check(Machine, lambda: ProxiedDatabaseRig(database), examples=30)
+    check(Machine, lambda: ProxiedDatabaseRig(database), examples=10)
 
 
 def test_cache_passwords(cache: servers.Cache) -> None:
