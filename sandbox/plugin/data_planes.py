@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from sandbox.ports import HOST
@@ -43,14 +43,16 @@ class DataPlanes:
         self._servers: dict[str, Server] = {}
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="data-planes")
 
-    def start(self, name: str, server: Server) -> "Future[None]":
-        """Start a server and keep it running until `stop` or `destroy`."""
+    def start(self, name: str, server: Server) -> None:
+        """Start a new server and keep it running until `stop` or `destroy`; what fails is raised."""
+        self._starter.submit(server.start).result()
+        self._servers[name] = server
 
-        def start() -> None:
-            server.start()
-            self._servers[name] = server
-
-        return self._starter.submit(start)
+    def resume(self, name: str, server: Server) -> None:
+        """Keep a server that exists running from now on, without waiting until it does."""
+        # Known before it is started, so that one that dies while it starts is started again, too.
+        self._servers[name] = server
+        self._starter.submit(self._start_unless_ended, name)
 
     def stop(self, name: str, server: Server) -> None:
         """Stop a server and leave it stopped."""
@@ -80,15 +82,15 @@ class DataPlanes:
                     self._restart(name)
 
     def _restart(self, name: str) -> None:
-        def start_unless_ended() -> None:
-            server = self._servers.get(name)
-            if server is not None:
-                server.start()
-
         try:
-            self._starter.submit(start_unless_ended).result()
+            self._starter.submit(self._start_unless_ended, name).result()
         except Exception:
             _logger.exception("%s could not be started; trying again", name)
+
+    def _start_unless_ended(self, name: str) -> None:
+        server = self._servers.get(name)
+        if server is not None:
+            server.start()
 
 
 def _listens(port: int) -> bool:

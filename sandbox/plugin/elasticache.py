@@ -38,7 +38,7 @@ class Caches:
         name = _name(cache)
         port = self._context.ports.get(EDGE_PORTS + name)
         server = self._server(cache)
-        self._context.data_planes.start(name, server).result()
+        self._context.data_planes.start(name, server)
         self._context.edge.put_terminator(
             Terminator(
                 port=port,
@@ -54,7 +54,7 @@ class Caches:
 
     def resume(self, cache: Cache) -> None:
         """Start the server of a cache that exists."""
-        self._context.data_planes.start(_name(cache), self._server(cache))
+        self._context.data_planes.resume(_name(cache), self._server(cache))
 
     def destroy(self, cache: Cache) -> None:
         """Stop the server and remove its data."""

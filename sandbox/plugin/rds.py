@@ -39,7 +39,7 @@ class Databases:
         server = self._server(cluster)
         cluster["Endpoint"] = cluster["ReaderEndpoint"] = HOST
         cluster["Port"] = server.port
-        self._context.data_planes.start(_name(cluster), server).result()
+        self._context.data_planes.start(_name(cluster), server)
         self.set_master_password(cluster, cluster["_MasterUserPassword"])
 
     def set_master_password(self, cluster: Cluster, password: str) -> None:
@@ -49,7 +49,7 @@ class Databases:
 
     def resume(self, cluster: Cluster) -> None:
         """Start the server of a cluster that exists."""
-        self._context.data_planes.start(_name(cluster), self._server(cluster))
+        self._context.data_planes.resume(_name(cluster), self._server(cluster))
 
     def stop(self, cluster: Cluster) -> None:
         """Stop the server; its data stays."""

@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_a_server_that_dies_is_started_again(server: Server) -> None:
     planes = DataPlanes()
     planes.watch()
-    planes.start("server", server).result()
+    planes.start("server", server)
     server.stop()
     wait_until(lambda: server.starts == 2)
     planes.stop("server", server)
@@ -64,7 +64,7 @@ def test_a_server_that_dies_is_started_again(server: Server) -> None:
 def test_a_server_that_was_stopped_stays_stopped(server: Server) -> None:
     planes = DataPlanes()
     planes.watch()
-    planes.start("server", server).result()
+    planes.start("server", server)
     planes.stop("server", server)
     time.sleep(1.2)  # longer than the watch waits between two looks
     assert not server.runs
@@ -74,8 +74,8 @@ def test_a_server_that_was_stopped_stays_stopped(server: Server) -> None:
 def test_a_server_can_be_destroyed_and_all_can_be_stopped(server: Server) -> None:
     planes = DataPlanes()
     other = Server()
-    planes.start("server", server).result()
-    planes.start("other", other).result()
+    planes.start("server", server)
+    planes.start("other", other)
     planes.destroy("server", server)
     assert server.destroyed
     assert other.runs
@@ -88,4 +88,17 @@ def test_a_failing_start_is_told(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            DataPlanes().start("server", server).result()
+            DataPlanes().start("server", server)
+
+
+def test_a_server_that_cannot_be_resumed_at_once_is_started_later(server: Server) -> None:
+    planes = DataPlanes()
+    planes.watch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server.port = taken.getsockname()[1]
+        planes.resume("server", server)
+        planes.start("other", other := Server())  # there is one starter: the attempt is over
+        planes.stop("other", other)
+        assert not server.runs
+    wait_until(lambda: server.runs)
+    planes.stop("server", server)
