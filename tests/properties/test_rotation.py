@@ -288,7 +288,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 
 def test_database_roles(database: PostgresServer) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=30)
+    check(Machine, lambda: DatabaseRig(database), examples=20)
 
 
 def test_database_roles_behind_a_proxy(database: PostgresServer) -> None:
@@ -296,7 +296,7 @@ def test_database_roles_behind_a_proxy(database: PostgresServer) -> None:
 
 
 def test_cache_passwords(cache: servers.Cache) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=150)
+    check(Machine, lambda: CacheRig(cache), examples=100)
 
 
 def test_signing_keys() -> None:
