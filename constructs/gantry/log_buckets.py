@@ -1,5 +1,7 @@
 """Buckets that AWS services deliver logs to."""
 
+from collections.abc import Mapping
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -87,25 +89,12 @@ class DeliveryBucket(s3.Bucket):
 
     def _allow_flow_logs(self) -> None:
         account = Stack.of(self).account
-        principal = iam.ServicePrincipal("delivery.logs.amazonaws.com")
-        source = {"aws:SourceAccount": account}
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="FlowLogsCheckAcl",
-                principals=[principal],
-                actions=["s3:GetBucketAcl"],
-                resources=[self.bucket_arn],
-                conditions={"StringEquals": source},
-            )
-        )
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="FlowLogsWrite",
-                principals=[principal],
-                actions=["s3:PutObject"],
-                resources=[self.arn_for_objects(f"{FLOW_LOG_PREFIX}/AWSLogs/{account}/*")],
-                conditions={"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
-            )
+        _let_write(
+            self,
+            iam.ServicePrincipal("delivery.logs.amazonaws.com"),
+            sids=("FlowLogsCheckAcl", "FlowLogsWrite"),
+            prefix=f"{FLOW_LOG_PREFIX}/AWSLogs/{account}/",
+            source={"aws:SourceAccount": account},
         )
 
 
@@ -177,23 +166,40 @@ class TrailBucket(s3.Bucket):
     def _allow_trail(self, name: str) -> None:
         stack = Stack.of(self)
         trail = stack.format_arn(service="cloudtrail", resource="trail", resource_name=name)
-        principal = iam.ServicePrincipal("cloudtrail.amazonaws.com")
-        source = {"aws:SourceArn": trail}
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="TrailChecksAcl",
-                principals=[principal],
-                actions=["s3:GetBucketAcl"],
-                resources=[self.bucket_arn],
-                conditions={"StringEquals": source},
-            )
+        _let_write(
+            self,
+            iam.ServicePrincipal("cloudtrail.amazonaws.com"),
+            sids=("TrailChecksAcl", "TrailWrites"),
+            prefix=f"AWSLogs/{stack.account}/",
+            source={"aws:SourceArn": trail},
         )
-        self.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="TrailWrites",
-                principals=[principal],
-                actions=["s3:PutObject"],
-                resources=[self.arn_for_objects(f"AWSLogs/{stack.account}/*")],
-                conditions={"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
-            )
+
+
+def _let_write(
+    bucket: s3.Bucket,
+    principal: iam.ServicePrincipal,
+    *,
+    sids: tuple[str, str],
+    prefix: str,
+    source: Mapping[str, str],
+) -> None:
+    """Let a service write for one source below a prefix; it looks at the bucket's ACL before it does."""
+    look, write = sids
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=look,
+            principals=[principal],
+            actions=["s3:GetBucketAcl"],
+            resources=[bucket.bucket_arn],
+            conditions={"StringEquals": dict(source)},
         )
+    )
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid=write,
+            principals=[principal],
+            actions=["s3:PutObject"],
+            resources=[bucket.arn_for_objects(f"{prefix}*")],
+            conditions={"StringEquals": {**source, "s3:x-amz-acl": "bucket-owner-full-control"}},
+        )
+    )
