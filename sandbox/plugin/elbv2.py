@@ -4,7 +4,7 @@ What is served there is the listener that forwards; an HTTPS one goes before one
 that redirect are recorded only: nobody is told a second port.
 """
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -13,7 +13,7 @@ from ministack.services import alb
 from sandbox.edge.config import Listener
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
-from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers
+from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, follow_changes, handlers
 from sandbox.plugin.responses import Action, Response
 from sandbox.ports import EDGE_PORTS, HOST
 
@@ -67,19 +67,7 @@ def _follow(
         _serve(context, _balancer(record))
         return provisioned
 
-    @wrap(entry, "create")
-    def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
-        return changed(original(logical_id, props, stack_name), props)
-
-    @wrap(entry, "update")
-    def update(
-        original: Callable[..., Provisioned],
-        physical_id: str,
-        old_props: Properties,
-        new_props: Properties,
-        *rest: object,
-    ) -> Provisioned:
-        return changed(original(physical_id, old_props, new_props, *rest), new_props)
+    follow_changes(entry, changed)
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:

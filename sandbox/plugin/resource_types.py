@@ -65,6 +65,32 @@ def handlers(resource_type: str) -> dict[str, Any]:
     return entry
 
 
+def follow_changes(entry: dict[str, Any], changed: Callable[[Provisioned, Properties], Provisioned]) -> None:
+    """Have something done with what ministack's own handlers made or updated.
+
+    Parameters
+    ----------
+    entry
+        The type's handlers.
+    changed
+        Takes what is provisioned and the properties that it has now; returns what is provisioned.
+    """
+
+    @wrap(entry, "create")
+    def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
+        return changed(original(logical_id, props, stack_name), props)
+
+    @wrap(entry, "update")
+    def update(
+        original: Callable[..., Provisioned],
+        physical_id: str,
+        old_props: Properties,
+        new_props: Properties,
+        *rest: object,
+    ) -> Provisioned:
+        return changed(original(physical_id, old_props, new_props, *rest), new_props)
+
+
 def run_off_the_event_loop(*resource_types: str) -> None:
     """Provision these types on a thread of their own: they start processes or wait for something."""
     _blocking.update(resource_types)

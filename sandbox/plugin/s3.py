@@ -3,12 +3,10 @@
 The CDK's own function needs the AWS SDK for JavaScript, which only Lambda's Node.js runtimes have.
 """
 
-from collections.abc import Callable
-
 from ministack.services import s3
 
 from sandbox.plugin.patching import wrap
-from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, handlers, register
+from sandbox.plugin.resource_types import Delete, Properties, Provisioned, follow_changes, handlers, register
 from sandbox.plugin.responses import failed
 
 _EMPTYING = "Custom::S3AutoDeleteObjects"
@@ -24,19 +22,7 @@ def install() -> None:
         s3._bucket_tags[provisioned[0]] = {tag["Key"]: tag["Value"] for tag in props.get("Tags", [])}
         return provisioned
 
-    @wrap(entry, "create")
-    def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
-        return tagged(original(logical_id, props, stack_name), props)
-
-    @wrap(entry, "update")
-    def update(
-        original: Callable[..., Provisioned],
-        physical_id: str,
-        old_props: Properties,
-        new_props: Properties,
-        *rest: object,
-    ) -> Provisioned:
-        return tagged(original(physical_id, old_props, new_props, *rest), new_props)
+    follow_changes(entry, tagged)
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
