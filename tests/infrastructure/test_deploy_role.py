@@ -1,11 +1,14 @@
 """Who may deploy from GitHub, and what they may do then."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.assembly import Resource
-from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
+from ops.assembly import Resource, read
+from stacks.platform import Platform
+from stacks.settings import load_settings
+from tests.infrastructure.synthesis import BUILD_DIR, Synthesised, Synthesiser, as_list, new_app
 
 GITHUB = {
     "security.github.provider": "create",
@@ -100,3 +103,15 @@ def test_by_default_nobody_may_deploy_from_outside(platform: Synthesised) -> Non
         if resource.type == "AWS::IAM::Role" and "Principal" in statement:
             assert set(statement["Principal"]) == {"Service"}, resource.path
             assert as_list(statement["Action"]) == ["sts:AssumeRole"]
+
+
+def test_boundary_of_the_organisation_binds_every_role(tmp_path: Path) -> None:
+    """As docs/decisions/bootstrap-with-administration.md says to set it in cdk.json."""
+    app = new_app(tmp_path)
+    app.node.set_context("@aws-cdk/core:permissionsBoundary", {"name": "platform-boundary"})
+    Platform(app, settings=load_settings("prod", overrides=GITHUB), build_dir=BUILD_DIR)
+    app.synth()
+    resources = read(tmp_path, environment="prod").resources
+    boundaries = [r.get("PermissionsBoundary") for r in resources if r.type == "AWS::IAM::Role"]
+    assert boundaries
+    assert all(str(boundary).endswith(":policy/platform-boundary") for boundary in boundaries), boundaries
