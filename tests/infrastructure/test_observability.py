@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from gantry.data_alarms import max_connections
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import ROOT, Synthesised, Synthesiser, as_list
+from tests.pages import anchors
 
 SYMPTOMS = {"errors", "latency", "no-healthy-targets"}
 NOTICES = {
@@ -37,12 +37,6 @@ def topics(platform: Synthesised, alarm: Resource, key: str) -> set[str]:
 
 def every_alarm(platform: Synthesised) -> list[Resource]:
     return platform.of_type("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-
-
-def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub and others make them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_alarm_says_where_to_read_on(platform: Synthesised) -> None:
