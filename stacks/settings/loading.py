@@ -53,9 +53,9 @@ def load_settings(
     file = config_dir / f"{environment}.toml"
     document = _read(file)
     if _STAGES in document:
-        stages = ", ".join(document[_STAGES])
+        stages = load_pipeline(environment, config_dir=config_dir).stages
         raise SettingsError(
-            f"{environment} is a pipeline, not a platform: choose one of its stages, {stages}"
+            f"{environment} is a pipeline, not a platform: choose one of its stages, {', '.join(stages)}"
         )
     origins: dict[str, str] = {}
     if region := region or environ.get("AWS_REGION"):
@@ -129,12 +129,20 @@ def _validated(
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
+    if "\0" in file.name or not file.exists():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.toml")))
         raise SettingsError(f"environment {file.stem!r} has no file {shown(file)}; there are: {known}")
     try:
-        return tomllib.loads(file.read_text())
-    except tomllib.TOMLDecodeError as error:
+        # Editors of Windows begin a file with a byte order mark.
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{shown(file)} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{shown(file)} is not UTF-8: byte {error.object[error.start]:#04x} at position {error.start}; "
+            "save it as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{shown(file)} is not TOML: {error}") from error
 
 
@@ -164,7 +172,7 @@ def _read_as(model: type[BaseModel], key: str, value: object) -> object:
         return value
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -62,7 +62,10 @@ def _problems(model: type[BaseModel], details: ErrorDetails) -> Iterator[tuple[s
 
 def _value(value: object) -> str:
     """Return a value as TOML writes it."""
-    return "" if value is None else f" = {json.dumps(value, ensure_ascii=False, default=str)}"
+    try:
+        return "" if value is None else f" = {json.dumps(value, ensure_ascii=False, default=str)}"
+    except ValueError:  # Python reads a hexadecimal number of any length, but writes only 4300 digits
+        return " = (a number of thousands of digits)"
 
 
 def _nearest(model: type[BaseModel], key: str) -> str:

@@ -378,3 +378,36 @@ def test_capacities_are_accepted_exactly_when_they_are_ordered_and_possible(low:
 def test_any_override_is_either_used_or_refused_in_words(key: str, value: str) -> None:
     message = refusal({key: value})
     assert message is None or key.split(".", maxsplit=1)[0] in message
+
+
+def refused_file(folder: Path, content: bytes) -> str:
+    (folder / "mine.toml").write_bytes(content)
+    with pytest.raises(SettingsError) as raised:
+        load_settings("mine", config_dir=folder, environ={})
+    return str(raised.value)
+
+
+def test_file_that_is_not_text_is_refused_with_the_place(tmp_path: Path) -> None:
+    latin = "region = 'Zürich'".encode("latin-1")
+    assert refused_file(tmp_path, latin).endswith(
+        "mine.toml is not UTF-8: byte 0xfc at position 11; save it as UTF-8"
+    )
+    assert "mine.toml is not TOML: " in refused_file(tmp_path, b"region = 'a\0b'")
+    assert "mine.toml is not TOML: " in refused_file(tmp_path, b"a = " + b"[" * 5000)
+    assert "Cannot overwrite a value" in refused_file(tmp_path, b"a = 1\na = 2")
+    assert "account: is missing" in refused_file(tmp_path, b"")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"folder\.toml cannot be read: Is a directory"):
+        load_settings("folder", config_dir=tmp_path)
+
+
+def test_byte_order_mark_is_no_part_of_the_settings(tmp_path: Path) -> None:
+    shipped = (CONFIG_DIR / "dev.toml").read_bytes()
+    (tmp_path / "dev.toml").write_bytes(b"\xef\xbb\xbf" + shipped.replace(b"\n", b"\r\n"))
+    assert load_settings("dev", config_dir=tmp_path) == load_settings("dev")
+
+
+def test_number_that_cannot_be_written_is_refused_like_others(tmp_path: Path) -> None:
+    assert "account = (a number of thousands of digits): must be" in refused_file(
+        tmp_path, b"account = 0x" + b"f" * 5000
+    )
