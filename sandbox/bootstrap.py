@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import ClientError
+
+from sandbox.clients import session
 
 _TEMPLATE = (
     Path(__file__).resolve().parent.parent / "node_modules/aws-cdk/lib/api/bootstrap/bootstrap-template.yaml"
@@ -33,13 +34,7 @@ def bootstrap(variables: Mapping[str, str]) -> None:
     RuntimeError
         When the stack cannot be created.
     """
-    client = boto3.client(
-        "cloudformation",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        region_name=variables["AWS_REGION"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-    )
+    client = session(variables).client("cloudformation", endpoint_url=variables["AWS_ENDPOINT_URL"])
 
     def status() -> str:
         try:

@@ -62,6 +62,11 @@ class Layout:
         return self.root / "tmp"
 
     @property
+    def home(self) -> Path:
+        """An empty folder that processes call home."""
+        return self.root / "home"
+
+    @property
     def databases(self) -> Path:
         """Data directories of the Aurora clusters' PostgreSQL servers."""
         return self.root / "postgres"

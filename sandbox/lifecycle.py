@@ -147,7 +147,7 @@ class Sandbox:
         if not self._edge_serves():
             self._end_process("edge")
             self._prepare(lambda name: name.startswith(EDGE_PORTS))
-            self._start_process("edge", dict(os.environ))
+            self._start_process("edge", environment.clean_environment())
         if not self._server_serves():
             self._end_process("server")
             self._end_leftovers()
@@ -167,7 +167,7 @@ class Sandbox:
 
     def _server_environment(self) -> dict[str, str]:
         authority = ensure_authority(self._layout.tls)
-        return os.environ | environment.for_control_plane(self._layout, self._aws_port(), authority)
+        return environment.for_control_plane(self._layout, self._aws_port(), authority)
 
     def _start_process(self, name: str, variables: dict[str, str]) -> None:
         command = [sys.executable, "-m", f"sandbox.{name}", "--state-dir", str(self._layout.root)]

@@ -67,7 +67,7 @@ class TaskScheduler:
             variables=variables,
             run_dir=layout.run / "tasks",
             log_dir=layout.task_logs,
-            home=layout.root / "home",
+            home=layout.home,
             aws=self._dispatcher.aws,
             edge=edge,
             pace=pace,
