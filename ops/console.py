@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import TextWrapper
 
 from rich.console import Console
 from rich.status import Status
@@ -25,29 +26,56 @@ class CliError(Exception):
         The next command or action, when there is one.
     detail
         Evidence, such as the last lines of a log.
+    exit_code
+        With which the command ends.
     """
 
-    def __init__(self, message: str, *, remedy: str | None = None, detail: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, remedy: str | None = None, detail: str | None = None, exit_code: int = 1
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
         self.detail = detail
+        self.exit_code = exit_code
 
 
 def report(error: CliError) -> None:
     """Print a failure to stderr: evidence first, so that the sentence stands last and is seen."""
     if error.detail:
-        err.print(Text(error.detail.rstrip(), style="dim"))
-    err.print(Text("✗ ", style="bold red").append(error.message, style="bold"))
+        err.print(Text(error.detail.rstrip(), style="dim"), soft_wrap=True)
+    err.print(Text("✗ ", style="bold red").append(_wrapped(error.message), style="bold"), soft_wrap=True)
     if error.remedy:
-        err.print(Text("  " + error.remedy))
+        err.print(Text("  " + _wrapped(error.remedy)), soft_wrap=True)
+
+
+def _wrapped(text: str) -> str:
+    """Wrap lines between words only: a path or an address stays whole, so that it can be copied."""
+    wrap = TextWrapper(err.width - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrap.fill(line) for line in text.splitlines())
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file that the operator asked for.
+
+    Raises
+    ------
+    CliError
+        When it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CliError(f"{file} cannot be written: {reason}.", remedy="Name another file.") from error
 
 
 def tail(log: Path, lines: int = 20) -> str:
     """Return the last lines of a log, or an empty string when it does not exist."""
     if not log.exists():
         return ""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 @dataclass
@@ -61,7 +89,8 @@ class Phase:
     def note(self, text: str) -> None:
         """Show what the phase is doing now (only on a terminal)."""
         if self._status is not None:
-            self._status.update(f"{self.label} [dim]{text}[/dim]")
+            room = max(10, err.width - len(self.label) - 4)  # one line, so that the next one replaces it
+            self._status.update(Text(f"{self.label} ").append(text[:room], style="dim"))
 
 
 @contextmanager

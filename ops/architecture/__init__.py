@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ops.architecture import drawing, model
 from ops.assembly import synthesised
-from ops.console import CliError, err
+from ops.console import CliError, err, write
 from ops.paths import ROOT
 
 DEFAULT_OUTPUT = ROOT / "docs" / "images" / "architecture-map.svg"
@@ -29,14 +29,14 @@ def run(environment: str, *, output: Path, check: bool, overrides: Sequence[str]
     Raises
     ------
     CliError
-        When the environment does not synthesise, or `check` finds the file missing or stale.
+        When the environment does not synthesise, the file cannot be written, or `check` finds it missing or
+        stale.
     """
     svg = draw(environment, overrides=overrides)
     if check:
         require_current(output, svg, environment=environment)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(svg)
+    write(output, svg)
     err.print(f"Drew {environment} into {_shown(output)}.")
 
 
@@ -48,9 +48,9 @@ def require_current(output: Path, svg: str, *, environment: str) -> None:
     CliError
         When they differ or there is no file.
     """
-    if not output.exists():
+    if not output.is_file():
         state = "missing"
-    elif output.read_text() != svg:
+    elif output.read_text(encoding="utf-8") != svg:
         state = "stale: the templates have changed since it was drawn"
     else:
         return

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.assembly import synthesised
-from ops.console import err, phase
+from ops.console import err, phase, write
 from ops.security import page, report
 from ops.security.assessment import Assessment, assess
 
@@ -28,17 +28,16 @@ def run(environment: str, *, html: Path | None, as_json: bool, overrides: Sequen
     Raises
     ------
     CliError
-        When the environment does not synthesise or a pack cannot run.
+        When the environment does not synthesise, a pack cannot run or the page cannot be written.
     """
     with phase(f"Check {environment}") as current:
         found = check(environment, overrides=overrides)
         current.result = f"{len(found.failed)} findings"
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(page.render(found, at=datetime.now(UTC)))
-        err.print(f"The report is in {html}.")
     if as_json:
         report.print_json(found)
     else:
         report.print_tables(found)
+    if html is not None:
+        write(html, page.render(found, at=datetime.now(UTC)))
+        err.print(f"The report is in {html}.")
     return 1 if found.failed else 0
