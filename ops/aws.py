@@ -1,15 +1,20 @@
 """Sessions and stack outputs of an environment, be it in an account or in the sandbox."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from ops.cdk import SANDBOX
 from ops.console import CliError
-from ops.paths import SANDBOX_DIR
+from ops.paths import SANDBOX, SANDBOX_DIR
+from sandbox.clients import session as sandbox_session
+from sandbox.environment import ACCOUNT
 from sandbox.lifecycle import Sandbox
 from stacks.settings import Settings, SettingsError, load_settings
 
@@ -33,7 +38,13 @@ class Environment:
     @property
     def cloudformation(self) -> "CloudFormationClient":
         """A CloudFormation client."""
-        return self.session.client("cloudformation", endpoint_url=self.endpoint_url, config=_CONFIG)
+        return self.cloudformation_in(self.settings.region)
+
+    def cloudformation_in(self, region: str) -> "CloudFormationClient":
+        """Return a CloudFormation client of a region."""
+        return self.session.client(
+            "cloudformation", region_name=region, endpoint_url=self.endpoint_url, config=_CONFIG
+        )
 
     @property
     def ecs(self) -> "ECSClient":
@@ -62,17 +73,18 @@ class Environment:
         try:
             stack = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
-            if "does not exist" in str(error):
-                raise CliError(
-                    f"The stack {name} is not deployed.",
-                    remedy=f"Run `./gantry cdk deploy --all -c environment={self.settings.environment}`.",
-                ) from error
-            raise CliError(f"The stack {name} cannot be read: {error}") from error
-        except BotoCoreError as error:
+            if "does not exist" not in str(error):
+                raise
             raise CliError(
-                f"AWS cannot be reached: {error}", remedy="Check credentials and network."
+                f"The stack {name} is not deployed.",
+                remedy=f"Run `./gantry cdk deploy --all -c environment={self.settings.environment}`.",
             ) from error
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def time_of(response: Mapping[str, Any]) -> datetime:
+    """Return when AWS answered, by its own clock: this machine's may differ."""
+    return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def connect(name: str) -> Environment:
@@ -84,18 +96,45 @@ def connect(name: str) -> Environment:
         When there is no such environment, or the sandbox is asked for and does not run.
     """
     try:
-        settings = load_settings(name)
+        return connect_to(settings_of(name))
     except SettingsError as error:
         raise CliError(str(error)) from error
-    if name != SANDBOX:
-        return Environment(settings, boto3.Session(region_name=settings.region), endpoint_url=None)
+
+
+def settings_of(
+    name: str, *, overrides: Mapping[str, str] | None = None, in_sandbox: bool = False
+) -> Settings:
+    """Return the settings of an environment; the user's AWS_REGION says nothing about one in the sandbox.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such environment, or its settings cannot be used.
+    """
+    environ = {} if in_sandbox or name == SANDBOX else os.environ
+    return load_settings(name, overrides=overrides, environ=environ)
+
+
+def connect_to(settings: Settings, *, profile: str | None = None) -> Environment:
+    """Return the environment that has these settings; one of the sandbox's account is in the sandbox.
+
+    Parameters
+    ----------
+    settings
+        Those of the environment.
+    profile
+        The profile of the user's AWS configuration; by default the one that AWS_PROFILE chooses.
+
+    Raises
+    ------
+    CliError
+        When the sandbox is asked for and does not run.
+    """
+    if settings.account != ACCOUNT:
+        session = boto3.Session(profile_name=profile, region_name=settings.region)
+        return Environment(settings, session, endpoint_url=None)
     sandbox = Sandbox(SANDBOX_DIR)
     if not sandbox.status().running:
         raise CliError("The sandbox is not running.", remedy="Start it with `./gantry up`.")
-    variables = sandbox.environment()
-    session = boto3.Session(
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        region_name=settings.region,
-    )
-    return Environment(settings, session, endpoint_url=variables["AWS_ENDPOINT_URL"])
+    variables = sandbox.environment() | {"AWS_REGION": settings.region}
+    return Environment(settings, sandbox_session(variables), endpoint_url=variables["AWS_ENDPOINT_URL"])

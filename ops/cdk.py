@@ -7,22 +7,33 @@ What goes to the account 000000000000 goes to the sandbox: its own environment, 
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ops import rehearsal
-from ops.console import CliError, tail
-from ops.paths import CDK, ROOT, SANDBOX_DIR
-from sandbox.environment import ACCOUNT
-from sandbox.lifecycle import Sandbox
-from stacks.settings import Settings, SettingsError, is_settings_key, load_settings
+from botocore.exceptions import BotoCoreError, ClientError
 
-SANDBOX = "sandbox"
+from ops import failures, rehearsal
+from ops.aws import Environment, connect_to, settings_of
+from ops.console import CliError, report, tail
+from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
+from ops.turns import deploying
+from sandbox.environment import ACCOUNT
+from sandbox.lifecycle import Sandbox, SandboxError
+from sandbox.ports import HOST
+from stacks.settings import Settings, SettingsError, is_pipeline, is_settings_key
+
 _CONTEXT_OPTIONS = frozenset({"-c", "--context"})
 # These commands work on the assembly alone; every other one talks to AWS.
 _OFFLINE = frozenset(
     {"acknowledge", "ack", "context", "docs", "init", "list", "ls", "notices", "synth", "synthesize"}
 )
+# These commands change stacks.
+_CHANGING = frozenset({"deploy", "destroy", "import", "rollback"})
+# A stack's event as the CLI prints it: `stack | 13/46 | 12:05:37 PM | UPDATE_COMPLETE | …`.
+_EVENT = re.compile(r"\S+ +\| +\d+(/\d+)? +\| ")
+_LINES_SHOWN = 20
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -34,12 +45,18 @@ def environment_of(arguments: Sequence[str]) -> str:
 def _context(arguments: Sequence[str]) -> dict[str, str]:
     """Return what `-c key=value` gives, in all the ways of writing it."""
     given = {}
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        option, _, value = word.partition("=")
-        if option in _CONTEXT_OPTIONS:
-            key, _, setting = (value or following).partition("=")
-            given[key] = setting
+    for text in _values(arguments, _CONTEXT_OPTIONS):
+        key, _, setting = text.partition("=")
+        given[key] = setting
     return given
+
+
+def _values(arguments: Sequence[str], options: Collection[str]) -> Iterator[str]:
+    """Yield what an option gives, as `--option value` or `--option=value`."""
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
+        option, _, value = word.partition("=")
+        if option in options:
+            yield value or following
 
 
 def _is_rehearsal(arguments: Sequence[str]) -> bool:
@@ -47,14 +64,24 @@ def _is_rehearsal(arguments: Sequence[str]) -> bool:
     return environment_of(arguments) != SANDBOX and _context(arguments).get("account") == ACCOUNT
 
 
+def _in_sandbox(arguments: Sequence[str]) -> bool:
+    return environment_of(arguments) == SANDBOX or _is_rehearsal(arguments)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the CLI's command; nothing when there is none or only its help is asked for."""
+    if {"--help", "-h", "--version"}.intersection(arguments):
+        return ""
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
 def _variables(arguments: Sequence[str]) -> dict[str, str]:
     """Return the process environment of the CDK CLI; the sandbox's points at the embedded AWS."""
-    variables = dict(os.environ)
-    if environment_of(arguments) != SANDBOX and not _is_rehearsal(arguments):
-        return variables
+    if not _in_sandbox(arguments):
+        return dict(os.environ)
     sandbox = Sandbox(SANDBOX_DIR)
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    offline = command in _OFFLINE or not command or "--help" in arguments or "--version" in arguments
+    command = _command(arguments)
+    offline = command in _OFFLINE or not command
     if not offline and not sandbox.status().running:
         raise CliError(
             f"`cdk {command}` needs the embedded AWS of the sandbox, which is not running.",
@@ -62,19 +89,29 @@ def _variables(arguments: Sequence[str]) -> dict[str, str]:
         )
     settings = _settings(arguments)
     if not offline:
-        sandbox.bootstrap(settings.region, settings.recovery.region)
+        try:
+            sandbox.bootstrap(settings.region, settings.recovery.region)
+        except SandboxError as error:
+            raise CliError(str(error)) from error
     return (
-        variables
+        _without_aws(os.environ)
         | sandbox.environment()
         | {"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region}
     )
 
 
+def _without_aws(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without those for AWS; pip keeps its proxy, which it may need to build functions."""
+    kept = {name: value for name, value in variables.items() if not name.upper().startswith("AWS_")}
+    direct = ",".join(filter(None, (kept.get("NO_PROXY"), kept.get("no_proxy"), HOST, "localhost")))
+    return kept | {"NO_PROXY": direct, "no_proxy": direct}
+
+
 def _settings(arguments: Sequence[str]) -> Settings:
-    environment = environment_of(arguments)
+    environment, in_sandbox = environment_of(arguments), _in_sandbox(arguments)
     given = {key: value for key, value in _context(arguments).items() if is_settings_key(key)}
     try:
-        return load_settings(environment, overrides=_replaced(arguments) | given)
+        return settings_of(environment, overrides=_replaced(arguments) | given, in_sandbox=in_sandbox)
     except SettingsError as error:
         raise CliError(str(error)) from error
 
@@ -83,7 +120,11 @@ def _replaced(arguments: Sequence[str]) -> dict[str, str]:
     """Return the settings that a rehearsal replaces."""
     if not _is_rehearsal(arguments):
         return {}
-    return rehearsal.overrides(load_settings(environment_of(arguments)), sandbox=load_settings(SANDBOX))
+    try:
+        settings = settings_of(environment_of(arguments), in_sandbox=True)
+        return rehearsal.overrides(settings, sandbox=settings_of(SANDBOX))
+    except SettingsError as error:
+        raise CliError(str(error)) from error
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:
@@ -95,7 +136,7 @@ def command_line(arguments: Sequence[str]) -> list[str]:
             words += ["--context", f"{key}={value}"]
     # The CLI locks its output folder: what may be deployed side by side needs one each.
     folder = {SANDBOX: "cdk.out"}.get(environment, f"cdk.out.{environment}")
-    if (environment == SANDBOX or _is_rehearsal(arguments)) and not any(
+    if _in_sandbox(arguments) and not any(
         word.split("=")[0] in ("-o", "--output", "-a", "--app") for word in arguments
     ):
         words += ["--output", str(SANDBOX_DIR / folder)]
@@ -108,10 +149,20 @@ def run(arguments: Sequence[str]) -> int:
     Raises
     ------
     CliError
-        When the command needs the sandbox and it is not running.
+        When the command needs the sandbox and it is not running, or the command was interrupted.
     """
-    variables = _variables(arguments)
-    return subprocess.run(command_line(arguments), cwd=ROOT, env=variables, check=False).returncode
+    began = time.time()
+    with ExitStack() as stack:
+        changes = _command(arguments) in _CHANGING
+        if changes and _in_sandbox(arguments):
+            stack.enter_context(deploying(environment_of(arguments)))
+        variables = _variables(arguments)
+        with _interruptible(arguments):
+            code = subprocess.run(command_line(arguments), cwd=ROOT, env=variables, check=False).returncode
+    if code and changes:
+        for cause in _causes(arguments, began=began):
+            report(cause.as_error())
+    return code
 
 
 def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], None]) -> None:
@@ -120,11 +171,12 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
     Raises
     ------
     CliError
-        When the CLI fails; it carries the last lines of the log.
+        When the CLI fails or is interrupted; it says why.
     """
+    began = time.time()
     variables = _variables(arguments)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as sink:
+    with log.open("w", encoding="utf-8") as sink, _interruptible(arguments):
         process = subprocess.Popen(
             command_line(arguments),
             cwd=ROOT,
@@ -133,6 +185,7 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             errors="replace",
         )
         try:
@@ -147,8 +200,66 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
         finally:
             process.wait()
     if process.returncode:
-        raise CliError(
-            f"`cdk {' '.join(arguments)}` failed (exit code {process.returncode}).",
-            detail=tail(log, 30),
-            remedy=f"The whole output is in {log}.",
+        raise _failure(arguments, process.returncode, log, began=began)
+
+
+def _failure(arguments: Sequence[str], code: int, log: Path, *, began: float) -> CliError:
+    """Return why the CLI failed: the cause in the stacks' events, else what it said beside them."""
+    whole = f"The whole output is in {log}."
+    if causes := _causes(arguments, began=began):
+        for other in causes[1:]:
+            report(other.as_error())
+        return causes[0].as_error(remedy=whole)
+    said = [line for line in tail(log, 1000).splitlines() if line and not _EVENT.match(line)]
+    return CliError(
+        f"`cdk {_command(arguments)}` failed (exit code {code}).",
+        detail="\n".join(said[-_LINES_SHOWN:]),
+        remedy=whole,
+    )
+
+
+def _causes(arguments: Sequence[str], *, began: float) -> list[failures.Cause]:
+    try:
+        if is_pipeline(environment_of(arguments)):
+            return []
+        return failures.causes(_connected(arguments), began=began)
+    except (CliError, SettingsError, BotoCoreError):
+        return []  # the CLI has said what is wrong with them
+
+
+def _connected(arguments: Sequence[str]) -> Environment:
+    return connect_to(_settings(arguments), profile=next(_values(arguments, {"--profile"}), None))
+
+
+@contextmanager
+def _interruptible(arguments: Sequence[str]) -> Iterator[None]:
+    """Say after Ctrl-C that what CloudFormation has begun goes on without the CLI.
+
+    Raises
+    ------
+    CliError
+        When the command was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _command(arguments) not in _CHANGING:
+            raise
+        raise _interruption(arguments) from None
+
+
+def _interruption(arguments: Sequence[str]) -> CliError:
+    try:
+        stacks = failures.in_progress(_connected(arguments))
+    except (CliError, BotoCoreError, ClientError):
+        stacks = []
+    if _in_sandbox(arguments):
+        works, remedy = (
+            "the embedded AWS",
+            "`./gantry up` waits for it and continues; `./gantry down` stops it.",
         )
+    else:
+        works = "CloudFormation"
+        remedy = f"`./gantry status -e {environment_of(arguments)}` shows when it has ended; then run again."
+    going_on = f"{works} goes on with {', '.join(stacks)}" if stacks else "no stack is being changed"
+    return CliError(f"Interrupted; {going_on}.", remedy=remedy if stacks else None, exit_code=130)

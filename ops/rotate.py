@@ -2,15 +2,15 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from ops.aws import Environment, connect
+from ops.aws import Environment, connect, time_of
 from ops.console import CliError, Phase, err, out, phase
 from ops.rotated_secrets import RotatedSecret
 
@@ -27,6 +27,9 @@ _SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
 _SETTLED = "SETTLED"
 _FAILED = "failed"  # what they say of a step that failed
+_STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+# What Lambda says of a function that was ended before it could say anything itself.
+_ENDED = ("Task timed out", "Runtime exited", "Runtime.ImportModuleError", "Runtime.OutOfMemory")
 
 
 @dataclass
@@ -45,6 +48,7 @@ class _Rotation:
     arn: str
     version: str
     began: float
+    since: int = 0  # milliseconds since 1970: what the function said before is of an earlier attempt
 
     @property
     def client(self) -> "SecretsManagerClient":
@@ -62,7 +66,8 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
     Raises
     ------
     CliError
-        When the rotation cannot be started, or does not end in time; it carries what the function said.
+        When the rotation cannot be started, or a step fails or does not end in time; it carries what the
+        function said.
     """
     connected = connect(environment)
     layer, output = secret.output
@@ -91,10 +96,24 @@ def _start(environment: Environment, secret: RotatedSecret, arn: str) -> _Rotati
             SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
         )
     elif pending is not None and _stays(client, arn, pending):
-        err.print(f"A rotation is in progress (version {pending}); following that one.")
-        return _Rotation(environment, secret, arn, pending, began)
-    version = client.rotate_secret(SecretId=arn)["VersionId"]
-    return _Rotation(environment, secret, arn, version, began)
+        made = _made_at(client, arn, pending) or datetime.now(UTC)
+        return _joined(_Rotation(environment, secret, arn, pending, began, int(made.timestamp() * 1000)))
+    answer = client.rotate_secret(SecretId=arn)
+    since = int((time_of(answer).timestamp() - 1) * 1000)
+    return _Rotation(environment, secret, arn, answer["VersionId"], began, since)
+
+
+def _joined(rotation: _Rotation) -> _Rotation:
+    """Follow a rotation that is in progress; have it attempted again if it failed."""
+    said = _said(rotation)
+    if _failure(said) is None:
+        err.print(f"A rotation is in progress (version {rotation.version}); following that one.")
+        return rotation
+    err.print(f"The rotation to version {rotation.version} has failed; it is attempted again.")
+    # "A previous rotation isn't complete. That rotation will be reattempted."
+    with suppress(rotation.client.exceptions.InvalidRequestException):
+        rotation.client.rotate_secret(SecretId=rotation.arn)
+    return replace(rotation, since=said[-1].timestamp + 1)
 
 
 def _pending(description: "DescribeSecretResponseTypeDef") -> str | None:
@@ -115,15 +134,19 @@ def _stays(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
 
 
 def _is_abandoned(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
-    versions = client.list_secret_version_ids(SecretId=arn, IncludeDeprecated=True)["Versions"]
-    made = next((each["CreatedDate"] for each in versions if each["VersionId"] == pending), None)
+    made = _made_at(client, arn, pending)
     return made is None or datetime.now(UTC) - made > _ABANDONED_AFTER
+
+
+def _made_at(client: "SecretsManagerClient", arn: str, pending: str) -> datetime | None:
+    versions = client.list_secret_version_ids(SecretId=arn, IncludeDeprecated=True)["Versions"]
+    return next((each["CreatedDate"] for each in versions if each["VersionId"] == pending), None)
 
 
 def _follow(rotation: _Rotation, report: Report) -> None:
     """Show each stage while it lasts."""
     stages: list[tuple[str, str, Callable[[], bool], timedelta]] = [
-        ("created", "createSecret", lambda: rotation.version in _labelled(rotation), _STEPS_TIMEOUT),
+        ("created", "createSecret", lambda: _has_done(rotation, "createSecret"), _STEPS_TIMEOUT),
         ("admitted", "setSecret", lambda: _has_done(rotation, "setSecret"), _STEPS_TIMEOUT),
         ("tested", "testSecret", lambda: _has_done(rotation, "testSecret"), _STEPS_TIMEOUT),
         ("current", "finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
@@ -139,10 +162,6 @@ def _follow(rotation: _Rotation, report: Report) -> None:
         err.print("The previous key verifies old sessions until they have ended; then it is retired.")
 
 
-def _labelled(rotation: _Rotation) -> set[str]:
-    return set(rotation.labels().values())
-
-
 def _is_current(rotation: _Rotation) -> bool:
     labels = rotation.labels()
     # A signing key that was retired in the meantime has left a ring without it as the current version.
@@ -153,16 +172,38 @@ def _has_done(rotation: _Rotation, step: str) -> bool:
     """Tell whether a step is done, by the function's log, which may be late, or by what follows from it."""
     if _is_current(rotation):
         return True
-    said = map(_parsed, _log(rotation))
-    return any(line.get("step") == step and line.get("message") != _FAILED for line in said)
+    later = _STEPS[_STEPS.index(step) :]
+    return any(line.step in later and (line.step != step or not line.failure) for line in _said(rotation))
 
 
-def _parsed(line: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Line:
+    """What the function said of a step of the rotation; `failure` is empty when it did not fail."""
+
+    timestamp: int
+    text: str
+    step: str = ""
+    failure: str = ""
+
+
+def _parsed(timestamp: int, text: str, version: str) -> _Line | None:
+    """Return a line of the function's log if it is about the version, or about its own end."""
     with suppress(ValueError):
-        document = json.loads(line)
-        if isinstance(document, dict):
-            return document
-    return {}
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("version") != version:
+            return None
+        failed = document.get("message") == _FAILED
+        failure = str(document.get("failure") or "without a reason") if failed else ""
+        return _Line(timestamp, text, step=str(document.get("step")), failure=failure)
+    return _Line(timestamp, text, failure=text) if any(end in text for end in _ENDED) else None
+
+
+def _failure(said: Sequence[_Line]) -> str | None:
+    """Return which step failed and how, if that is the last that was said."""
+    if not said or not said[-1].failure:
+        return None
+    step = said[-1].step or next((line.step for line in reversed(said) if line.step), "")
+    return f"{step or 'The function'} failed: {said[-1].failure}"
 
 
 def _is_settled(rotation: _Rotation) -> bool:
@@ -190,6 +231,12 @@ def _is_deployed(rotation: _Rotation) -> bool:
 def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, limit: timedelta) -> None:
     deadline = time.monotonic() + limit.total_seconds()
     while not reached():
+        if failure := _failure(_said(rotation)):
+            raise CliError(
+                f"{failure}\nThe service goes on with the credential that it has.",
+                remedy="docs/rotation.md says what each failure means; remove its cause, then run "
+                f"`./gantry rotate {rotation.secret.value} --wait` again.",
+            )
         if rotation.version not in rotation.labels().values():
             raise CliError(
                 f"Version {rotation.version} is neither pending nor current now: it was given up.",
@@ -206,16 +253,22 @@ def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, 
 
 
 def _what_the_function_said(rotation: _Rotation) -> str:
-    return "\n".join(_log(rotation)) or f"The function said nothing of version {rotation.version}."
+    said = "\n".join(line.text for line in _said(rotation))
+    return said or f"The function said nothing of version {rotation.version}."
 
 
-def _log(rotation: _Rotation) -> list[str]:
-    """Return what the function said of the version, if it said anything yet and may be listened to."""
+def _said(rotation: _Rotation) -> list[_Line]:
+    """Return what the function said of the version, if it said anything yet and its log may be read."""
     group = f"{rotation.environment.settings.log_group_prefix}lambda/rotation-{rotation.secret.value}"
     with suppress(ClientError):
         pages = rotation.environment.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, filterPattern=f'"{rotation.version}"'
+            logGroupName=group, startTime=rotation.since
         )
-        events = [event for page in pages for event in page["events"]]
-        return [line for event in events for line in event["message"].splitlines()]
+        lines = (
+            _parsed(event["timestamp"], text, rotation.version)
+            for page in pages
+            for event in page["events"]
+            for text in event["message"].splitlines()
+        )
+        return [line for line in lines if line]
     return []

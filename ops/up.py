@@ -1,19 +1,22 @@
 """`./gantry up` and `./gantry down`: the whole platform on this machine."""
 
+import http.client
 import json
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 
 from rich.panel import Panel
 from rich.table import Table
 
-from ops import cdk, logs, service_environment
+from ops import cdk, logs, service_environment, turns
+from ops.aws import settings_of
 from ops.console import CliError, Phase, err, out, phase, tail
-from ops.paths import SANDBOX_DIR
+from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.tls import ensure_authority
-from stacks.settings import LAYERS, load_settings
+from stacks.settings import LAYERS
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
 _HEALTH_TIMEOUT_SECONDS = 60.0
@@ -30,8 +33,22 @@ def up(*, overrides: tuple[str, ...] = ()) -> str:
     Raises
     ------
     CliError
-        When a phase fails, with the last lines of its log.
+        When a phase fails or is interrupted; it says why.
     """
+    try:
+        with turns.alone("./gantry up"):
+            return _up(overrides)
+    except KeyboardInterrupt:
+        if not Sandbox(SANDBOX_DIR).status().running:
+            raise
+        raise CliError(
+            "Interrupted; the sandbox runs on.",
+            remedy="`./gantry up` continues; `./gantry down` stops it.",
+            exit_code=130,
+        ) from None
+
+
+def _up(overrides: tuple[str, ...]) -> str:
     began = time.monotonic()
     with phase("Service packages") as current:
         current.result = "" if service_environment.ensure() else "up to date"
@@ -54,7 +71,7 @@ def down(*, wipe: bool) -> None:
         When a process cannot be stopped.
     """
     sandbox = Sandbox(SANDBOX_DIR)
-    with phase("Stop") as current:
+    with turns.alone("./gantry down"), phase("Stop") as current:
         try:
             was_running = sandbox.status().running
             sandbox.stop()
@@ -87,12 +104,12 @@ def _deploy(current: Phase, overrides: tuple[str, ...]) -> None:
         if line.lstrip().startswith("✅"):
             done += 1
         elif (len(words) > 1 and words[-1] == "deploying...") or "_IN_PROGRESS" in line:
-            current.note(f"{done} stacks done · {' '.join(words)[:100]}")
+            current.note(f"{done} stacks done · {' '.join(words)}")
 
     context = [word for override in overrides for word in ("--context", override)]
     cdk.run_logged(
         ["deploy", "--all", "--require-approval", "never", "--concurrency", "4", "--progress", "events",
-         "--outputs-file", str(_OUTPUTS), "--context", f"environment={cdk.SANDBOX}", *context],
+         "--outputs-file", str(_OUTPUTS), "--context", f"environment={SANDBOX}", *context],
         SANDBOX_DIR / "logs" / "deploy.log",
         follow,
     )  # fmt: skip
@@ -113,15 +130,18 @@ def _service_url() -> str:
 
 def _wait_until_healthy(url: str) -> str:
     deadline = time.monotonic() + _HEALTH_TIMEOUT_SECONDS
-    trust = ensure_authority(SANDBOX_DIR / "tls").client_context()
+    trust = urllib.request.HTTPSHandler(context=ensure_authority(SANDBOX_DIR / "tls").client_context())
+    opener = urllib.request.build_opener(
+        trust, urllib.request.ProxyHandler({})
+    )  # of the user's proxies, none
     while True:
         try:
             address = f"{url}/healthz?detailed=true"
-            with urllib.request.urlopen(address, timeout=5, context=trust) as response:
+            with opener.open(address, timeout=5) as response:
                 return f"{url}/healthz → {response.status}"
         except urllib.error.HTTPError as error:
-            answer = f"HTTP {error.code}: {error.read(500).decode(errors='replace')}"
-        except OSError as error:
+            answer = _said(error)
+        except (OSError, http.client.HTTPException) as error:
             answer = str(error)
         if time.monotonic() > deadline:
             raise CliError(
@@ -130,6 +150,16 @@ def _wait_until_healthy(url: str) -> str:
                 remedy=f"Task logs are in {SANDBOX_DIR / 'logs' / 'tasks'}.",
             )
         time.sleep(0.2)
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """Return what failed, as the service says it; never the page that a load balancer answers with."""
+    said = f"HTTP {error.code}"
+    with suppress(ValueError, OSError, http.client.HTTPException):
+        document = json.loads(error.read(10_000))
+        if isinstance(document, dict) and isinstance(failed := document.get("failed"), list):
+            said += f", failed: {', '.join(map(str, failed))}"
+    return said
 
 
 def _newest_task_log() -> str | None:
@@ -143,7 +173,7 @@ def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
     table.add_row("API docs", f"{url}/api/docs")
     table.add_row("Health", f"{url}/healthz?detailed=true")
     table.add_row("Embedded AWS", str(sandbox.status().endpoint_url))
-    settings = load_settings(cdk.SANDBOX)
+    settings = settings_of(SANDBOX)
     table.add_row("Stacks", "\n".join(settings.stack_name(layer) for layer in LAYERS))
     err.print()
     err.print(Panel(table, title=f"Gantry is up ({seconds:.0f} s)", border_style="green", expand=False))
@@ -161,7 +191,7 @@ def wait_for_interrupt(url: str) -> None:
     """Keep the sandbox in the foreground, following the service's logs, until Ctrl-C; then stop it."""
     err.print(f"[dim]Serving {url}; Ctrl-C stops it (the data stays).[/dim]")
     try:
-        logs.follow(cdk.SANDBOX)
+        logs.follow(SANDBOX)
     except KeyboardInterrupt:
         err.print()
         down(wipe=False)

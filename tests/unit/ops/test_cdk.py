@@ -26,6 +26,11 @@ def test_context_chooses_the_environment_and_stands_only_once(arguments: list[st
     assert sum("environment=" in word for word in cdk.command_line(arguments)) == 1
 
 
+def test_nothing_is_asked_of_the_bare_command() -> None:
+    assert cdk.environment_of([]) == "sandbox"
+    assert cdk._variables([])["AWS_REGION"] == "us-east-1"
+
+
 def test_other_context_does_not_choose_an_environment() -> None:
     arguments = ["deploy", "-c", "ecs.max_capacity=8"]
     assert cdk.environment_of(arguments) == "sandbox"

@@ -30,19 +30,25 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[SigningKeyRig]:
 class Logs:
     """Log events of the functions; each is a step that was done, or failed."""
 
-    def __init__(self, *events: dict[str, str]) -> None:
+    def __init__(self, *events: dict[str, str] | str) -> None:
         self._events = events
 
-    def filter_log_events(self, log_group_name: str, filter_pattern: str) -> Answer:
+    def filter_log_events(self, log_group_name: str, start_time: int) -> Answer:
         assert log_group_name == "/gantry/sandbox/lambda/rotation-signing-key"
         if not self._events:
             raise AwsError("ResourceNotFoundException")
-        events = [{"message": json.dumps(event) + "\n"} for event in self._events]
-        return {"events": [each for each in events if filter_pattern.strip('"') in each["message"]]}
+        lines = [event if isinstance(event, str) else json.dumps(event) for event in self._events]
+        events = [{"timestamp": moment, "message": line + "\n"} for moment, line in enumerate(lines)]
+        return {"events": [each for each in events if int(str(each["timestamp"])) >= start_time]}
 
 
-def follow(rig: SigningKeyRig, version: str, *events: dict[str, str]) -> list[str]:
+def follow(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) -> list[str]:
     """Return the stages of a rotation that are reached."""
+    return followed(rig, version, *events)[0]
+
+
+def followed(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) -> tuple[list[str], str]:
+    """Return the stages of a rotation that are reached, and why no other was."""
     rig.models["logs"] = Logs(*events)
     environment: Any = SimpleNamespace(
         secrets=rig.aws.client("secretsmanager"),
@@ -55,9 +61,9 @@ def follow(rig: SigningKeyRig, version: str, *events: dict[str, str]) -> list[st
     report = rotate.Report(secret="signing-key", version=version)
     try:
         rotate._follow(rotation, report)
-    except CliError:
-        return [*report.stages, "…"]
-    return list(report.stages)
+    except CliError as error:
+        return [*report.stages, "…"], error.message
+    return list(report.stages), ""
 
 
 def test_new_tasks_are_waited_for(rig: SigningKeyRig) -> None:
@@ -96,5 +102,37 @@ def test_steps_are_followed_by_what_the_function_says(rig: SigningKeyRig) -> Non
     done = {"step": "setSecret", "version": version, "message": "the version is admitted"}
     failed = {"step": "testSecret", "version": version, "message": "failed"}
     other = {"step": "testSecret", "version": "another", "message": "the version works"}
-    assert follow(rig, version) == ["created", "…"]
+    assert follow(rig, version) == ["…"]
     assert follow(rig, version, done, failed, other) == ["created", "admitted", "…"]
+
+
+@pytest.mark.parametrize("step", ["createSecret", "setSecret", "testSecret", "finishSecret"])
+def test_step_that_failed_ends_the_wait_with_its_reason(
+    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    # Nothing is waited for: the failure itself ends the wait, long before the time is up.
+    monkeypatch.setattr(rotate, "_STEPS_TIMEOUT", timedelta(hours=1))
+    version = rig.secret.begin_rotation()
+    before = ["createSecret", "setSecret", "testSecret", "finishSecret"]
+    done = [{"step": each, "version": version, "message": "done"} for each in before[: before.index(step)]]
+    failed = {"step": step, "version": version, "message": "failed", "failure": "SQLSTATE 53100"}
+    stages, why = followed(rig, version, *done, failed)
+    assert stages == [*STEPS_DONE[: len(done)], "…"]
+    assert why.startswith(f"{step} failed: SQLSTATE 53100")
+
+
+def test_function_that_lambda_ended_ends_the_wait_too(rig: SigningKeyRig) -> None:
+    version = rig.secret.begin_rotation()
+    made = {"step": "createSecret", "version": version, "message": "the version is made"}
+    stages, why = followed(rig, version, made, "2026-01-01 REQUEST Task timed out after 60.00 seconds")
+    assert stages == ["created", "…"]
+    assert "Task timed out after 60.00 seconds" in why
+
+
+def test_step_that_failed_before_and_was_repeated_is_no_failure(rig: SigningKeyRig) -> None:
+    version = rig.secret.begin_rotation()
+    failed = {"step": "createSecret", "version": version, "message": "failed", "failure": "a time-out"}
+    made = {"step": "createSecret", "version": version, "message": "the version is made"}
+    stages, why = followed(rig, version, failed, made)
+    assert stages == ["created", "…"]
+    assert "did not end" in why

@@ -1,0 +1,60 @@
+"""What botocore's errors say to an operator: what, why, and what to do."""
+
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.console import CliError
+
+_CREDENTIALS = "Sign in (`aws sso login`), or name a profile that has credentials with AWS_PROFILE."
+_NETWORK = "Check the network, the proxy (HTTPS_PROXY) and the region."
+# What botocore raises before AWS is asked, and what helps; the first that fits.
+_REMEDIES: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
+    (
+        (exceptions.ProfileNotFound,),
+        "AWS has no such profile",
+        "Set AWS_PROFILE to one that `aws configure list-profiles` shows.",
+    ),
+    (
+        (exceptions.NoCredentialsError, exceptions.PartialCredentialsError),
+        "There are no credentials for AWS",
+        _CREDENTIALS,
+    ),
+    (
+        (exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.CredentialRetrievalError),
+        "The credentials for AWS cannot be used",
+        _CREDENTIALS,
+    ),
+    ((exceptions.HTTPClientError, exceptions.ConnectionError), "AWS cannot be reached", _NETWORK),
+)
+# Codes that AWS answers with, whatever the service.
+_CODES = {
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+        ("The credentials for AWS have expired", _CREDENTIALS),
+    ),
+    **dict.fromkeys(
+        ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+         "AuthFailure", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken"),
+        ("AWS does not accept the credentials", _CREDENTIALS),
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AccessDeniedFault"),
+        ("AWS denies access", "Use credentials that may do this, of the account that the settings name."),
+    ),
+    **dict.fromkeys(
+        ("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded",
+         "TooManyRequestsException"),
+        ("AWS throttles requests", "Run again in a minute."),
+    ),
+}  # fmt: skip
+
+
+def explain(error: BotoCoreError | ClientError) -> CliError:
+    """Return an error of botocore's as one that the operator can act on."""
+    if isinstance(error, ClientError):
+        what, remedy = _CODES.get(error.response["Error"]["Code"], ("AWS refuses a request", None))
+        return CliError(f"{what}: {error}", remedy=remedy)
+    for kinds, what, remedy in _REMEDIES:
+        if isinstance(error, kinds):
+            return CliError(f"{what}: {error}", remedy=remedy)
+    return CliError(f"AWS cannot be asked: {error}", remedy="Check the AWS configuration (AWS_* variables).")
