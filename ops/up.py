@@ -14,6 +14,7 @@ from ops import cdk, logs, service_environment, turns
 from ops.aws import settings_of
 from ops.console import CliError, Phase, err, out, phase, tail
 from ops.paths import SANDBOX, SANDBOX_DIR
+from sandbox import version
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.tls import ensure_authority
 from stacks.settings import LAYERS
@@ -86,12 +87,19 @@ def down(*, wipe: bool) -> None:
 def _start() -> Sandbox:
     sandbox = Sandbox(SANDBOX_DIR)
     with phase("Embedded AWS") as current:
-        reused = sandbox.status().running
+        reused, current_code = sandbox.status().running, version.is_current(SANDBOX_DIR)
         try:
+            if not current_code:
+                # A part that runs older code does not know what the new templates need.
+                if reused:
+                    err.print("The embedded AWS runs an older version of its code: restarting it.")
+                sandbox.stop()
             sandbox.start()
+            version.record_start(SANDBOX_DIR)
         except SandboxError as error:
             raise CliError(str(error), remedy=f"Logs are in {SANDBOX_DIR / 'logs'}.") from error
-        current.result = f"{sandbox.status().endpoint_url}{' (was running)' if reused else ''}"
+        how = " (was running)" if current_code else " (restarted)"
+        current.result = f"{sandbox.status().endpoint_url}{how if reused else ''}"
     return sandbox
 
 
