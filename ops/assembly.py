@@ -178,7 +178,7 @@ def _imports(value: Value) -> Iterator[str]:
 
 def read(directory: Path, *, environment: str) -> Assembly:
     """Read the assembly in a directory; stacks of nested assemblies (a pipeline's stages) are left out."""
-    artifacts = json.loads((directory / "manifest.json").read_text())["artifacts"]
+    artifacts = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
     stacks = {
         identity: _stack(directory, identity, artifact)
         for identity, artifact in artifacts.items()
@@ -188,7 +188,7 @@ def read(directory: Path, *, environment: str) -> Assembly:
 
 
 def _stack(directory: Path, identity: str, artifact: Mapping[str, Value]) -> Stack:
-    template = json.loads((directory / artifact["properties"]["templateFile"]).read_text())
+    template = json.loads((directory / artifact["properties"]["templateFile"]).read_text(encoding="utf-8"))
     account, region = artifact["environment"].removeprefix("aws://").split("/")
     name = artifact["properties"].get("stackName", identity)
     outputs = template.get("Outputs", {})
@@ -282,7 +282,7 @@ def synthesised(
 
 
 def _run_app(directory: Path, context: Mapping[str, Value]) -> None:
-    document = json.loads((ROOT / "cdk.json").read_text())["context"] | _CLI_CONTEXT | context
+    document = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"] | _CLI_CONTEXT | context
     variables = os.environ | {"CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": json.dumps(document)}
     app = subprocess.run(
         [sys.executable, "app.py"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False

@@ -26,14 +26,14 @@ def ensure(folder: Path = SERVICE_DIR) -> bool:
     home = folder / ".venv"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
     stamp = home / "stamp"
-    if stamp.exists() and stamp.read_text() == digest:
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return False
     LOG_DIR.mkdir(parents=True, exist_ok=True)
     log = LOG_DIR / "service-setup.log"
     venv.create(home, with_pip=True, clear=True)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     install = [*pip, "--require-hashes", "-r", str(requirements)]
-    with log.open("w") as sink:
+    with log.open("w", encoding="utf-8") as sink:
         result = subprocess.run(install, stdout=sink, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         raise CliError(
@@ -41,5 +41,5 @@ def ensure(folder: Path = SERVICE_DIR) -> bool:
             detail=tail(log),
             remedy=f"Check the network and run again; the whole output is in {log}.",
         )
-    stamp.write_text(digest)
+    stamp.write_text(digest, encoding="utf-8")
     return True

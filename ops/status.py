@@ -1,10 +1,12 @@
 """`./gantry status`: an environment at a glance."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 
+from botocore.exceptions import ClientError
 from rich.table import Table
 
 from ops.aws import Environment, connect
@@ -64,9 +66,9 @@ def _stack(environment: Environment, layer: str) -> StackStatus:
     client = environment.cloudformation
     try:
         found: str = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    except client.exceptions.ClientError as error:
+    except ClientError as error:
         if "does not exist" not in str(error):
-            raise CliError(f"The stack {name} cannot be read: {error}") from error
+            raise
         found = "NOT_DEPLOYED"
     return StackStatus(layer, name, found)
 
@@ -79,7 +81,7 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
     primary = next(deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
     return {
         "url": outputs["ServiceUrl"],
-        "health": _health(outputs["ServiceUrl"]),
+        "health": _health(outputs["ServiceUrl"], on_this_machine=environment.endpoint_url is not None),
         "desired": service["desiredCount"],
         "running": service["runningCount"],
         "deployment": primary.get("rolloutState", primary["status"]),
@@ -87,13 +89,15 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
     }
 
 
-def _health(url: str) -> str:
+def _health(url: str, *, on_this_machine: bool) -> str:
+    # A proxy leads to the internet, and from there no way leads back to this machine.
+    proxies = [urllib.request.ProxyHandler({})] if on_this_machine else []
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
+        with urllib.request.build_opener(*proxies).open(f"{url}/healthz", timeout=5) as response:
             return f"HTTP {response.status}"
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"unreachable: {error}"
 
 

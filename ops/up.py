@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.panel import Panel
 from rich.table import Table
 
@@ -21,6 +22,7 @@ from stacks.settings import LAYERS
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
 _HEALTH_TIMEOUT_SECONDS = 60.0
+_RETURN_TIMEOUT_SECONDS = 15.0  # another command may be restarting the embedded AWS
 
 
 def up(*, overrides: tuple[str, ...] = ()) -> str:
@@ -125,7 +127,7 @@ def _deploy(current: Phase, overrides: tuple[str, ...]) -> None:
 
 
 def _outputs() -> dict[str, dict[str, str]]:
-    stacks: dict[str, dict[str, str]] = json.loads(_OUTPUTS.read_text())
+    stacks: dict[str, dict[str, str]] = json.loads(_OUTPUTS.read_text(encoding="utf-8"))
     return stacks
 
 
@@ -196,10 +198,32 @@ def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
 
 
 def wait_for_interrupt(url: str) -> None:
-    """Keep the sandbox in the foreground, following the service's logs, until Ctrl-C; then stop it."""
+    """Keep the sandbox in the foreground, following the service's logs, until Ctrl-C; then stop it.
+
+    Raises
+    ------
+    CliError
+        When the embedded AWS ends and does not come back.
+    """
     err.print(f"[dim]Serving {url}; Ctrl-C stops it (the data stays).[/dim]")
     try:
-        logs.follow(SANDBOX)
+        while True:
+            try:
+                logs.follow(SANDBOX)
+            except (BotoCoreError, ClientError, CliError) as error:
+                _wait_for_return(error)
     except KeyboardInterrupt:
         err.print()
         down(wipe=False)
+
+
+def _wait_for_return(error: Exception) -> None:
+    deadline = time.monotonic() + _RETURN_TIMEOUT_SECONDS
+    while not Sandbox(SANDBOX_DIR).status().running:
+        if time.monotonic() > deadline:
+            raise CliError(
+                "The embedded AWS has ended.",
+                detail=tail(SANDBOX_DIR / "logs" / "server.log", 10),
+                remedy="Start it again with `./gantry up`; what was deployed is kept.",
+            ) from error
+        time.sleep(1)

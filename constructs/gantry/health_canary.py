@@ -69,7 +69,7 @@ class HealthCanary(Construct):
             canary_name=name,
             runtime=synthetics.Runtime.SYNTHETICS_PYTHON_SELENIUM_7_0,
             test=synthetics.Test.custom(
-                code=synthetics.Code.from_inline(_SCRIPT.read_text()), handler="index.handler"
+                code=synthetics.Code.from_inline(_SCRIPT.read_text(encoding="utf-8")), handler="index.handler"
             ),
             environment_variables={"URL": url},
             schedule=synthetics.Schedule.rate(interval),

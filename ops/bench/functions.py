@@ -113,7 +113,7 @@ def _peak_memory(rig: Rig) -> dict[RotatedSecret, int]:
 def _peak(process: psutil.Process) -> int:
     status = Path(f"/proc/{process.pid}/status")
     if status.exists():  # Linux
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
         if found is not None:
             return int(found.group(1)) * 1024
     return int(process.memory_info().rss)

@@ -61,7 +61,7 @@ class _CommonRotation:
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         )
-        outputs = json.loads((state_dir / "outputs.json").read_text())
+        outputs = json.loads((state_dir / "outputs.json").read_text(encoding="utf-8"))
         self._outputs = {key: value for stack in outputs.values() for key, value in stack.items()}
 
     @property

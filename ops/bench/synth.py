@@ -64,10 +64,10 @@ def _as_resources_double(folder: Path) -> Iterator[Measurement]:
 
 
 def _variables(outdir: Path, **context: str) -> Mapping[str, str]:
-    document = json.loads((ROOT / "cdk.json").read_text())["context"] | context
+    document = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"] | context
     return os.environ | {"CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(document)}
 
 
 def _resources(directory: Path) -> int:
     templates = directory.rglob("*.template.json")
-    return sum(len(json.loads(template.read_text())["Resources"]) for template in templates)
+    return sum(len(json.loads(template.read_text(encoding="utf-8"))["Resources"]) for template in templates)

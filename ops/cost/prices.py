@@ -94,4 +94,4 @@ def load(file: Path = PRICES_FILE) -> PriceTable:
     pydantic.ValidationError
         When the file is not a price table.
     """
-    return PriceTable.model_validate(tomllib.loads(file.read_text(), parse_float=Decimal))
+    return PriceTable.model_validate(tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal))

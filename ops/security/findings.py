@@ -57,7 +57,7 @@ def findings(directory: Path) -> Iterator[Finding]:
     CliError
         When a pack could not run.
     """
-    report = json.loads((directory / "validation-report.json").read_text())
+    report = json.loads((directory / "validation-report.json").read_text(encoding="utf-8"))
     for plugin in report["pluginReports"]:
         if plugin["pluginName"] not in PACKS:
             continue
@@ -81,7 +81,7 @@ def _findings(violation: Mapping[str, Any], reason: str | None, *, exempt: bool 
 def acknowledgements(directory: Path) -> Iterator[Acknowledgement]:
     """Yield the acknowledgements of findings that stand on the constructs of an assembly's stacks."""
     for file in sorted(directory.glob("*.metadata.json")):
-        for construct, entries in json.loads(file.read_text()).items():
+        for construct, entries in json.loads(file.read_text(encoding="utf-8")).items():
             for entry in entries:
                 if entry["type"] == _ACKNOWLEDGED:
                     for name, reason in entry["data"].items():
@@ -104,5 +104,5 @@ def resources_by_class(directory: Path) -> Counter[str]:
         for child in node.get("children", {}).values():
             visit(child)
 
-    visit(json.loads((directory / "tree.json").read_text())["tree"])
+    visit(json.loads((directory / "tree.json").read_text(encoding="utf-8"))["tree"])
     return found

@@ -21,11 +21,11 @@ _STYLE = Path(__file__).with_name("page.css")
 
 def render(found: Assessment, *, at: datetime) -> str:
     """Return the page; `at` is when the assembly was synthesised."""
-    title = f"Security report of {found.environment}"
+    title, style = f"Security report of {found.environment}", _STYLE.read_text(encoding="utf-8")
     parts = [
         "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title>", f"<style>{_STYLE.read_text()}</style>", "</head>", "<body>",
+        f"<title>{escape(title)}</title>", f"<style>{style}</style>", "</head>", "<body>",
         f"<h1>{escape(title)}</h1>",
         f'<p class="soft">Templates synthesised {at:%Y-%m-%d %H:%M} UTC and checked by cdk-nag.</p>',
         *_summary(found), *_stale(found), *(part for pack in PACKS for part in _pack(found, pack)),

@@ -152,3 +152,16 @@ def test_unhealthy_service_is_told_by_its_parts_and_never_by_a_page(body: bytes,
     error = HTTPError("http://x", 503, "", Message(), io.BytesIO(body))
     assert up._said(error) == said
     error.close()
+
+
+def test_foreground_ends_in_a_sentence_when_the_embedded_aws_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def follow(_environment: str) -> None:
+        raise exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    monkeypatch.setattr(up.logs, "follow", follow)
+    monkeypatch.setattr(up, "SANDBOX_DIR", tmp_path)
+    monkeypatch.setattr(up, "_RETURN_TIMEOUT_SECONDS", 0.0)
+    with pytest.raises(CliError, match="The embedded AWS has ended"):
+        up.wait_for_interrupt("http://x")
