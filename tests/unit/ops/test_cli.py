@@ -160,7 +160,7 @@ def test_foreground_ends_in_a_sentence_when_the_embedded_aws_does(
     def follow(_environment: str) -> None:
         raise exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
-    monkeypatch.setattr(up.logs, "follow", follow)
+    monkeypatch.setattr("ops.logs.follow", follow)
     monkeypatch.setattr(up, "SANDBOX_DIR", tmp_path)
     monkeypatch.setattr(up, "_RETURN_TIMEOUT_SECONDS", 0.0)
     with pytest.raises(CliError, match="The embedded AWS has ended"):
