@@ -15,7 +15,7 @@ from constructs import Construct
 
 from gantry.accelerator import Accelerator, RegionalEndpoint
 from gantry.alarms import DeploymentAlarms
-from gantry.container_image import container_image
+from gantry.container_image import ServiceImage
 from gantry.deployment import DeploymentPlan
 from gantry.load_balancer import PublicLoadBalancer
 from gantry.secrets import PlatformSecret
@@ -24,6 +24,7 @@ from gantry.service_scaling import Scaling, ScheduledBounds
 from gantry.web_firewall import WebFirewall
 from gantry.web_service import HEALTH_PATH, WebService
 from stacks.data import DATABASE, DataRefs
+from stacks.image import service_image
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
 from stacks.network import SERVICE_PORT, NetworkRefs
 from stacks.settings import Settings
@@ -79,9 +80,7 @@ class ComputeStack(LayerStack):
         address = self._lead_to(door, state, domain)
         firewall = self._firewall(door)
         alarms = self._deployment_alarms(door)
-        image = container_image(
-            self, "ImageRepository", reference=settings.container_image, source=service_dir
-        )
+        image = service_image(self, settings=settings, source=service_dir)
         web = self._service(image, door, data, signing_key, alarms)
         for name, value in {
             "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
@@ -193,7 +192,7 @@ class ComputeStack(LayerStack):
 
     def _service(
         self,
-        image: ecs.ContainerImage,
+        image: ServiceImage,
         door: PublicLoadBalancer,
         data: DataRefs,
         signing_key: secretsmanager.ISecret,

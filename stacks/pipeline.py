@@ -26,12 +26,13 @@ from constructs import Construct
 from gantry.alert_rule import AlertRule
 from gantry.alert_topic import AlertTopic
 from gantry.artifact_store import ArtifactStore
+from gantry.container_image import Architecture
 from gantry.delivery_pipeline import DeliveryPipeline, Source
 from gantry.web_service import HEALTH_PATH
 from stacks.layer import imported_key, retention
 from stacks.pins import tool_versions
 from stacks.platform import ROOT, Platform
-from stacks.settings import PipelineSettings, Settings
+from stacks.settings import PipelineSettings, Settings, SettingsError
 
 
 class PlatformStage(Stage):
@@ -83,6 +84,7 @@ class Pipeline:
     def __init__(
         self, scope: App, *, settings: PipelineSettings, stages: Sequence[Settings], build_dir: Path
     ) -> None:
+        architecture = _architecture(stages)
         self.stages = [PlatformStage(scope, settings=stage, build_dir=build_dir) for stage in stages]
         places = sorted(set[tuple[str, str]]().union(*(stage.places for stage in self.stages)))
         self.artifacts = [
@@ -94,7 +96,13 @@ class Pipeline:
             )
             for region in sorted({region for _, region in places} - {settings.region})
         ]
-        self.stack = PipelineStack(scope, settings=settings, stages=self.stages, artifacts=self.artifacts)
+        self.stack = PipelineStack(
+            scope,
+            settings=settings,
+            stages=self.stages,
+            architecture=architecture,
+            artifacts=self.artifacts,
+        )
 
 
 class ArtifactsStack(Stack):
@@ -145,6 +153,7 @@ class PipelineStack(Stack):
         *,
         settings: PipelineSettings,
         stages: Sequence[PlatformStage],
+        architecture: Architecture,
         artifacts: Sequence[ArtifactsStack],
     ) -> None:
         super().__init__(
@@ -182,6 +191,7 @@ class PipelineStack(Stack):
                 branch=settings.branch,
             ),
             versions=tool_versions(ROOT),
+            architecture=architecture,
             build_commands=[
                 # CodeBuild's own region, which would take the place of the one in an environment's file.
                 "unset AWS_REGION",
@@ -236,6 +246,24 @@ class PipelineStack(Stack):
             topic=topic,
         )
         return topic
+
+
+def _architecture(stages: Sequence[Settings]) -> Architecture:
+    """Return the one processor that the stages' images are built for.
+
+    Raises
+    ------
+    SettingsError
+        When there are two: a build has one.
+    """
+    found = {stage.environment: stage.ecs.cpu_architecture for stage in stages if not stage.container_image}
+    if len(set(found.values())) > 1:
+        shown = ", ".join(f"{name} {architecture}" for name, architecture in found.items())
+        raise SettingsError(
+            f"a pipeline builds images for one processor, and its stages differ ({shown}): "
+            "give them one ecs.cpu_architecture, or name a container_image"
+        )
+    return next(iter(found.values()), "arm64")
 
 
 def _tag(stack: Stack, settings: PipelineSettings) -> None:

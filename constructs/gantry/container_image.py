@@ -1,47 +1,105 @@
-"""Images of containers, from a registry or built from a folder."""
+"""Images of containers, built from a folder or pulled from a registry."""
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from aws_cdk import Stack
+from aws_cdk import Annotations
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
-from constructs import Construct
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
 
-_ECR = re.compile(
-    r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
-    r"(:(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))$"
-)
+from gantry.secrets import read_statements
+
+Architecture: TypeAlias = Literal["arm64", "x86_64"]
+_BUILT_FOR = {"arm64": ecr_assets.Platform.LINUX_ARM64, "x86_64": ecr_assets.Platform.LINUX_AMD64}
+_RUNS_ON = {"arm64": ecs.CpuArchitecture.ARM64, "x86_64": ecs.CpuArchitecture.X86_64}
 
 
-def container_image(
-    scope: Construct, construct_id: str, *, reference: str | None, source: Path
-) -> ecs.ContainerImage:
-    """Return the image of a name, or one for Graviton that is built from a folder.
+@dataclass(frozen=True, kw_only=True)
+class RegistryCredentials:
+    """Secret with user name and password of a registry; its key, where that is not aws/secretsmanager."""
 
-    Parameters
+    secret: secretsmanager.ISecret
+    key: kms.IKey | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceImage:
+    """What tasks run, and what their execution role needs to pull it.
+
+    Attributes
     ----------
-    scope, construct_id
-        Where a repository of ECR is imported, so that pulling from it can be granted.
-    reference
-        Name with tag or digest; None builds the image.
     source
-        Folder with a Dockerfile, used when no image is named.
+        The image, as ECS knows it.
+    architecture
+        The processor that it is for.
+    repository
+        Repository of Amazon ECR that a named image is in; the CDK grants the pull of an image that it builds.
+    credentials
+        What another registry asks for; the CDK grants the secret and not its key.
     """
-    if reference is None:
-        return ecs.ContainerImage.from_asset(str(source), platform=ecr_assets.Platform.LINUX_ARM64)
-    found = _ECR.match(reference)
-    if found is None:
-        return ecs.ContainerImage.from_registry(reference)
-    arn = Stack.of(scope).format_arn(
-        service="ecr",
-        region=found["region"],
-        account=found["account"],
-        resource="repository",
-        resource_name=found["name"],
-    )
-    repository = ecr.Repository.from_repository_attributes(
-        scope, construct_id, repository_arn=arn, repository_name=found["name"]
-    )
-    return ecs.ContainerImage.from_ecr_repository(repository, found["tag"] or found["digest"])
+
+    source: ecs.ContainerImage
+    architecture: Architecture
+    repository: ecr.IRepository | None = None
+    credentials: RegistryCredentials | None = None
+
+    @classmethod
+    def built(cls, folder: Path, architecture: Architecture) -> "ServiceImage":
+        """Return the image that is built from a folder with a Dockerfile."""
+        asset = ecs.ContainerImage.from_asset(str(folder), platform=_BUILT_FOR[architecture])
+        return cls(source=asset, architecture=architecture)
+
+    @classmethod
+    def named(
+        cls,
+        reference: str,
+        architecture: Architecture,
+        *,
+        repository: ecr.IRepository | None = None,
+        credentials: RegistryCredentials | None = None,
+    ) -> "ServiceImage":
+        """Return an image by its name, which stays as it is written: a dual-stack or FIPS name is meant.
+
+        Parameters
+        ----------
+        reference
+            Name with tag, digest or both.
+        architecture
+            The processor that it is for.
+        repository
+            Where it is in Amazon ECR.
+        credentials
+            What another registry asks for.
+        """
+        secret = None if credentials is None else credentials.secret
+        return cls(
+            source=ecs.ContainerImage.from_registry(reference, credentials=secret),
+            architecture=architecture,
+            repository=repository,
+            credentials=credentials,
+        )
+
+    @property
+    def cpu_architecture(self) -> ecs.CpuArchitecture:
+        """The processor of the tasks."""
+        return _RUNS_ON[self.architecture]
+
+    @property
+    def from_ecr(self) -> bool:
+        """Whether it is pulled from Amazon ECR."""
+        return self.repository is not None or isinstance(self.source, ecs.AssetImage)
+
+    def grant_pull(self, task_definition: ecs.FargateTaskDefinition) -> None:
+        """Let the execution role of a task definition pull the image."""
+        if self.credentials is not None and self.credentials.key is not None:
+            for statement in read_statements(task_definition, self.credentials.key, self.credentials.secret):
+                task_definition.add_to_execution_role_policy(statement)
+        if self.repository is not None:
+            self.repository.grant_pull(task_definition.obtain_execution_role())
+            Annotations.of(task_definition).acknowledge_warning(
+                "@aws-cdk/aws-ecs:ecrImageRequiresPolicy", "The execution role is granted the pull."
+            )

@@ -10,10 +10,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from gantry.container_image import Architecture
 from gantry.pipeline_hardening import harden
 
-# Of the architecture of the images that it builds: another one would need an emulator that CodeBuild lacks.
-_BUILD_IMAGE = codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0
+_BUILD_IMAGES = {
+    "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
+    "x86_64": codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,9 @@ class DeliveryPipeline(Construct):
         What it builds.
     versions
         With which tools.
+    architecture
+        Processor of the builds, which is that of the images they build: another one would need an emulator
+        that CodeBuild lacks.
     build_commands
         Test and synthesise; leave the cloud assembly in ``cdk.out``.
     artifact_buckets
@@ -62,12 +68,14 @@ class DeliveryPipeline(Construct):
         name: str,
         source: Source,
         versions: ToolVersions,
+        architecture: Architecture,
         build_commands: Sequence[str],
         artifact_buckets: Mapping[str, s3.IBucket],
         log_group: logs.ILogGroup,
     ) -> None:
         super().__init__(scope, construct_id)
         self._source, self._versions, self._log_group = source, versions, log_group
+        self._build_image = _BUILD_IMAGES[architecture]
         self._artifact_buckets = list(artifact_buckets.values())
         self._pipeline = pipelines.CodePipeline(
             self,
@@ -82,7 +90,7 @@ class DeliveryPipeline(Construct):
             # One project for each kind of asset rather than one for each asset.
             publish_assets_in_parallel=False,
             code_build_defaults=pipelines.CodeBuildOptions(
-                build_environment=codebuild.BuildEnvironment(build_image=_BUILD_IMAGE),
+                build_environment=codebuild.BuildEnvironment(build_image=self._build_image),
                 partial_build_spec=_runtimes(nodejs=versions.node),
                 logging=codebuild.LoggingOptions(
                     cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)
@@ -143,7 +151,7 @@ class DeliveryPipeline(Construct):
             self._pipeline,
             connection_arn=self._source.connection_arn,
             cdk_version=self._versions.cdk,
-            build_image=_BUILD_IMAGE,
+            build_image=self._build_image,
             log_group=self._log_group,
             artifact_buckets=self._artifact_buckets,
         )

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.container_image import ServiceImage
 from gantry.deployment import AlternateTarget, DeploymentPlan, TrafficShiftRole
 from gantry.nag import acknowledge
 from gantry.secrets import read_statements
@@ -24,7 +25,7 @@ HEALTH_PATH = "/healthz"
 
 
 class WebService(Construct):
-    """A Fargate service on Graviton, without root, on a read-only file system, in private subnets.
+    """A Fargate service, without root, on a read-only file system, in private subnets.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class WebService(Construct):
     target_group, alternate
         Get the tasks; the alternate target is there for deployments that move the traffic.
     image
-        What the tasks run.
+        What the tasks run, and on which processor.
     port
         Where the container listens.
     environment
@@ -78,7 +79,7 @@ class WebService(Construct):
         security_group: ec2.ISecurityGroup,
         target_group: elbv2.ApplicationTargetGroup,
         alternate: AlternateTarget | None,
-        image: ecs.ContainerImage,
+        image: ServiceImage,
         port: int,
         environment: Mapping[str, str],
         secrets: Mapping[str, secretsmanager.ISecret],
@@ -101,14 +102,14 @@ class WebService(Construct):
         exec_log_name = execute_command_log_group_name
         exec_log = None if exec_log_name is None else self._group("ExecLogGroup", exec_log_name)
         self.cluster = self._cluster(name, vpc, exec_log)
-        task_definition = self._task_definition(name, cpu, memory_mib)
+        task_definition = self._task_definition(name, cpu, memory_mib, image.cpu_architecture)
         self._allow_start(task_definition, image, secrets, secrets_key)
         if exec_log is not None:
             self._acknowledge_sessions(task_definition, exec_log)
         task_definition.add_container(
             _CONTAINER,
             container_name=_CONTAINER,
-            image=image,
+            image=image.source,
             user=_USER,
             readonly_root_filesystem=exec_log is None,
             linux_parameters=self._linux_parameters(),
@@ -235,7 +236,9 @@ class WebService(Construct):
             ),
         ).attach_to_application_target_group(target_group)
 
-    def _task_definition(self, family: str, cpu: int, memory_mib: int) -> ecs.FargateTaskDefinition:
+    def _task_definition(
+        self, family: str, cpu: int, memory_mib: int, architecture: ecs.CpuArchitecture
+    ) -> ecs.FargateTaskDefinition:
         task_definition = ecs.FargateTaskDefinition(
             self,
             "TaskDefinition",
@@ -243,7 +246,7 @@ class WebService(Construct):
             cpu=cpu,
             memory_limit_mib=memory_mib,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=ecs.CpuArchitecture.ARM64,
+                cpu_architecture=architecture,
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
         )
@@ -257,14 +260,15 @@ class WebService(Construct):
     @staticmethod
     def _allow_start(
         task_definition: ecs.FargateTaskDefinition,
-        image: ecs.ContainerImage,
+        image: ServiceImage,
         secrets: Mapping[str, secretsmanager.ISecret],
         secrets_key: kms.IKey,
     ) -> None:
         execution_role = task_definition.obtain_execution_role()
         for statement in read_statements(task_definition, secrets_key, *secrets.values()):
             task_definition.add_to_execution_role_policy(statement)
-        if isinstance(image, (ecs.AssetImage, ecs.EcrImage)):
+        image.grant_pull(task_definition)
+        if image.from_ecr:
             acknowledge(
                 execution_role,
                 "Pulling from ECR takes ecr:GetAuthorizationToken, which knows no resource: "

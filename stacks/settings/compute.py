@@ -89,6 +89,22 @@ class EcsSettings(SettingsModel):
         512, description="CPU units of a task; 1024 are one vCPU."
     )
     memory_mib: int = Field(1024, ge=512, le=122880, description="Memory of a task, in MiB.")
+    cpu_architecture: Literal["arm64", "x86_64"] = Field(
+        "arm64",
+        description="Processor of the tasks, which the image must be for; x86_64 costs a quarter more.",
+    )
+    registry_secret_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$",
+        description="Secret with username and password of container_image's registry, where that is not ECR.",
+        examples=["arn:aws:secretsmanager:us-east-1:123456789012:secret:registry-AbCdEf"],
+    )
+    registry_secret_key_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+$",
+        description="Key that encrypts that secret, unless it is the account's aws/secretsmanager.",
+        examples=["arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"],
+    )
     stop_timeout_seconds: int = Field(30, ge=5, le=120, description="Seconds from SIGTERM to SIGKILL.")
     deregistration_delay_seconds: int = Field(
         30, ge=0, le=3600, description="Seconds that a leaving task may finish what it began."
@@ -125,6 +141,9 @@ class EcsSettings(SettingsModel):
         if self.memory_mib not in _MEMORY_MIB[self.cpu]:
             sizes = ", ".join(map(str, _MEMORY_MIB[self.cpu]))
             yield Problem("memory_mib", self.memory_mib, f"must be one of {sizes} with cpu = {self.cpu}")
+        if self.registry_secret_key_arn is not None and self.registry_secret_arn is None:
+            allowed = "means nothing without registry_secret_arn"
+            yield Problem("registry_secret_key_arn", self.registry_secret_key_arn, allowed)
         for name in sorted(CONTRACT_VARIABLES.intersection(self.environment)):
             yield Problem(
                 f"environment.{name}", self.environment[name], "must go: the service contract sets it"

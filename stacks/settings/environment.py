@@ -1,6 +1,5 @@
 """All settings of one environment."""
 
-import re
 from collections.abc import Iterator
 from typing import Self
 
@@ -10,6 +9,7 @@ from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
+from stacks.settings.images import IMAGE, EcrRepository, ecr_repository, version
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
@@ -35,8 +35,8 @@ class Settings(SettingsModel):
     region: str = Field(pattern=REGION, description="AWS region.", examples=["us-east-1"])
     container_image: str | None = Field(
         None,
-        pattern=r"^[^\s:@]+(:\d+)?(/[^\s:@]+)*(:[\w.-]+|@sha256:[0-9a-f]{64})$",
-        description="Image to run, with tag or digest; by default it is built from service/.",
+        pattern=IMAGE,
+        description="Image to run, with tag, digest or both; by default it is built from service/.",
         examples=["123456789012.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1.2.3"],
     )
     state: StateSettings = StateSettings()
@@ -62,6 +62,7 @@ class Settings(SettingsModel):
         refuse(
             [
                 *self._naming_problems(),
+                *self._registry_problems(),
                 *self._https_problems(),
                 *self._deployment_problems(),
                 *self._accelerator_problems(),
@@ -78,6 +79,17 @@ class Settings(SettingsModel):
             yield Problem(
                 "name", self.name, f"and environment make {self.full_name}, over {NAME_LIMIT} characters"
             )
+
+    def _registry_problems(self) -> Iterator[Problem]:
+        secret = self.ecs.registry_secret_arn
+        if secret is not None and self.container_image is None:
+            allowed = "must go while container_image is not set: the image that is built lies in ECR"
+            yield Problem("ecs.registry_secret_arn", secret, allowed)
+        if secret is not None and self.ecr_repository is not None:
+            allowed = f"must go with {self.container_image}: ECR asks for permissions, not for credentials"
+            yield Problem("ecs.registry_secret_arn", secret, allowed)
+        if secret is not None and secret.split(":")[3] != self.region:
+            yield Problem("ecs.registry_secret_arn", secret, f"must be a secret of region {self.region}")
 
     def _https_problems(self) -> Iterator[Problem]:
         balancer = self.load_balancer
@@ -219,8 +231,13 @@ class Settings(SettingsModel):
 
     @property
     def service_version(self) -> str:
-        """What the service reports as its version: the tag or digest of its image."""
-        return "local" if self.container_image is None else re.split(r"[:@]", self.container_image)[-1]
+        """What the service reports as its version: the tag of its image, else the digest."""
+        return "local" if self.container_image is None else version(self.container_image)
+
+    @property
+    def ecr_repository(self) -> EcrRepository | None:
+        """Repository of Amazon ECR that the named image is in."""
+        return None if self.container_image is None else ecr_repository(self.container_image)
 
 
 def _partition(region: str) -> str:

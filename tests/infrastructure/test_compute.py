@@ -106,6 +106,15 @@ def test_tasks_run_on_graviton_in_every_environment(platform: Synthesised) -> No
     assert task.get("RuntimePlatform", "CpuArchitecture") == "ARM64"
 
 
+def test_tasks_and_image_are_of_the_same_architecture(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"ecs.cpu_architecture": "x86_64"})
+    task = platform.only("AWS::ECS::TaskDefinition")
+    assert task.get("RuntimePlatform", "CpuArchitecture") == "X86_64"
+    assets = (platform.assembly.directory / "Compute.assets.json").read_text()
+    assert '"platform": "linux/amd64"' in assets
+    assert "linux/arm64" not in assets
+
+
 def test_own_variables_reach_the_container(synthesise: Synthesiser) -> None:
     platform = synthesise("sandbox", {"ecs.environment.FEATURE_X": "on"})
     assert variables(platform)["FEATURE_X"] == "on"
@@ -129,26 +138,62 @@ def test_deployment_is_rolled_back_by_metric_alarms_of_the_same_stack(platform: 
     assert {(each.type, each.stack) for each in watched} == {("AWS::CloudWatch::Alarm", "Compute")}
 
 
+def execution_statements(platform: Synthesised) -> list[dict[str, Any]]:
+    policy = platform.only("AWS::IAM::Policy", path="Web/TaskDefinition/ExecutionRole")
+    statements: list[dict[str, Any]] = policy.get("PolicyDocument", "Statement")
+    return statements
+
+
+def pulled_from(platform: Synthesised) -> list[str]:
+    return [
+        str(statement["Resource"])
+        for statement in execution_statements(platform)
+        if "ecr:BatchGetImage" in statement["Action"]
+    ]
+
+
 @pytest.mark.parametrize(
-    ("image", "pulls_from_ecr"),
+    "registry",
     [
-        ("000000000000.dkr.ecr.us-east-1.amazonaws.com/gantry/sandbox:v1", True),
-        ("public.ecr.aws/team/app:v1", False),
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com",
+        "444455556666.dkr.ecr-fips.us-west-2.amazonaws.com",
+        "000000000000.dkr-ecr.us-east-1.on.aws",
+        "000000000000.dkr-ecr-fips.us-east-1.on.aws",
+        "000000000000.dkr.ecr.cn-north-1.amazonaws.com.cn",
+        "000000000000.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
     ],
 )
-def test_named_image_is_the_one_that_runs(
-    synthesise: Synthesiser, image: str, *, pulls_from_ecr: bool
+@pytest.mark.parametrize("suffix", [":v1", ":v1@sha256:" + "0" * 64])
+def test_image_in_ecr_is_pulled_by_every_name_of_its_registry(
+    synthesise: Synthesiser, registry: str, suffix: str
 ) -> None:
-    platform = synthesise("sandbox", {"container_image": image})
-    assert str(container(platform)["Image"]).count("v1") == 1
-    actions = {
-        action
-        for policy, statement in platform.statements()
-        if policy.path.startswith("Web/") and statement["Effect"] == "Allow"
-        for action in statement["Action"]
-    }
-    assert ("ecr:BatchGetImage" in actions) is pulls_from_ecr
+    platform = synthesise("sandbox", {"container_image": f"{registry}/gantry/sandbox{suffix}"})
+    assert container(platform)["Image"] == f"{registry}/gantry/sandbox{suffix}"
+    region = next(part for part in registry.split(".") if part[:3] in ("us-", "cn-"))
+    assert pulled_from(platform) == [f"arn:aws:ecr:{region}:{registry[:12]}:repository/gantry/sandbox"]
     assert variables(platform)["SERVICE_VERSION"] == "v1"
+
+
+def test_image_of_a_public_registry_is_granted_nothing(synthesise: Synthesiser) -> None:
+    platform = synthesise("sandbox", {"container_image": "public.ecr.aws/team/app:v1"})
+    assert container(platform)["Image"] == "public.ecr.aws/team/app:v1"
+    assert pulled_from(platform) == []
+    assert "RepositoryCredentials" not in container(platform)
+
+
+def test_registry_with_credentials_is_asked_with_that_one_secret(synthesise: Synthesiser) -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:registry-AbCdEf"
+    key = "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d-0000-4000-8000-000000000001"
+    settings = {"container_image": "registry.example.com:5000/team/app:v1", "ecs.registry_secret_arn": secret}
+    platform = synthesise("sandbox", settings | {"ecs.registry_secret_key_arn": key})
+    assert container(platform)["RepositoryCredentials"] == {"CredentialsParameter": secret}
+    statements = execution_statements(platform)
+    assert any(secret in as_list(statement["Resource"]) for statement in statements)
+    (decrypt,) = (statement for statement in statements if key in as_list(statement["Resource"]))
+    assert decrypt["Action"] == "kms:Decrypt"
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [secret]
+    plain = synthesise("sandbox", settings)
+    assert key not in str(execution_statements(plain))
 
 
 def test_sandbox_builds_no_image(sandbox: Synthesised) -> None:

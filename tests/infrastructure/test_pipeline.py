@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.assembly import Assembly, Resource, read
-from stacks.settings import load_pipeline
-from tests.infrastructure.synthesis import ROOT, Synthesiser, as_list
+from stacks.pipeline import Pipeline
+from stacks.settings import Settings, SettingsError, load_pipeline, load_settings
+from tests.infrastructure.synthesis import BUILD_DIR, ROOT, Synthesiser, as_list, new_app
 
 SETTINGS = load_pipeline("pipeline")
 
@@ -162,6 +164,30 @@ def test_only_the_build_of_images_is_privileged(assembly: Assembly) -> None:
 def test_images_are_built_on_the_architecture_that_they_run_on(assembly: Assembly) -> None:
     types = {p.get("Environment", "Type") for p in of_type(assembly, "AWS::CodeBuild::Project")}
     assert types == {"ARM_CONTAINER"}
+
+
+def on_x86(*names: str) -> list[Settings]:
+    stages = [load_settings(stage, environ={}) for stage in SETTINGS.stages]
+    x86 = {stage.environment: stage.ecs.model_copy(update={"cpu_architecture": "x86_64"}) for stage in stages}
+    return [
+        stage.model_copy(update={"ecs": x86[stage.environment]}) if stage.environment in names else stage
+        for stage in stages
+    ]
+
+
+def test_builds_follow_the_architecture_of_the_stages(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    Pipeline(app, settings=SETTINGS, stages=on_x86("staging", "prod"), build_dir=BUILD_DIR)
+    app.synth()
+    projects = of_type(read(tmp_path, environment="pipeline"), "AWS::CodeBuild::Project")
+    assert {project.get("Environment", "Type") for project in projects} == {"LINUX_CONTAINER"}
+    assert len({project.get("Environment", "Image") for project in projects}) == 1
+
+
+def test_stages_of_two_architectures_are_refused(tmp_path: Path) -> None:
+    stages = on_x86("prod")
+    with pytest.raises(SettingsError, match=r"its stages differ \(staging arm64, prod x86_64\)"):
+        Pipeline(new_app(tmp_path), settings=SETTINGS, stages=stages, build_dir=BUILD_DIR)
 
 
 def test_roles_are_assumed_by_the_service_or_the_pipeline_alone(assembly: Assembly) -> None:
