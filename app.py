@@ -21,6 +21,7 @@ from cdk_nag import (
 
 from gantry.python_asset import BundlingError
 from stacks.exemptions import exempt
+from stacks.never_deployed import never_deployed
 from stacks.pipeline import Pipeline
 from stacks.platform import Platform
 from stacks.settings import (
@@ -31,6 +32,7 @@ from stacks.settings import (
     is_settings_key,
     load_pipeline,
     load_settings,
+    refuse_placeholders,
 )
 
 # By the names that cdk-nag's findings begin with. The first runs on every synthesis.
@@ -57,6 +59,20 @@ def settings_of(app: App) -> Settings | PipelineSettings:
     overrides = {key: value for key, value in context.items() if is_settings_key(key)}
     load = load_pipeline if is_pipeline(environment) else load_settings
     return load(environment, overrides=overrides)
+
+
+def shows_placeholders(app: App) -> bool:
+    """Tell whether the app is only looked at, with `-c placeholders=shown`.
+
+    Raises
+    ------
+    SettingsError
+        When something else is asked of them.
+    """
+    given = app.node.try_get_context("placeholders")
+    if given not in (None, "shown"):
+        raise SettingsError(f"placeholders = {given!r}: may only be shown")
+    return given is not None
 
 
 def packs_of(app: App) -> list[NagPack]:
@@ -88,16 +104,21 @@ def main() -> None:
     build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
     try:
         packs = packs_of(app)
-        settings = settings_of(app)
+        settings, shown = settings_of(app), shows_placeholders(app)
+        # Variables are those of the machine that builds: in a pipeline, its own region.
+        names = settings.stages if isinstance(settings, PipelineSettings) else ()
+        stages = [load_settings(stage, environ={}) for stage in names]
+        if not shown:
+            refuse_placeholders(settings, *stages)
         if isinstance(settings, PipelineSettings):
-            # Variables are those of whoever builds: in a pipeline, its own region.
-            stages = [load_settings(stage, environ={}) for stage in settings.stages]
             Pipeline(app, settings=settings, stages=stages, build_dir=build_dir)
         else:
             Platform(app, settings=settings, build_dir=build_dir)
     except (SettingsError, BundlingError) as error:
         sys.exit(f"gantry: {error}")
     check(app, packs)
+    if shown:
+        never_deployed(app)
     app.synth()
 
 

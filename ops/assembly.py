@@ -274,7 +274,12 @@ def synthesised(
         When the app does not synthesise, with the last lines that it printed. Findings of a validation do not
         count: CDK writes the whole assembly and the report of the findings before it fails.
     """
-    given = {"environment": environment, **parse_overrides(overrides), **(context or {})}
+    given = {
+        "environment": environment,
+        "placeholders": "shown",
+        **parse_overrides(overrides),
+        **(context or {}),
+    }
     with tempfile.TemporaryDirectory(prefix="gantry-assembly-") as folder:
         directory = Path(folder)
         _run_app(directory, given)
@@ -292,5 +297,6 @@ def _run_app(directory: Path, context: Mapping[str, Value]) -> None:
         raise CliError(
             f"The app does not synthesise {context['environment']} (exit code {app.returncode}).",
             detail="\n".join(app.stderr.splitlines()[-20:]),
-            remedy=f"`./gantry cdk synth -c environment={context['environment']}` shows the whole output.",
+            remedy=f"`./gantry cdk synth -c environment={context['environment']} -c placeholders=shown` "
+            "shows the whole output.",
         )

@@ -127,12 +127,13 @@ class ObservabilityStack(LayerStack):
 
     def _canary(self) -> HealthCanary:
         settings = self._settings
-        own = f"http://{self._compute.load_balancer.load_balancer_dns_name}{HEALTH_PATH}"
+        name = settings.domain.name
+        own = f"https://{name}" if name else f"http://{self._compute.load_balancer.load_balancer_dns_name}"
         return HealthCanary(
             self,
             "Canary",
             name=settings.full_name,
-            url=settings.canary.url or own,
+            url=settings.canary.url or f"{own}{HEALTH_PATH}",
             interval=Duration.minutes(settings.canary.minutes),
             artifacts=self._state.delivery_bucket,
             logs_key=imported_key(self, "LogsKey", self._state.logs_key),

@@ -64,7 +64,8 @@ def _as_resources_double(folder: Path) -> Iterator[Measurement]:
 
 
 def _variables(outdir: Path, **context: str) -> Mapping[str, str]:
-    document = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"] | context
+    document = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    document |= {"placeholders": "shown"} | context
     return os.environ | {"CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(document)}
 
 

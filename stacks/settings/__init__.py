@@ -11,6 +11,7 @@ from stacks.settings.loading import (
     platforms,
 )
 from stacks.settings.pipeline import PipelineSettings
+from stacks.settings.placeholders import SANDBOX_ACCOUNT, refuse_placeholders
 from stacks.settings.problems import SettingsError
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "CONTRACT_VARIABLES",
     "GLOBAL_REGION",
     "LAYERS",
+    "SANDBOX_ACCOUNT",
     "PipelineSettings",
     "Settings",
     "SettingsError",
@@ -27,4 +29,5 @@ __all__ = [
     "load_pipeline",
     "load_settings",
     "platforms",
+    "refuse_placeholders",
 ]

@@ -46,7 +46,7 @@ class CanarySettings(SettingsModel):
     url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/]+(/\S*)?$",
-        description="What it asks; by default the load balancer's /healthz, where that needs no certificate.",
+        description="What it asks; by default /healthz of domain.name, without HTTPS of the load balancer.",
         examples=["https://www.example.com/healthz"],
     )
     minutes: int = Field(5, ge=1, le=60, description="Minutes between two runs.")

@@ -155,8 +155,9 @@ class Settings(SettingsModel):
 
     def _canary_problems(self) -> Iterator[Problem]:
         url = self.canary.url
-        if self.canary.enabled and url is None and self.https:
-            yield Problem("canary.url", None, "is needed: no certificate is for the load balancer's own name")
+        if self.canary.enabled and url is None and self.https and self.domain.name is None:
+            allowed = "is needed without domain.name: no certificate is for the load balancer's own name"
+            yield Problem("canary.url", None, allowed)
         if url is not None and url.startswith("http:") and not self.load_balancer.allow_http:
             yield Problem(
                 "canary.url", url, "must begin with https:// unless load_balancer.allow_http = true"

@@ -25,6 +25,8 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
         {
             "container_image": "333333333333.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1",
             "backup.vault_lock": "governance",
+            "canary.enabled": True,
+            "canary.url": "https://www.example.com/healthz",
             "network.interface_endpoints": ["ecs", "elasticache", "secretsmanager"],
             "network.s3_prefix_list": "pl-63a5400a",
             "aurora.proxy": True,

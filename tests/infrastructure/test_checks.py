@@ -27,6 +27,7 @@ NOT_FOLLOWED_BY_PIPELINE = {
 
 # What no environment that ships switches on.
 SWITCHED_ON: dict[str, object] = {
+    "canary.enabled": True,
     "accelerator.mode": "create",
     "deployment.alternate_target_group": True,
     "deployment.strategy": "canary",

@@ -18,6 +18,7 @@ NOTICES = {
     "database-capacity", "database-connections", "database-transaction-ids",
     "cache-storage", "cache-evictions", "cache-throttles",
 }  # fmt: skip
+NAME = "tasks.example.com"
 CANARY = {"canary.enabled": True, "canary.url": "https://www.example.com/healthz"}
 
 
@@ -402,6 +403,13 @@ def test_canary_asks_the_load_balancer_where_no_certificate_is_needed(synthesise
     assert text(platform, url).endswith("/healthz")
     (balancer,) = platform.assembly.referents(canary, url)
     assert balancer.type == "AWS::ElasticLoadBalancingV2::LoadBalancer"
+
+
+def test_canary_asks_the_service_by_its_name(synthesise: Synthesiser) -> None:
+    domain = {"name": NAME, "hosted_zone_id": "Z0123456789ABCDEFGHIJ", "hosted_zone_name": "example.com"}
+    given: dict[str, object] = {f"domain.{key}": value for key, value in domain.items()}
+    canary = synthesise("dev", given | {"canary.enabled": True}).only("AWS::Synthetics::Canary")
+    assert canary.get("RunConfig", "EnvironmentVariables") == {"URL": f"https://{NAME}/healthz"}
 
 
 def test_log_of_the_canary_is_encrypted_and_forgets_as_all_others_do(synthesise: Synthesiser) -> None:

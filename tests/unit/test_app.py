@@ -1,9 +1,13 @@
 """The CDK app's own part: which environment, which settings, and one line when something is wrong."""
 
+import json
+from pathlib import Path
+
 import pytest
-from aws_cdk import App
+from aws_cdk import App, Stack, Stage
 
 import app as gantry_app
+from stacks.never_deployed import never_deployed
 from stacks.settings import PipelineSettings, Settings, SettingsError
 
 
@@ -47,3 +51,44 @@ def test_app_ends_with_one_line_and_no_trace(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as ended:
         gantry_app.main()
     assert str(ended.value).startswith("gantry: environment 'nowhere' has no file config/nowhere.toml")
+
+
+def test_placeholders_stop_the_app_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gantry_app, "App", lambda **_: App(context={"environment": "pipeline"}))
+    with pytest.raises(SystemExit) as ended:
+        gantry_app.main()
+    message = str(ended.value)
+    assert message.startswith("gantry: these settings are placeholders:")
+    for file in ("pipeline", "staging", "prod"):
+        assert f"config/{file}.toml: account = " in message
+
+
+def test_placeholders_may_be_shown_and_nothing_else() -> None:
+    assert not gantry_app.shows_placeholders(App())
+    assert gantry_app.shows_placeholders(App(context={"placeholders": "shown"}))
+    with pytest.raises(SettingsError, match="placeholders = 'deployed': may only be shown"):
+        gantry_app.shows_placeholders(App(context={"placeholders": "deployed"}))
+
+
+def test_what_is_shown_has_a_rule_that_never_holds(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    Stack(app, "Pipeline")
+    Stack(Stage(app, "Prod"), "State")
+    never_deployed(app)
+    app.synth()
+    templates = [json.loads(file.read_text()) for file in tmp_path.rglob("*.template.json")]
+    assert len(templates) == 2
+    for template in templates:
+        (assertion,) = template["Rules"]["NeverDeployed"]["Assertions"]
+        assert assertion["Assert"] == {"Fn::Equals": ["shown", "deployed"]}
+
+
+def test_app_that_is_shown_cannot_be_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context = json.loads((gantry_app.ROOT / "cdk.json").read_text())["context"]
+    context |= {"environment": "dev", "placeholders": "shown"}
+    monkeypatch.setattr(gantry_app, "App", lambda **_: App(context=context, outdir=str(tmp_path)))
+    monkeypatch.setattr(gantry_app, "check", lambda *_: None)
+    gantry_app.main()
+    templates = [json.loads(file.read_text()) for file in tmp_path.glob("*.template.json")]
+    assert len(templates) >= 6
+    assert all("NeverDeployed" in template["Rules"] for template in templates)
