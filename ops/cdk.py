@@ -14,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import failures, rehearsal
+from ops import failures, preflight, rehearsal
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
 from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
@@ -22,13 +22,23 @@ from ops.turns import deploying
 from sandbox.environment import ACCOUNT
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.ports import HOST
-from stacks.settings import Settings, SettingsError, is_pipeline, is_settings_key
+from stacks.settings import (
+    PipelineSettings,
+    Settings,
+    SettingsError,
+    is_pipeline,
+    is_settings_key,
+    load_pipeline,
+    load_settings,
+)
 
 _CONTEXT_OPTIONS = frozenset({"-c", "--context"})
 # These commands work on the assembly alone; every other one talks to AWS.
 _OFFLINE = frozenset(
     {"acknowledge", "ack", "context", "docs", "init", "list", "ls", "notices", "synth", "synthesize"}
 )
+# These change nothing in an account.
+_LOOKING = _OFFLINE | {"diff", "doctor", "drift", "metadata", ""}
 # These commands change stacks.
 _CHANGING = frozenset({"deploy", "destroy", "import", "rollback"})
 # A stack's event as the CLI prints it: `stack | 13/46 | 12:05:37 PM | UPDATE_COMPLETE | …`.
@@ -72,7 +82,9 @@ def _command(arguments: Sequence[str]) -> str:
     """Return the CLI's command; nothing when there is none or only its help is asked for."""
     if {"--help", "-h", "--version"}.intersection(arguments):
         return ""
-    return next((word for word in arguments if not word.startswith("-")), "")
+    # What follows -c is none.
+    words = zip(["", *arguments], arguments, strict=False)
+    return next((w for before, w in words if w[:1] != "-" and before not in _CONTEXT_OPTIONS), "")
 
 
 def _variables(arguments: Sequence[str]) -> dict[str, str]:
@@ -109,9 +121,26 @@ def _without_aws(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _settings(arguments: Sequence[str]) -> Settings:
     environment, in_sandbox = environment_of(arguments), _in_sandbox(arguments)
-    given = {key: value for key, value in _context(arguments).items() if is_settings_key(key)}
+    overrides = _replaced(arguments) | _given(arguments)
     try:
-        return settings_of(environment, overrides=_replaced(arguments) | given, in_sandbox=in_sandbox)
+        return settings_of(environment, overrides=overrides, in_sandbox=in_sandbox)
+    except SettingsError as error:
+        raise CliError(str(error)) from error
+
+
+def _given(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the settings that `-c` gives."""
+    return {key: value for key, value in _context(arguments).items() if is_settings_key(key)}
+
+
+def _deployed(arguments: Sequence[str]) -> list[Settings | PipelineSettings]:
+    """Return the settings of the environment, and those of its stages when it is a pipeline."""
+    environment = environment_of(arguments)
+    try:
+        if not is_pipeline(environment):
+            return [_settings(arguments)]
+        pipeline = load_pipeline(environment, overrides=_given(arguments))
+        return [pipeline, *(load_settings(stage, environ={}) for stage in pipeline.stages)]
     except SettingsError as error:
         raise CliError(str(error)) from error
 
@@ -149,11 +178,13 @@ def run(arguments: Sequence[str]) -> int:
     Raises
     ------
     CliError
-        When the command needs the sandbox and it is not running, or the command was interrupted.
+        When the command cannot succeed, or was interrupted.
     """
-    began = time.time()
+    began, command = time.time(), _command(arguments)
+    if command not in _LOOKING:
+        preflight.check(command, arguments, _deployed(arguments), _context(arguments))
     with ExitStack() as stack:
-        changes = _command(arguments) in _CHANGING
+        changes = command in _CHANGING
         if changes and _in_sandbox(arguments):
             stack.enter_context(deploying(environment_of(arguments)))
         variables = _variables(arguments)
