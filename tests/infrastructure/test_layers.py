@@ -55,12 +55,16 @@ def test_references_are_strong_within_a_region_and_weak_only_across(platform: Sy
         assert set(template.get("Parameters", {})) <= {"BootstrapVersion"}
 
 
+# As settings_matrix.toml has it, so that it is synthesised once.
+CANARY = {"canary.url": "https://www.example.com/healthz", "canary.enabled": True}
+
+
 def test_layers_use_what_they_are_meant_to_of_each_other(synthesise: Synthesiser) -> None:
     """An export that nobody meant to make ties two stacks together for ever."""
     found = {
         f"{use.consumer.stack.lower()} uses {use.producer.stack.lower()} {use.producer.construct}"
-        for environment in ENVIRONMENTS
-        for use in synthesise(environment).assembly.cross_stack_references()
+        for environment, beside in (*((name, {}) for name in ENVIRONMENTS), ("prod", CANARY))
+        for use in synthesise(environment, beside).assembly.cross_stack_references()
     }
     assert sorted(found) == USES.read_text().splitlines(), f"write into {USES.name} what is meant"
 
