@@ -1,9 +1,9 @@
 """Makes service/.venv, in which the sandbox runs the service's tasks."""
 
 import hashlib
+import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 from ops.console import CliError, tail
@@ -24,22 +24,29 @@ def ensure(folder: Path = SERVICE_DIR) -> bool:
     if not requirements.exists():
         return False
     home = folder / ".venv"
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = home / "stamp"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+    python, stamp = home / "bin" / "python", home / "stamp"
+    # The programs in it name their Python by its full path: a copy of the folder needs its own.
+    digest = hashlib.sha256(requirements.read_bytes() + f"{sys.version}{home}".encode()).hexdigest()
+    if os.access(python, os.X_OK) and stamp.exists() and stamp.read_bytes() == digest.encode():
         return False
+    # The stamp goes first and comes last: what is interrupted in between has none.
+    stamp.unlink(missing_ok=True)
     LOG_DIR.mkdir(parents=True, exist_ok=True)
     log = LOG_DIR / "service-setup.log"
-    venv.create(home, with_pip=True, clear=True)
-    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    install = [*pip, "--require-hashes", "-r", str(requirements)]
-    with log.open("w", encoding="utf-8") as sink:
-        result = subprocess.run(install, stdout=sink, stderr=subprocess.STDOUT, check=False)
+    log.unlink(missing_ok=True)
+    _run([sys.executable, "-m", "venv", "--clear", str(home)], requirements, log)
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    _run([*pip, "--require-hashes", "-r", str(requirements)], requirements, log)
+    stamp.write_bytes(digest.encode())
+    return True
+
+
+def _run(command: list[str], requirements: Path, log: Path) -> None:
+    with log.open("ab") as sink:
+        result = subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
         raise CliError(
             f"The packages of {requirements} could not be installed.",
             detail=tail(log),
             remedy=f"Check the network and run again; the whole output is in {log}.",
         )
-    stamp.write_text(digest, encoding="utf-8")
-    return True

@@ -1,6 +1,7 @@
 """Assets of Lambda functions in Python, built without Docker and the same wherever they are built."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,15 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _READABLE = 0o644 << 16
 # What pip writes about the machine, and what is of no use at run time.
 _LEFT_OUT = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
+# Settings of the user's own pip that contradict --target or change what is installed. Those that say where to
+# download from (index, proxy, certificates) stay.
+_PIP_SETTINGS = {
+    "PIP_CONSTRAINT": os.devnull,
+    "PIP_DRY_RUN": "0",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_USER": "0",
+}
+_OTHER_PLACES = frozenset({"PIP_PREFIX", "PIP_ROOT"})
 
 
 class BundlingError(Exception):
@@ -66,7 +76,7 @@ class PythonSource:
         if not (self.root / name).is_dir():
             raise BundlingError(f"there is no function {name!r} in {self.root}")
         target = self.build_dir / f"{name}-{self.digest(name)[:16]}.zip"
-        if not target.exists():
+        if not zipfile.is_zipfile(target):  # a power cut can leave an empty file under the final name
             with tempfile.TemporaryDirectory(dir=self._made_build_dir(), prefix=".new-") as folder:
                 finished = Path(folder) / target.name
                 _zip(finished, [*_files(self._packages()), *self._sources(name)])
@@ -138,13 +148,16 @@ def _install(lock: Path, target: Path) -> None:
         PYTHON_VERSION,
     ]
     command = [sys.executable, "-m", "pip", "install", *options, *pinned, *platform]
+    variables = {name: value for name, value in os.environ.items() if name not in _OTHER_PLACES}
     result = subprocess.run(
         [*command, "--target", str(target), "--requirement", str(lock)],
+        env=variables | _PIP_SETTINGS,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
-    if result.returncode:
+    if result.returncode or not target.is_dir():
         raise BundlingError(f"the packages of {lock} cannot be installed:\n{result.stderr[-2000:]}")
     shutil.rmtree(target / "bin", ignore_errors=True)
 

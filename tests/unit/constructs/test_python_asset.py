@@ -122,6 +122,25 @@ def test_locked_package_is_in_the_asset_without_what_pip_notes_of_the_machine(
     assert packaged == {"tiny/__init__.py", "tiny-1.0.dist-info/METADATA", "tiny-1.0.dist-info/WHEEL"}
 
 
+def test_users_own_settings_of_pip_change_nothing(
+    source: PythonSource, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (source.root / "requirements.txt").write_text(f"tiny @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    for setting in ("PREFIX", "ROOT", "CONSTRAINT"):
+        monkeypatch.setenv(f"PIP_{setting}", str(tmp_path / "elsewhere"))
+    for setting in ("USER", "DRY_RUN", "REQUIRE_VIRTUALENV"):
+        monkeypatch.setenv(f"PIP_{setting}", "1")
+    assert "tiny/__init__.py" in names(source.build("greet").path)
+
+
+def test_file_that_a_power_cut_left_empty_is_built_again(source: PythonSource) -> None:
+    whole = source.build("greet")
+    whole.path.write_bytes(b"")
+    assert source.build("greet") == whole
+    assert "greet/handler.py" in names(whole.path)
+
+
 def test_package_without_a_hash_is_refused_with_pips_words(source: PythonSource, wheel: Path) -> None:
     (source.root / "requirements.txt").write_text(f"tiny @ {wheel.as_uri()}\n")
     with pytest.raises(BundlingError, match=r"requirements\.txt cannot be installed:(?s:.*)hash"):
