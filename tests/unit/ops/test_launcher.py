@@ -349,12 +349,15 @@ def test_named_python_may_have_spaces_in_its_path_and_is_named_when_it_does_not_
     assert launch(checkout, settings={"GANTRY_PYTHON": str(spaced)}).returncode == 0
 
 
-def test_path_that_no_environment_can_have_is_named(checkout: Path) -> None:
-    moved = checkout.rename(checkout.parent / "a:b")
+@pytest.mark.parametrize("character", ':"$`\\\n')
+def test_path_that_no_program_can_have_is_named(checkout: Path, character: str) -> None:
+    moved = checkout.rename(checkout.parent / f"a{character}b")
     result = launch(moved)
+    assert result.returncode == 1
     assert result.stderr.startswith(
-        f"gantry: the path of this folder contains a colon or a line break: {moved}."
+        'gantry: the path of this folder has a character of :"$`\\ or a line break: '
     )
+    assert str(moved) in result.stderr
 
 
 def test_folder_that_cannot_be_written_is_named(checkout: Path) -> None:
