@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ministack.core.responses import get_account_id, request_scope
-from ministack.services import cloudformation, ec2
+from ministack.services import cloudformation, dynamodb, ec2
 from ministack.services.cloudformation import engine, provisioners, stacks
 from ministack.services.cloudformation import handlers as actions
 
 from sandbox.plugin.patching import wrap
-from sandbox.plugin.resource_types import Properties, Provisioned, handlers
+from sandbox.plugin.resource_types import Delete, Properties, Provisioned, handlers
 from sandbox.plugin.responses import Response
 
 Outputs = tuple[list[dict[str, Any]], dict[str, dict[str, str]]]
@@ -27,6 +27,7 @@ def install() -> None:
     _record_metric_math()
     _find_outputs_of_other_regions()
     _keep_exports_in_use()
+    _keep_protected_tables()
     _answer_the_cli_when_it_is_done()
 
 
@@ -87,6 +88,17 @@ def _keep_exports_in_use() -> None:
                 verb = "update" if name in exports else "delete"
                 raise ValueError(f"Cannot {verb} export {name} as it is in use by {', '.join(users)}")
         return outputs, exports
+
+
+def _keep_protected_tables() -> None:
+    # ministack deletes them past its own API, which refuses that.
+    @wrap(handlers("AWS::DynamoDB::Table"), "delete")
+    def delete(original: Delete, physical_id: str, props: Properties) -> None:
+        if dynamodb._tables.get(physical_id, {}).get("DeletionProtectionEnabled"):
+            raise ValueError(
+                f"Resource cannot be deleted as it is currently protected against deletion: {physical_id}"
+            )
+        original(physical_id, props)
 
 
 def _answer_the_cli_when_it_is_done() -> None:

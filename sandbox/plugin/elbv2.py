@@ -21,6 +21,7 @@ Record = dict[str, Any]
 
 # On ministack's record of a listener or a rule: the weight of each target group that it forwards to.
 _FORWARD = "_forward"
+_PROTECTED = "Load balancer '{}' cannot be deleted because deletion protection is enabled"
 
 
 def install(context: Context) -> None:
@@ -34,6 +35,10 @@ def install(context: Context) -> None:
 def _provision_load_balancers(context: Context) -> None:
     entry = handlers("AWS::ElasticLoadBalancingV2::LoadBalancer")
 
+    def stop_serving(arn: str) -> None:
+        context.edge.remove_listener(context.ports.get(_port_name(arn)))
+        context.ports.release(_port_name(arn))
+
     @wrap(entry, "create")
     def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
         arn, attributes = original(logical_id, props, stack_name)
@@ -43,9 +48,19 @@ def _provision_load_balancers(context: Context) -> None:
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
+        if _is_protected(physical_id):
+            raise ValueError(_PROTECTED.format(physical_id))
         original(physical_id, props)
-        context.edge.remove_listener(context.ports.get(_port_name(physical_id)))
-        context.ports.release(_port_name(physical_id))
+        stop_serving(physical_id)
+
+    @wrap(alb._ACTION_MAP, "DeleteLoadBalancer")
+    def delete_load_balancer(original: Action, params: dict[str, Any]) -> Response:
+        arn = alb._p(params, "LoadBalancerArn")
+        if _is_protected(arn):
+            return alb._error("OperationNotPermitted", _PROTECTED.format(arn))  # type: ignore[no-any-return]
+        response = original(params)
+        stop_serving(arn)
+        return response
 
 
 def _provision_listeners(context: Context) -> None:
@@ -155,6 +170,10 @@ def _forward(actions: list[Properties]) -> dict[str, int]:
 def _attribute(load_balancer: str, key: str, default: str) -> str:
     attributes = alb._lb_attrs.get(load_balancer, [])
     return next((each["Value"] for each in attributes if each["Key"] == key), default)
+
+
+def _is_protected(load_balancer: str) -> bool:
+    return _attribute(load_balancer, "deletion_protection.enabled", "false") == "true"
 
 
 def _port_name(arn: str) -> str:

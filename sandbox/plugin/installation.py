@@ -31,6 +31,7 @@ from sandbox.plugin import (
     scaling,
     secretsmanager,
     serverless_cache,
+    taken_names,
 )
 from sandbox.plugin.context import Context
 from sandbox.plugin.data_planes import DataPlanes
@@ -95,6 +96,7 @@ class ControlPlane:
         resource_types.install()
         recorded.install()
         cloudformation.install()
+        taken_names.install()
         recovery.install()
         iam.install()
         lambdas.install()

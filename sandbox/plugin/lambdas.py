@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch_logs, lambda_svc
 from ministack.services.cloudformation import custom_resource
 
 from sandbox.plugin.patching import wrap
@@ -16,6 +16,7 @@ def install() -> None:
     """Correct what ministack does differently."""
     _fail_custom_resources_at_once()
     _end_idle_processes()
+    _leave_log_groups_to_their_stacks()
 
 
 def _fail_custom_resources_at_once() -> None:
@@ -51,3 +52,15 @@ def _end_idle_processes() -> None:
                 lambda_runtime._workers[key].remove(worker)
         lambda_runtime.kill_workers([worker for _, worker in idle])
         return ended + len(idle)
+
+
+def _leave_log_groups_to_their_stacks() -> None:
+    # The role of a function that names its log group may write into it, and not make it: what is logged while
+    # its stack goes is lost. ministack makes the group again, which no stack owns then.
+    @wrap(lambda_svc, "_emit_lambda_logs")
+    def emit_logs(
+        original: Callable[..., None], func: dict[str, Any], *rest: object, **options: object
+    ) -> None:
+        named = (func.get("config") or func).get("LoggingConfig", {}).get("LogGroup")
+        if not named or named in cloudwatch_logs._log_groups:
+            original(func, *rest, **options)

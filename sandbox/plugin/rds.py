@@ -140,7 +140,13 @@ def _provision_clusters(databases: Databases) -> None:
 
     @wrap(entry, "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
-        _forget(databases, rds._clusters.get(physical_id))
+        cluster = rds._clusters.get(physical_id)
+        # ministack deletes it past its own API, which refuses that.
+        if cluster and cluster["DeletionProtection"]:
+            raise ValueError(
+                "Cannot delete protected Cluster, please disable deletion protection and try again."
+            )
+        _forget(databases, cluster)
         original(physical_id, props)
 
     run_off_the_event_loop(resource_type)
@@ -175,6 +181,14 @@ def _serve_cluster_actions(databases: Databases) -> None:
     def change_password(original: Callable[[Cluster, str], None], cluster: Cluster, new_pass: str) -> None:
         original(cluster, new_pass)
         databases.set_master_password(cluster, new_pass)
+
+    @wrap(rds._ACTION_MAP, "DeleteDBCluster")
+    def delete_cluster(original: Action, p: dict[str, Any]) -> Response:
+        cluster = rds._resolve_cluster_in_request_region(rds._p(p, "DBClusterIdentifier"))
+        response = original(p)
+        if not failed(response):
+            databases.destroy(cluster)
+        return response
 
     @wrap(rds._ACTION_MAP, "StopDBCluster")
     def stop_cluster(original: Action, p: dict[str, Any]) -> Response:
