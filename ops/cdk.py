@@ -253,12 +253,19 @@ def _causes(arguments: Sequence[str], *, began: float) -> list[failures.Cause]:
     try:
         if is_pipeline(environment_of(arguments)):
             return []
-        return failures.causes(_connected(arguments), began=began)
+        return failures.causes(connected(arguments), began=began)
     except (CliError, SettingsError, BotoCoreError):
         return []  # the CLI has said what is wrong with them
 
 
-def _connected(arguments: Sequence[str]) -> Environment:
+def connected(arguments: Sequence[str]) -> Environment:
+    """Return the environment that these arguments of the CDK CLI name.
+
+    Raises
+    ------
+    CliError
+        When its settings cannot be used, or it is in the sandbox and that does not run.
+    """
     return connect_to(_settings(arguments), profile=next(_values(arguments, {"--profile"}), None))
 
 
@@ -281,7 +288,7 @@ def _interruptible(arguments: Sequence[str]) -> Iterator[None]:
 
 def _interruption(arguments: Sequence[str]) -> CliError:
     try:
-        stacks = failures.in_progress(_connected(arguments))
+        stacks = failures.in_progress(connected(arguments))
     except (CliError, BotoCoreError, ClientError):
         stacks = []
     if _in_sandbox(arguments):

@@ -99,12 +99,30 @@ def rotate(
     rotation.run(secret, environment=environment, wait=wait, as_json=json)
 
 
+@app.command(name="clean-up")
+def clean_up(
+    *,
+    environment: Environment = "sandbox",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    context: Overrides = None,
+) -> None:
+    """Remove what the failed first deployment of a stack left behind, and the stack."""
+    from ops import clean_up as failed_stacks
+
+    failed_stacks.run(environment, context=context or (), yes=yes)
+
+
 @app.command(context_settings=_PASS_THROUGH)
 def cdk(context: typer.Context) -> None:
     """Run the pinned CDK CLI: ./gantry cdk diff, ./gantry cdk deploy --all -c environment=prod."""
     from ops import cdk as pinned_cdk
 
-    raise typer.Exit(pinned_cdk.run(context.args))
+    code = pinned_cdk.run(context.args)
+    if code and "deploy" in context.args:
+        from ops import clean_up
+
+        clean_up.suggest(context.args)
+    raise typer.Exit(code)
 
 
 @app.command(context_settings=_PASS_THROUGH)

@@ -1,0 +1,130 @@
+"""`./gantry clean-up`: removes stacks whose first deployment failed, with all that they left behind."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops import cdk, failed_creations, leftovers
+from ops.aws import Environment
+from ops.console import CliError, err, phase
+from ops.failed_creations import DELETED, NEVER_EXECUTED, FailedCreation, Leftover
+from ops.paths import SANDBOX
+
+# Taking away what could not be deleted may take a deletion of its own.
+_DELETIONS = 2
+
+
+def run(environment: str, *, context: Sequence[str] = (), yes: bool = False) -> None:
+    """Remove what the failed first deployment of an environment left behind.
+
+    Parameters
+    ----------
+    environment, context
+        The environment, and the settings that the deployment was given with `-c`.
+    yes
+        Do not ask.
+
+    Raises
+    ------
+    CliError
+        When AWS cannot be asked, refuses something, or there is no terminal to ask.
+    """
+    words = [word for given in (f"environment={environment}", *context) for word in ("--context", given)]
+    _clean_up(cdk.connected(words), yes=yes)
+
+
+def suggest(arguments: Sequence[str]) -> None:
+    """Say after a failed `cdk deploy` with these arguments what to do about stacks whose creation failed."""
+    with suppress(CliError, BotoCoreError, ClientError):  # the CDK CLI has said what is wrong with them
+        if text := _suggestion(cdk.connected(arguments)):
+            err.print(text, soft_wrap=True)
+
+
+def _suggestion(environment: Environment) -> str | None:
+    found = failed_creations.find(environment)
+    names = [each.name for each in found if each.status != DELETED and not each.changes]
+    if not names:
+        return None
+    name, account = environment.settings.environment, environment.settings.account
+    place = f" -c account={account}" if environment.endpoint_url and name != SANDBOX else ""
+    return (
+        f"The first deployment of {', '.join(names)} failed: find the cause above, let `./gantry clean-up "
+        f"-e {name}{place}` remove what it left behind, and deploy again."
+    )
+
+
+def _clean_up(environment: Environment, *, yes: bool) -> None:
+    creations = failed_creations.find(environment)
+    if busy := [f"{each.name} ({each.status})" for each in creations if each.changes]:
+        raise CliError(
+            f"CloudFormation is at work on {', '.join(busy)}.", remedy="Run it again when that has ended."
+        )
+    found = [(each, each.leftovers()) for each in creations]
+    found = [(each, left) for each, left in found if left or each.status != DELETED]
+    if not found:
+        name = environment.settings.environment
+        err.print(f"Nothing to clean up: no stack of {name} is left from a first deployment that failed.")
+        return
+    for creation, left in found:
+        _show(creation, left)
+    _confirm(yes=yes)
+    for creation, _ in found:
+        with phase(creation.name) as current:
+            current.result = f"{_remove(creation)} removed"
+
+
+def _show(creation: FailedCreation, left: Sequence[Leftover]) -> None:
+    err.print(f"[bold]{creation.name}[/bold] in {creation.region.name}: {creation.status}")
+    if creation.status == NEVER_EXECUTED:
+        err.print("  a stack without resources, since its change set was not executed: is someone deploying?")
+    for each in left:
+        kind = leftovers.KINDS[each.resource_type]
+        err.print(f"  {each.resource_type} [bold]{each.physical_id}[/bold]", soft_wrap=True)
+        err.print(f"    lost: {kind.loss}")
+
+
+def _confirm(*, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CliError("Nothing was removed: there is no terminal to ask.", remedy="Run it with --yes.")
+    if not typer.confirm("Remove the stacks with all this for good?", err=True):
+        raise CliError("Nothing was removed.")
+
+
+def _remove(creation: FailedCreation) -> int:
+    """Remove what is left, the stack last: as long as it is there, the next call finds what it left."""
+    removed = 0
+    for _ in range(_DELETIONS + 1):
+        for each in creation.leftovers():
+            if each.released:
+                leftovers.remove(creation.region, each.resource_type, each.physical_id)
+                removed += 1
+        if creation.status == DELETED:
+            return removed
+        creation = _deleted(creation)
+    reasons = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        for event in creation.events
+        if event["ResourceStatus"] == "DELETE_FAILED" and event["LogicalResourceId"] != creation.name
+    ]
+    raise CliError(
+        f"CloudFormation cannot delete {creation.name}.",
+        detail="\n".join(dict.fromkeys(reasons)),
+        remedy="Remove what it names, and run the command again.",
+    )
+
+
+def _deleted(creation: FailedCreation) -> FailedCreation:
+    """Delete a stack, its termination protection first, and return it as it is then."""
+    client = creation.region.client("cloudformation")
+    client.update_termination_protection(StackName=creation.stack_id, EnableTerminationProtection=False)
+    client.delete_stack(StackName=creation.stack_id)
+    for _ in leftovers.growing_pauses():
+        creation = failed_creations.as_it_is(creation)
+        if creation.status != "DELETE_IN_PROGRESS":
+            break
+    return creation
