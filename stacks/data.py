@@ -23,7 +23,14 @@ from gantry.restore_testing import RestoreTesting
 from gantry.restored_clusters import RESTORED_CLUSTERS
 from gantry.secrets import PlatformSecret
 from gantry.valkey import APPLICATION_ACCESS, ValkeyCache
-from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
+from stacks.layer import (
+    LayerStack,
+    function_defaults,
+    imported_key,
+    log_retention,
+    removal_policy,
+    undeletable_policy,
+)
 from stacks.network import NetworkRefs
 from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
@@ -83,10 +90,10 @@ class DataStack(LayerStack):
         aurora = self._database()
         cluster = aurora.cluster
         self._restore_testing: RestoreTesting | None = None
-        if settings.backup.enabled:
-            self._backup(aurora, recovery)
         user = self._cache_user()
         cache = self._cache(user)
+        if settings.backup.enabled:
+            self._backup(aurora, recovery, after=cache)
         CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
         CfnOutput(self, "DatabaseSecretArn", value=self._database_secret.secret_arn)
         CfnOutput(self, "ValkeySecretArn", value=self._valkey_secret.secret_arn)
@@ -144,7 +151,8 @@ class DataStack(LayerStack):
             logs_key=self._logs_key,
             log_retention=log_retention(settings),
             deletion_protection=settings.keeps_data,
-            removal_policy=removal_policy(settings),
+            removal_policy=undeletable_policy(settings),
+            log_removal_policy=removal_policy(settings),
             snapshot=settings.aurora.restore_from_snapshot,
         )
         if settings.aurora.proxy:
@@ -192,7 +200,9 @@ class DataStack(LayerStack):
             kept=False,  # else its name would be taken when the proxy comes back
         )
 
-    def _backup(self, aurora: AuroraPostgres, recovery: RecoveryRefs | None) -> None:
+    def _backup(
+        self, aurora: AuroraPostgres, recovery: RecoveryRefs | None, *, after: elasticache.CfnServerlessCache
+    ) -> None:
         settings = self._settings
         vault = BackupVault(
             self,
@@ -203,7 +213,7 @@ class DataStack(LayerStack):
             shortest_retention=Duration.days(settings.backup.shortest_retention_days),
             removal_policy=removal_policy(settings),
         )
-        DatabaseBackup(
+        plan = DatabaseBackup(
             self,
             "Backup",
             name=settings.full_name,
@@ -215,6 +225,8 @@ class DataStack(LayerStack):
             retention={rule: Duration.days(days) for rule, days in settings.backup.retention_days.items()},
             alert_topic=self._state.alert_topic,
         )
+        # Last: a rollback could not delete a vault that holds a backup.
+        plan.node.add_dependency(after)
         restore_role = RestoreRole(
             self,
             "RestoreRole",

@@ -63,7 +63,19 @@ class LayerStack(Stack):
 
 
 def removal_policy(settings: Settings) -> RemovalPolicy:
-    """Return what becomes of stateful resources when their stack is deleted."""
+    """Return what becomes of stateful resources when their stack is deleted.
+
+    A creation that is rolled back deletes them all the same: they hold nothing yet, and their names would be
+    taken when the stack is deployed again (docs/decisions/retained-unless-never-used.md).
+    """
+    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.keeps_data else RemovalPolicy.DESTROY
+
+
+def undeletable_policy(settings: Settings) -> RemovalPolicy:
+    """Return what becomes of resources that AWS may refuse to delete, even when they have just been created.
+
+    CloudFormation does not try: a rollback that cannot delete something ends in ROLLBACK_FAILED.
+    """
     return RemovalPolicy.RETAIN if settings.keeps_data else RemovalPolicy.DESTROY
 
 

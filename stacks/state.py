@@ -17,7 +17,7 @@ from gantry.deployment_ledger import DeploymentLedger
 from gantry.encryption_keys import EncryptionKeys
 from gantry.image_repository import ImageReplication, ImageRepository
 from gantry.log_buckets import DeliveryBucket, TrailBucket
-from stacks.layer import LayerStack, removal_policy
+from stacks.layer import LayerStack, removal_policy, undeletable_policy
 from stacks.settings import Settings
 
 
@@ -45,7 +45,7 @@ class StateStack(LayerStack):
         super().__init__(
             scope, "state", settings=settings, description="Gantry: what outlives every other stack"
         )
-        removal = removal_policy(settings)
+        removal, undeletable = removal_policy(settings), undeletable_policy(settings)
         retention = Duration.days(settings.state.log_retention_days)
         keys = EncryptionKeys(
             self,
@@ -55,13 +55,14 @@ class StateStack(LayerStack):
             trail_name=settings.full_name,
             alert_publishers=_alert_publishers(settings),
             removal_policy=removal,
+            data_removal_policy=undeletable,
         )
         delivery = DeliveryBucket(
             self,
             "DeliveryBucket",
             retention=retention,
             accelerator=settings.accelerator.mode == "create",
-            removal_policy=removal,
+            removal_policy=undeletable,
         )
         # Exported whether used or not: a setting with which the compute layer stops using it would otherwise
         # take the export away before that layer lets go of it.
@@ -86,7 +87,7 @@ class StateStack(LayerStack):
             ImageReplication(
                 self, "ImageReplication", prefix=f"{settings.name}/", region=settings.recovery.region
             )
-        ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=removal)
+        ledger = DeploymentLedger(self, "Ledger", key=keys.data, removal_policy=undeletable)
         alerts = AlertTopic(self, "AlertTopic", key=keys.messages, publishers=_alert_publishers(settings))
         pages = AlertTopic(self, "PageTopic", key=keys.messages, publishers=ALARMS)
         # Exported also where no trail and no canary uses them, so that turning one off is one deployment.

@@ -90,6 +90,8 @@ class ArtifactStore(Construct):
             ],
             server_access_logs_bucket=log,
             removal_policy=RemovalPolicy.DESTROY,
+            # A pipeline starts as soon as it is created: the rest of its stack may still fail.
+            auto_delete_objects=True,
         )
 
     def _allow_log_group(self, name: str) -> None:

@@ -70,7 +70,10 @@ class AuroraPostgres(Construct):
     logs_key, log_retention
         Of the log that PostgreSQL writes.
     deletion_protection, removal_policy
-        What keeps the data from being deleted.
+        What keeps the data from being deleted. The policy is that of what the cluster uses, too: it cannot be
+        deleted before the cluster is.
+    log_removal_policy
+        What becomes of the log when its stack is deleted.
     snapshot
         ARN of the cluster snapshot that the cluster begins as. To change or remove it later would replace the
         cluster, which CloudFormation refuses for its name.
@@ -106,6 +109,7 @@ class AuroraPostgres(Construct):
         log_retention: logs.RetentionDays,
         deletion_protection: bool,
         removal_policy: RemovalPolicy,
+        log_removal_policy: RemovalPolicy,
         snapshot: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -116,7 +120,7 @@ class AuroraPostgres(Construct):
             log_group_name=log_group_pattern(name).replace("*", _LOG_EXPORT),
             encryption_key=logs_key,
             retention=log_retention,
-            removal_policy=removal_policy,
+            removal_policy=log_removal_policy,
         )
         mode, kept = _INSIGHTS[insights]
         engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_9)
@@ -126,6 +130,7 @@ class AuroraPostgres(Construct):
             engine=engine,
             description="TLS is forced; slow statements, lock waits and spilt sorts are logged",
             parameters=_PARAMETERS,
+            removal_policy=removal_policy,
         )
         self.cluster = rds.DatabaseCluster(
             self,

@@ -46,7 +46,7 @@ class BackupVault(backup.BackupVault):
             construct_id,
             backup_vault_name=name,
             encryption_key=key,
-            block_recovery_point_deletion=removal_policy is RemovalPolicy.RETAIN,
+            block_recovery_point_deletion=removal_policy is not RemovalPolicy.DESTROY,
             lock_configuration=None
             if lock == "off"
             else backup.LockConfiguration(

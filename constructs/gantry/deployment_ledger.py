@@ -35,7 +35,7 @@ class DeploymentLedger(dynamodb.Table):
             ),
             # Only the deploy lock carries this attribute: entries of the ledger are kept.
             time_to_live_attribute="lock_expires_at",
-            deletion_protection=removal_policy is RemovalPolicy.RETAIN,
+            deletion_protection=removal_policy is not RemovalPolicy.DESTROY,
             removal_policy=removal_policy,
         )
         acknowledge(

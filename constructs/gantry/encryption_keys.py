@@ -28,6 +28,8 @@ class EncryptionKeys(Construct):
         The services that publish encrypted alerts.
     removal_policy
         What becomes of the keys when their stack is deleted.
+    data_removal_policy
+        Likewise of the data key: that of a table that may outlive a failed creation.
 
     Attributes
     ----------
@@ -45,18 +47,19 @@ class EncryptionKeys(Construct):
         trail_name: str,
         alert_publishers: Sequence[str],
         removal_policy: RemovalPolicy,
+        data_removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._alias_prefix, self._removal_policy = alias_prefix, removal_policy
-        self.data = self._key("Data", "databases, caches and backups")
-        self.secrets = self._key("Secrets", "secrets")
-        self.logs = self._key("Logs", "logs and the trail")
-        self.messages = self._key("Messages", "alerts")
+        self._alias_prefix = alias_prefix
+        self.data = self._key("Data", "databases, caches and backups", data_removal_policy)
+        self.secrets = self._key("Secrets", "secrets", removal_policy)
+        self.logs = self._key("Logs", "logs and the trail", removal_policy)
+        self.messages = self._key("Messages", "alerts", removal_policy)
         self._allow_log_groups(log_groups)
         self._allow_trail(trail_name)
         self._allow_alert_publishers(alert_publishers)
 
-    def _key(self, purpose: str, what: str) -> kms.Key:
+    def _key(self, purpose: str, what: str, removal_policy: RemovalPolicy) -> kms.Key:
         return kms.Key(
             self,
             purpose,
@@ -64,8 +67,8 @@ class EncryptionKeys(Construct):
             enable_key_rotation=True,
             rotation_period=Duration.days(365),
             alias=f"{self._alias_prefix}/{purpose.lower()}",
-            pending_window=Duration.days(30 if self._removal_policy is RemovalPolicy.RETAIN else 7),
-            removal_policy=self._removal_policy,
+            pending_window=Duration.days(7 if removal_policy is RemovalPolicy.DESTROY else 30),
+            removal_policy=removal_policy,
         )
 
     def _allow_log_groups(self, patterns: Sequence[str]) -> None:

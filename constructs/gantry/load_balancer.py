@@ -1,6 +1,6 @@
 """The public load balancer."""
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -34,7 +34,7 @@ class PublicLoadBalancer(Construct):
     deregistration_delay
         How long a leaving target may finish what it began.
     deletion_protection
-        Whether deleting it must be allowed first.
+        Whether deleting it must be allowed first. CloudFormation then leaves it alone when its stack goes.
 
     Attributes
     ----------
@@ -71,6 +71,15 @@ class PublicLoadBalancer(Construct):
             desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
             deletion_protection=deletion_protection,
         )
+        if deletion_protection:
+            self.load_balancer.apply_removal_policy(RemovalPolicy.RETAIN)
+        else:
+            acknowledge(
+                self.load_balancer,
+                "It holds no data, and where data is kept its stack's termination protection protects it; "
+                "its own would leave it behind when its creation is rolled back.",
+                *shared("ELBDeletionProtectionEnabled", (NIST, HIPAA)),
+            )
         self._log_requests(access_logs)
         self._port, self._health_path = port, health_path
         self._vpc, self._deregistration_delay = vpc, deregistration_delay

@@ -37,7 +37,11 @@ class LoadBalancerSettings(SettingsModel):
         True, description="Whether every request is logged to the delivery bucket, under alb/."
     )
     deletion_protection: bool = Field(
-        True, description="Whether deleting the load balancer must be allowed first."
+        False,
+        description=(
+            "Whether deleting the load balancer must be allowed first, not only deleting its stack; it then "
+            "outlives its stack."
+        ),
     )
 
     def certificate_place(self) -> tuple[str, str] | None:

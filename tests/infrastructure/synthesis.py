@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -65,7 +65,17 @@ IRREPLACEABLE = frozenset(
     }
 )
 # What may stay when a stack goes without holding what a person would miss.
-LEFT_BEHIND = frozenset({"AWS::Logs::LogGroup", "AWS::RDS::DBInstance", "AWS::RDS::DBSubnetGroup"})
+LEFT_BEHIND = frozenset(
+    {
+        "AWS::Logs::LogGroup",
+        "AWS::RDS::DBClusterParameterGroup",
+        "AWS::RDS::DBInstance",
+        "AWS::RDS::DBSubnetGroup",
+    }
+)
+
+Change = Callable[[Platform], None]
+"""Changes the stacks of a platform."""
 
 
 def new_app(outdir: Path, *, validated: bool = False) -> App:
@@ -142,11 +152,11 @@ class Synthesiser:
             self._made[key] = self.of(load_settings(environment, overrides=overrides))
         return self._made[key]
 
-    def of(self, settings: Settings) -> Synthesised:
-        """Synthesise settings, whether they were before or not."""
+    def of(self, settings: Settings, change: Change = lambda _: None) -> Synthesised:
+        """Synthesise settings, whether they were before or not, with something else in the stacks."""
         outdir = Path(mkdtemp(dir=self.root))
         app = new_app(outdir)
-        Platform(app, settings=settings, build_dir=BUILD_DIR)
+        change(Platform(app, settings=settings, build_dir=BUILD_DIR))
         app.synth()
         return Synthesised(settings, read(outdir, environment=settings.environment))
 

@@ -52,6 +52,10 @@ def data_may_be_lost(platform: Synthesised, _: Resource) -> bool:
     return not platform.settings.keeps_data
 
 
+def stack_is_protected_where_data_is_kept(platform: Synthesised, _: Resource) -> bool:
+    return platform.protected("compute") or not platform.settings.keeps_data
+
+
 def deployments_are_rolled_back_by_it(platform: Synthesised, alarm: Resource) -> bool:
     configuration = platform.only("AWS::ECS::Service").get("DeploymentConfiguration", "Alarms")
     names = json.dumps(configuration["AlarmNames"])
@@ -106,6 +110,7 @@ CHECKS: Mapping[str, Check] = {
     "RDS10": data_may_be_lost,
     "CloudWatchAlarmAction": deployments_are_rolled_back_by_it,
     "DynamoDBInBackupPlan": can_be_restored_to_any_second,
+    "ELBDeletionProtectionEnabled": stack_is_protected_where_data_is_kept,
     "ELBv2ACMCertificateRequired": only_redirects_to_https,
     "LambdaDLQ": no_event_is_lost,
     "RDSEnhancedMonitoringEnabled": cluster_is_monitored,

@@ -1,74 +1,17 @@
 """Other environments, rehearsed in the sandbox: deployed, compared, changed, rolled back and destroyed."""
 
-import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from ops import rehearsal
 from sandbox.lifecycle import Sandbox
 from sandbox.tls import ensure_authority
-from stacks.settings import load_settings
-from tests.infrastructure.synthesis import Synthesised, Synthesiser
-from tests.integration.platform.conftest import ROOT
+from tests.infrastructure.synthesis import Synthesiser
+from tests.integration.platform.deployments import Rehearsal, succeeded
 from tests.integration.sandbox.emulator import Emulator
-
-# Of the sizes that a laptop runs; all that prod switches on stays on.
-SIZES = {"ecs.min_capacity": 1, "ecs.stop_timeout_seconds": 5, "load_balancer.deletion_protection": False}
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """An environment in the account of a sandbox."""
-
-    name: str
-    emulator: Emulator
-    synthesise: Synthesiser
-    deployed: list[Synthesised] = field(default_factory=list)
-
-    def synthesised(self, **changes: object) -> Synthesised:
-        """Return the environment with settings changed."""
-        here = rehearsal.overrides(load_settings(self.name), sandbox=load_settings("sandbox"))
-        changed = {key.replace("__", "."): value for key, value in changes.items()}
-        return self.synthesise(self.name, here | SIZES | changed)
-
-    def cdk(
-        self, command: str, *arguments: str, of: Synthesised | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the CDK CLI on the sandbox, on templates that are synthesised already."""
-        assembly = (of or self.synthesised()).assembly.directory
-        words = [command, *arguments, "--app", str(assembly), "-c", f"environment={self.name}"]
-        variables = os.environ | {"GANTRY_STATE_DIR": str(self.emulator.state_dir)}
-        return subprocess.run(
-            [str(ROOT / "gantry"), "cdk", *words, "-c", "account=000000000000"],
-            env=variables, capture_output=True, text=True, check=False, timeout=180,
-        )  # fmt: skip
-
-    def deploy(self, *stacks: str, of: Synthesised | None = None) -> subprocess.CompletedProcess[str]:
-        """Deploy stacks, all by default."""
-        which = ["--exclusively", *stacks] if stacks else ["--all"]
-        return self.cdk("deploy", *which, "--require-approval", "never", "--concurrency", "4", of=of)
-
-    def stack(self, layer: str) -> dict[str, Any]:
-        """Describe a layer's stack."""
-        return self.emulator.stack(f"gantry-{self.name}-{layer}")
-
-    def url(self) -> str:
-        """Return where the service is."""
-        return self.emulator.outputs(f"gantry-{self.name}-compute")["ServiceUrl"]
-
-
-def succeeded(result: subprocess.CompletedProcess[str]) -> bool:
-    """Tell whether a command succeeded; one that did not says why."""
-    if result.returncode:
-        print(result.stdout[-3000:], result.stderr[-3000:])  # noqa: T201 - pytest shows it
-    return result.returncode == 0
 
 
 @pytest.fixture(scope="module", autouse=True)
