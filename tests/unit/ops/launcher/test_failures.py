@@ -33,7 +33,7 @@ def test_npm_that_leaves_something_out_without_a_word_is_a_failure(
 @pytest.mark.parametrize("step", ["venv", "pip", "npm"])
 def test_interrupted_set_up_leaves_nothing_half_made_and_says_so(checkout: Path, step: str) -> None:
     # As Ctrl-C does: the whole group of processes gets the signal, in the middle of the step.
-    slow = 'trap "exit 1" INT; touch "$LAUNCHER_CALLS.now"; while :; do sleep 0.05; done'
+    slow = 'trap "exit 1" INT; touch "$LAUNCHER_CALLS.now"; for _ in $(seq 600); do sleep 0.05; done'
     python = PYTHON.replace(f'"-m {step} "*)', f'"-m {step} "*) mkdir -p "$LAUNCHER_ROOT/.venv/bin"; {slow};')
     process = start(checkout, python=python, node=npm_that(slow) if step == "npm" else NODE)
     began = checkout.parent / "calls.now"
