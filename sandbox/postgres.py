@@ -15,11 +15,12 @@ from psycopg import sql
 
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
-from sandbox.processes import ProcessIdentity, end, start_bound
+from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
 from sandbox.tls import Authority
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SUPERUSER = "rdsadmin"  # RDS's own name for the role that its customers never get
+_UNPRIVILEGED = "nobody"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 # Small, because it runs on a laptop beside everything else. What it wrote survives the death of any process;
@@ -85,12 +86,13 @@ class PostgresServer:
             return
         # Asking also buries one that was killed: as a zombie it is, to PostgreSQL, a server on these data.
         if self._process is None or self._process.poll() is not None:
+            self.stop()  # one of a control plane that is gone
             self._process = self._launch()
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
         """Stop the server, breaking off its connections; no effect when it does not run."""
-        identity = self._identity()
+        identity = ProcessIdentity.load(self._identity_file)
         if identity is None:
             return
         identity.signal(signal.SIGINT)  # "fast shutdown"
@@ -101,7 +103,8 @@ class PostgresServer:
         """Stop the server and remove its data."""
         self.stop()
         shutil.rmtree(self.data_dir, ignore_errors=True)
-        self._superuser_password_file.unlink(missing_ok=True)
+        for file in (self._superuser_password_file, self._identity_file):
+            file.unlink(missing_ok=True)
 
     def is_ready(self) -> bool:
         """Return whether the server accepts connections."""
@@ -145,6 +148,10 @@ class PostgresServer:
     def _superuser_password_file(self) -> Path:
         return self.data_dir.with_name(self.data_dir.name + ".superuser")
 
+    @property
+    def _identity_file(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".process.json")
+
     def _connect(self) -> psycopg.Connection:
         if not self._superuser_password_file.exists():
             raise FileNotFoundError(self._superuser_password_file)
@@ -165,14 +172,27 @@ class PostgresServer:
             self._initialise()
         self._configure()
         command = [str(_binary("postgres")), "-D", str(self.data_dir), "-p", str(self.port)]
-        with self.log.open("ab") as sink:
-            return start_bound(
-                _unprivileged(command),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                start_new_session=True,
-            )
+        process = start_bound(
+            bound_command(command, death_signal=signal.SIGINT, user=_user()),
+            log=self.log,
+            variables=self._not_a_server(),
+        )
+        identity = ProcessIdentity.of(process.pid)
+        if identity is not None:
+            identity.save(self._identity_file)
+        return process
+
+    def _not_a_server(self) -> dict[str, str]:
+        """Return what tells PostgreSQL that the process in a lock file that a crash left is no server.
+
+        The number may be another process's by now, or a zombie's that no one waits for, and PostgreSQL knows
+        numbers only. In this variable of its own (CreateLockFile in miscinit.c; pg_ctl sets it) it takes one
+        that is not to count. That shared memory of a server on these data is in use still counts.
+        """
+        try:
+            return {"PG_GRANDPARENT_PID": (self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0]}
+        except FileNotFoundError:
+            return {}
 
     def _initialise(self) -> None:
         shutil.rmtree(self.data_dir, ignore_errors=True)  # one that was cut short by a crash
@@ -186,7 +206,9 @@ class PostgresServer:
                    str(password_file), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
                    "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync",
                    "--no-instructions"]  # fmt: skip
-        result = subprocess.run(_unprivileged(command), capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            bound_command(command, user=_user()), capture_output=True, text=True, check=False
+        )
         password_file.unlink()
         if result.returncode:
             shutil.rmtree(self.data_dir, ignore_errors=True)
@@ -220,23 +242,6 @@ class PostgresServer:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rds_superuser'").fetchone():
                 connection.execute("CREATE ROLE rds_superuser IN ROLE pg_monitor, pg_signal_backend")
 
-    def _identity(self) -> ProcessIdentity | None:
-        """Return the postmaster by its own pid file, if it really is one that runs on this directory."""
-        try:
-            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
-            command = _command_line(pid)
-        except (OSError, ValueError):
-            return None
-        return ProcessIdentity.of(pid) if str(self.data_dir) in command else None
-
-
-def _command_line(pid: int) -> str:
-    answer = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", str(pid)],  # noqa: S607 - wherever the system has it
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return answer.stdout
-
 
 def _binary(name: str) -> Path:
     system = {"Darwin": "darwin", "Linux": "linux"}.get(platform.system())
@@ -251,26 +256,9 @@ def _binary(name: str) -> Path:
 
 def _give_away(path: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(path, "nobody")
+        shutil.chown(path, _UNPRIVILEGED)
 
 
-def _unprivileged(command: list[str]) -> list[str]:
-    """Return the command so that it does not run as root, which PostgreSQL refuses.
-
-    `nobody` keeps root's right to pass through folders: a checkout may well lie below one that only root
-    may enter, and PostgreSQL must reach its own files there.
-    """
-    if os.geteuid() != 0:
-        return command
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise PostgresError("PostgreSQL does not run as root and setpriv is missing; run as another user")
-    capability = "+dac_override"
-    privileges = [
-        "--reuid=nobody",
-        "--clear-groups",
-        f"--inh-caps={capability}",
-        f"--ambient-caps={capability}",
-    ]
-    # A change of user cancels what ends the process with its parent, so setpriv sets it again.
-    return [setpriv, *privileges, "--pdeathsig=INT", "--", *command]
+def _user() -> str:
+    """Return whom root becomes for PostgreSQL, which refuses to run as root."""
+    return _UNPRIVILEGED if os.geteuid() == 0 else ""

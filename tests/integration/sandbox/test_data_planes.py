@@ -1,18 +1,24 @@
 """The real servers behind the emulated database and cache."""
 
 import asyncio
+import dataclasses
+import os
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import valkey
 
 from sandbox import terminator
 from sandbox.postgres import PostgresServer
+from sandbox.processes import bound_command
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
 
@@ -125,6 +131,42 @@ def test_postgres_keeps_data_and_passwords_over_a_restart(postgres: PostgresServ
     postgres.start()
     with connect(postgres) as connection:
         connection.execute("SELECT id FROM kept")
+
+
+@pytest.mark.parametrize("number_is_of", ["a stranger", "a zombie"])
+def test_postgres_starts_over_a_lock_file_whose_number_is_of_another_process(
+    postgres: PostgresServer, number_is_of: str
+) -> None:
+    """After a reboot, or in a container whose first process waits for no one."""
+    lock = postgres.data_dir / "postmaster.pid"
+    content = lock.read_text()
+    postgres.stop()
+    # PostgreSQL takes only its own user's processes for servers.
+    command = bound_command(["sleep", "60"], user="nobody" if os.geteuid() == 0 else "")
+    stranger = subprocess.Popen(command)
+    while "sleep" not in psutil.Process(stranger.pid).cmdline()[0]:
+        time.sleep(0.01)
+    if number_is_of == "a zombie":
+        stranger.kill()
+    try:
+        lock.write_text(content.replace(content.split("\n", 1)[0], str(stranger.pid), 1))
+        postgres.start()
+        connect(postgres).close()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_postgres_is_stopped_in_an_orderly_way_whatever_is_on_the_path(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    said = postgres.log.stat().st_size
+    # As another process does, such as the next one's after a crash.
+    dataclasses.replace(postgres).stop()
+    assert not postgres.is_ready()
+    assert "database system is shut down" in postgres.log.read_text()[said:]
+    postgres.start()
 
 
 def test_new_master_password_replaces_the_old_one(postgres: PostgresServer) -> None:

@@ -1,4 +1,5 @@
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -62,6 +63,11 @@ def test_a_bound_process_ends_with_its_parent() -> None:
         "import subprocess, sys, time; from sandbox.processes import bound_command; "
         "p = subprocess.Popen(bound_command(['sleep', '60'])); print(p.pid, flush=True); time.sleep(60)"
     )
+    assert _ends(_orphan(script))
+
+
+def _orphan(script: str) -> ProcessIdentity:
+    """Return the child, which runs `sleep`, of a script that prints its id and is then killed."""
     parent = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
@@ -74,7 +80,29 @@ def test_a_bound_process_ends_with_its_parent() -> None:
     assert child is not None
     parent.kill()
     parent.communicate()
-    assert _ends(child)
+    return child
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root becomes another user")
+def test_who_is_not_root_any_more_finds_files_below_a_folder_that_is_roots_alone(tmp_path: Path) -> None:
+    (folder := tmp_path / "private").mkdir(mode=0o700)
+    file = folder / "file"
+    file.write_text("")
+    # As PostgreSQL does: access(2) asks for the real user, and for its capabilities only under a condition.
+    script = f"import os; print(os.getuid(), os.access({str(file)!r}, os.R_OK), open({str(file)!r}).read())"
+    command = bound_command([sys.executable, "-c", script], user="nobody")
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.stdout.split() == [str(pwd.getpwnam("nobody").pw_uid), "True"], answer.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root becomes another user")
+def test_who_is_not_root_any_more_still_ends_with_its_parent() -> None:
+    script = (
+        "import subprocess, time; from sandbox.processes import bound_command; "
+        "p = subprocess.Popen(bound_command(['sleep', '60'], user='nobody')); print(p.pid, flush=True); "
+        "time.sleep(60)"
+    )
+    assert _ends(_orphan(script))
 
 
 def test_a_command_that_does_not_exist_says_so() -> None:
