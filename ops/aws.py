@@ -135,6 +135,9 @@ def connect_to(settings: Settings, *, profile: str | None = None) -> Environment
         return Environment(settings, session, endpoint_url=None)
     sandbox = Sandbox(SANDBOX_DIR)
     if not sandbox.status().running:
-        raise CliError("The sandbox is not running.", remedy="Start it with `./gantry up`.")
+        problems = [str(problem) for problem in sandbox.problems()]
+        raise CliError(
+            "\n".join(problems) or "The sandbox is not running.", remedy="Start it with `./gantry up`."
+        )
     variables = sandbox.environment() | {"AWS_REGION": settings.region}
     return Environment(settings, sandbox_session(variables), endpoint_url=variables["AWS_ENDPOINT_URL"])

@@ -8,9 +8,13 @@ from dataclasses import asdict, dataclass
 
 from botocore.exceptions import ClientError
 from rich.table import Table
+from rich.text import Text
 
 from ops.aws import Environment, connect
+from ops.cdk import SANDBOX
 from ops.console import CliError, err, out
+from ops.paths import SANDBOX_DIR
+from sandbox.lifecycle import Sandbox
 from stacks.settings import LAYERS
 
 
@@ -50,15 +54,19 @@ def show(environment: str, *, as_json: bool) -> None:
         outputs = {}
     service = _service(connected, outputs) if outputs else {}
     tasks = _tasks(connected, outputs) if outputs else []
+    problems = Sandbox(SANDBOX_DIR).problems() if environment == SANDBOX else []
     if as_json:
         document = {
             "stacks": [asdict(s) for s in stacks],
             "service": service,
             "tasks": [asdict(t) for t in tasks],
+            "problems": [asdict(p) for p in problems],
         }
         out.print_json(json.dumps(document))
         return
     _print(stacks, service, tasks)
+    for problem in problems:
+        err.print(Text("✗ ", style="bold red").append(str(problem)).append(f" ({problem.log})", style="dim"))
 
 
 def _stack(environment: Environment, layer: str) -> StackStatus:

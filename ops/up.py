@@ -76,13 +76,10 @@ def down(*, wipe: bool) -> None:
     sandbox = Sandbox(SANDBOX_DIR)
     with turns.alone("./gantry down"), phase("Stop") as current:
         try:
-            was_running = sandbox.status().running
-            sandbox.stop()
-            if wipe:
-                sandbox.wipe()
+            ended = sandbox.wipe() if wipe else sandbox.stop()
         except SandboxError as error:
             raise CliError(str(error)) from error
-        current.result = "stopped" if was_running else "nothing was running"
+        current.result = "stopped" if ended else "nothing was running"
         current.result += ", data removed" if wipe else ""
 
 
@@ -99,7 +96,8 @@ def _start() -> Sandbox:
             sandbox.start()
             version.record_start(SANDBOX_DIR)
         except SandboxError as error:
-            raise CliError(str(error), remedy=f"Logs are in {SANDBOX_DIR / 'logs'}.") from error
+            remedy = f"Logs are in {SANDBOX_DIR / 'logs'}."
+            raise CliError(str(error), detail=error.detail, remedy=remedy) from error
         how = " (was running)" if current_code else " (restarted)"
         current.result = f"{sandbox.status().endpoint_url}{how if reused else ''}"
     return sandbox
@@ -154,11 +152,7 @@ def _wait_until_healthy(url: str) -> str:
         except (OSError, http.client.HTTPException) as error:
             answer = str(error)
         if time.monotonic() > deadline:
-            raise CliError(
-                f"The service at {url} did not get healthy within {_HEALTH_TIMEOUT_SECONDS:.0f} s: {answer}",
-                detail=_newest_task_log(),
-                remedy=f"Task logs are in {SANDBOX_DIR / 'logs' / 'tasks'}.",
-            )
+            raise _unhealthy(url, answer)
         time.sleep(0.2)
 
 
@@ -170,6 +164,21 @@ def _said(error: urllib.error.HTTPError) -> str:
         if isinstance(document, dict) and isinstance(failed := document.get("failed"), list):
             said += f", failed: {', '.join(map(str, failed))}"
     return said
+
+
+def _unhealthy(url: str, answer: str) -> CliError:
+    """Return why the service did not get healthy in time: what it needs and does not run, if there is any."""
+    if problems := Sandbox(SANDBOX_DIR).problems():
+        return CliError(
+            "\n".join(str(problem) for problem in problems),
+            detail="\n".join(problems[0].lines),
+            remedy=f"Its whole log is {problems[0].log}.",
+        )
+    return CliError(
+        f"The service at {url} did not get healthy within {_HEALTH_TIMEOUT_SECONDS:.0f} s: {answer}",
+        detail=_newest_task_log(),
+        remedy=f"Task logs are in {SANDBOX_DIR / 'logs' / 'tasks'}.",
+    )
 
 
 def _newest_task_log() -> str | None:

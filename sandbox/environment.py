@@ -17,6 +17,8 @@ REGION = "us-east-1"
 _PROFILE = "sandbox"
 # Where the control plane answers with its state directory.
 IDENTITY_PATH = "/_sandbox"
+# Where it answers with a list of its servers that do not run.
+PROBLEMS_PATH = "/_sandbox/problems"
 # What is allowed, since what is not has too many names: profiles, endpoints, proxies, roots of trust, options
 # of databases, loaders and interpreters (AWS_*, *_PROXY, SSL_*, PG*, LD_*, PYTHON*, NODE_*, …).
 _ALLOWED = (

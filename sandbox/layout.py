@@ -27,6 +27,16 @@ class Layout:
         return self.root / "ports.json"
 
     @property
+    def location(self) -> Path:
+        """Says where the state directory was when the sandbox was last started."""
+        return self.root / "location"
+
+    @property
+    def relocation(self) -> Path:
+        """What is to change in the kept state because folder or ports did; there until that is done."""
+        return self.root / "relocation.json"
+
+    @property
     def run(self) -> Path:
         """Identities of the running processes."""
         return self.root / "run"

@@ -4,36 +4,29 @@ import contextlib
 import dataclasses
 import fcntl
 import http.client
-import os
+import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from sandbox import environment
-from sandbox.bootstrap import bootstrap
+from sandbox import environment, relocation
 from sandbox.edge.control import EdgeControl
-from sandbox.environment import IDENTITY_PATH
+from sandbox.environment import IDENTITY_PATH, PROBLEMS_PATH
+from sandbox.files import write_atomically
 from sandbox.layout import Layout
-from sandbox.ports import EDGE_PORTS, HOST, Ports, is_free
+from sandbox.parts import Part
+from sandbox.ports import EDGE_PORTS, HOST, LOAD_BALANCER_PORTS, Ports, becomes_free
 from sandbox.postgres import PostgresServer
-from sandbox.processes import ProcessIdentity, kill_group
+from sandbox.problems import Problem, SandboxError
+from sandbox.processes import ProcessIdentity
 from sandbox.tasks import kill_leftover_tasks
 from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
 
-_ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["Problem", "Sandbox", "SandboxError", "SandboxStatus"]
+
 _START_SECONDS = 60.0
-_STOP_SECONDS = 30.0
-_RELEASE_SECONDS = 3.0
-_LOG_LINES = 25
-
-
-class SandboxError(Exception):
-    """The sandbox cannot be started or stopped; the message says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +63,9 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._edge = Part("edge", "The local load balancer", self._layout)
+        self._server = Part("server", "The AWS emulator", self._layout)
+        self._supervisor = Part("supervisor", "The supervisor", self._layout)
 
     def start(self) -> None:
         """Start what does not run, on the data that is there, and wait until it serves.
@@ -78,12 +73,33 @@ class Sandbox:
         Raises
         ------
         SandboxError
-            When a port is taken or a process does not start, with the end of its log.
+            When the service's address is taken or a process does not start, with the end of its log.
         """
+        self._layout.root.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if not self.status().running:
-                self._start_processes()
+            if dead := [part for part, serves in self._serving().items() if not serves]:
+                self._start_parts(dead)
+                self._wait_until_ready()
+            if self._supervisor.identity() is None:
+                self._supervisor.start(environment.clean_environment())
             self.bootstrap(environment.REGION)
+
+    def revive(self) -> Collection[Part]:
+        """Start what has died, without waiting until it serves; return what was started.
+
+        Raises
+        ------
+        SandboxError
+            When the service's address is taken.
+        """
+        with self._locked(wait=False) as mine:
+            dead = [part for part in self._serving_parts if part.identity() is None] if mine else []
+            return self._start_parts(dead) if dead else ()
+
+    def processes(self) -> list[ProcessIdentity]:
+        """Return the processes that run, from which all others descend."""
+        parts = (self._supervisor, *self._serving_parts)
+        return [identity for part in parts if (identity := part.identity())]
 
     def bootstrap(self, *regions: str | None) -> None:
         """Prepare regions for the CDK; the sandbox's own one is prepared at the start.
@@ -93,6 +109,8 @@ class Sandbox:
         SandboxError
             When the bootstrap stack cannot be deployed.
         """
+        from sandbox.bootstrap import bootstrap  # noqa: PLC0415 - boto3 takes half a second
+
         for region in filter(None, regions):
             try:
                 bootstrap(self.environment() | {"AWS_REGION": region})
@@ -100,40 +118,56 @@ class Sandbox:
                 message = f"The emulated account cannot be bootstrapped in {region}: {error}"
                 raise SandboxError(message) from error
 
-    def stop(self) -> None:
-        """End every process; the data stays.
+    def stop(self) -> bool:
+        """End every process and return whether there was any; the data stays.
 
         Raises
         ------
         SandboxError
             When a process does not end.
         """
-        if self._layout.root.exists():
-            with self._locked():
-                self._end_processes()
+        if not self._layout.root.exists():
+            return False
+        with self._locked():
+            # It starts nothing as long as the lock is held.
+            return any([self._supervisor.end(), self._end_processes()])
 
-    def wipe(self) -> None:
-        """End every process and remove all data.
+    def wipe(self) -> bool:
+        """End every process, return whether there was any, and remove all data.
 
         Raises
         ------
         SandboxError
             When a process does not end.
         """
-        self.stop()
+        ended = self.stop()
         shutil.rmtree(self._layout.root, ignore_errors=True)
+        return ended
 
     def status(self) -> SandboxStatus:
         """Return what runs."""
         ports = self._ports.known()
-        pids = {name: identity.pid for name in ("server", "edge") if (identity := self._running(name))}
+        parts = (*self._serving_parts, self._supervisor)
+        pids = {part.name: identity.pid for part in parts if (identity := part.identity())}
         port = ports.get("aws")
         return SandboxStatus(
-            running=self._server_serves() and self._edge_serves(),
+            running=all(self._serving().values()),
             endpoint_url=None if port is None else environment.endpoint_url(port),
             pids=pids,
             ports=ports,
         )
+
+    def problems(self) -> list[Problem]:
+        """Return what should run and does not; nothing when the sandbox is stopped."""
+        if not self.status().pids:
+            return []
+        problems = [
+            Problem.of(part.title, "does not answer" if part.identity() else "does not run", part.log)
+            for part, serves in self._serving().items()
+            if not serves
+        ]
+        answer = _ask(self._ports.known().get("aws"), PROBLEMS_PATH)
+        return problems + [Problem(**each) for each in json.loads(answer or "[]")]
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables with which the CDK CLI and AWS SDKs reach this sandbox."""
@@ -142,152 +176,115 @@ class Sandbox:
     def _aws_port(self) -> int:
         return self._ports.get("aws")
 
-    def _start_processes(self) -> None:
+    @property
+    def _serving_parts(self) -> tuple[Part, Part]:
+        return self._edge, self._server
+
+    def _serving(self) -> dict[Part, bool]:
+        """Return which parts serve this sandbox: another one's may have its port by now."""
+        edge, server = (part.identity() is not None for part in self._serving_parts)
+        server = server and _ask(self._ports.known().get("aws"), IDENTITY_PATH) == str(self._layout.root)
+        return {self._edge: edge and EdgeControl(self._layout.root).is_running(), self._server: server}
+
+    def _start_parts(self, parts: Collection[Part]) -> Collection[Part]:
         # The edge serves on while the control plane is away, and the other way round.
-        if not self._edge_serves():
-            self._end_process("edge")
-            self._prepare(lambda name: name.startswith(EDGE_PORTS))
-            self._start_process("edge", environment.clean_environment())
-        if not self._server_serves():
-            self._end_process("server")
+        for part in parts:
+            part.end()
+        if self._server in parts:
             self._end_leftovers()
             shutil.rmtree(self._layout.temporary, ignore_errors=True)
-            self._aws_port()
-            self._prepare(lambda name: not name.startswith(EDGE_PORTS))
-            self._start_process("server", self._server_environment())
-        self._wait_until_ready()
-
-    def _prepare(self, uses: Callable[[str], bool]) -> None:
-        for folder in (self._layout.temporary, self._layout.run, self._layout.logs):
+        for folder in (self._layout.temporary, self._layout.run, self._layout.logs, self._layout.home):
             folder.mkdir(parents=True, exist_ok=True)
+        parts = self._settle(parts)
         environment.write_profile(self._layout)
-        for name, port in self._ports.known().items():
-            if uses(name):
-                _wait_until_free(name, port)
+        if self._edge in parts:
+            self._edge.start(environment.clean_environment())
+        if self._server in parts:
+            authority = ensure_authority(self._layout.tls)
+            self._server.start(environment.for_control_plane(self._layout, self._aws_port(), authority))
+        return parts
 
-    def _server_environment(self) -> dict[str, str]:
-        authority = ensure_authority(self._layout.tls)
-        return environment.for_control_plane(self._layout, self._aws_port(), authority)
+    def _settle(self, parts: Collection[Part]) -> Collection[Part]:
+        """Return what is to be started: all, when the kept state has to name another folder or port."""
+        lost = self._lost_ports(parts)
+        moved = relocation.previous_root(self._layout) is not None or self._layout.relocation.exists()
+        if lost or moved:
+            self._end_processes()
+            relocation.relocate(self._layout, self._ports, lost)
+            return self._serving_parts
+        write_atomically(self._layout.location, str(self._layout.root))
+        return parts
 
-    def _start_process(self, name: str, variables: dict[str, str]) -> None:
-        command = [sys.executable, "-m", f"sandbox.{name}", "--state-dir", str(self._layout.root)]
-        with self._log(name).open("ab") as sink:
-            process = subprocess.Popen(
-                command,
-                cwd=_ROOT,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._children[process.pid] = process
-        identity = ProcessIdentity.of(process.pid)
-        if identity is not None:
-            identity.save(self._identity_file(name))
+    def _lost_ports(self, parts: Collection[Part]) -> list[str]:
+        known = self._ports.known()
+        if relocation.is_copy(self._layout):
+            return list(known)  # they are the original's, whether it runs now or not
+        used = [
+            name for name in known if (self._edge if name.startswith(EDGE_PORTS) else self._server) in parts
+        ]
+        lost = [name for name in used if not becomes_free(known[name])]
+        for name in lost:
+            if name.startswith(LOAD_BALANCER_PORTS):
+                raise SandboxError(
+                    f"Port {known[name]}, at which the service is reached, is in use by another program: end "
+                    "that one and run again, or give everything new ports, and no data, with "
+                    "`./gantry down --wipe`."
+                )
+        return lost
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self.status().running:
-            stopped = next((name for name in ("server", "edge") if self._running(name) is None), None)
-            if stopped or time.monotonic() > deadline:
-                name = stopped or "server"
-                problem = "ended at its start" if stopped else f"does not serve after {_START_SECONDS:.0f} s"
-                end = "\n".join(self._log(name).read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        while waited_for := [part for part, serves in self._serving().items() if not serves]:
+            ended = [part for part in waited_for if part.identity() is None]
+            if ended or time.monotonic() > deadline:
+                part = (ended or waited_for)[0]
+                state = "ended at its start" if ended else f"does not serve after {_START_SECONDS:.0f} s"
+                problem = Problem.of(part.title, state, part.log)
                 self._end_processes()
-                raise SandboxError(f"The sandbox's {name} {problem}. The end of {self._log(name)}:\n{end}")
+                raise SandboxError(str(problem), detail="\n".join(problem.lines))
             time.sleep(0.05)
 
-    def _server_serves(self) -> bool:
-        port = self._ports.known().get("aws")
-        return self._running("server") is not None and port is not None and _serves(port, self._layout)
-
-    def _edge_serves(self) -> bool:
-        return self._running("edge") is not None and EdgeControl(self._layout.root).is_running()
-
-    def _end_processes(self) -> None:
+    def _end_processes(self) -> bool:
         # The edge goes last: it still serves the requests that the tasks are answering.
-        self._end_process("server")
-        self._end_leftovers()
-        self._end_process("edge")
+        return any([self._server.end(), self._end_leftovers(), self._edge.end()])
 
-    def _end_leftovers(self) -> None:
+    def _end_leftovers(self) -> bool:
         # What a control plane that was killed left behind, where nothing ties its children to it.
-        kill_leftover_tasks(self._layout.run / "tasks")
+        ended = [kill_leftover_tasks(self._layout.run / "tasks")]
         for folder in _folders(self._layout.databases):
             authority = ensure_authority(self._layout.tls)
-            log = self._log("leftover")
-            PostgresServer(data_dir=folder, port=0, authority=authority, log=log).stop()
+            log = self._layout.logs / "leftover.log"
+            ended.append(PostgresServer(data_dir=folder, port=0, authority=authority, log=log).stop())
         for folder in _folders(self._layout.caches):
-            ValkeyServer(data_dir=folder, port=0, log=self._log("leftover")).stop()
-
-    def _end_process(self, name: str) -> None:
-        identity = ProcessIdentity.load(self._identity_file(name))
-        if identity is None:
-            return
-        if identity.is_running():
-            os.kill(identity.pid, signal.SIGTERM)
-            if not _ends(identity, _STOP_SECONDS):
-                identity.kill_group()
-            if not _ends(identity, _STOP_SECONDS):
-                raise SandboxError(f"The sandbox's {name} (process {identity.pid}) cannot be ended.")
-        # Lambda functions belong to its group and may be in the middle of something. As long as nobody has
-        # its id, nobody else's group has it either.
-        if ProcessIdentity.of(identity.pid) is None:
-            kill_group(identity.pid)
-        self._identity_file(name).unlink(missing_ok=True)
-        if child := self._children.pop(identity.pid, None):
-            child.wait()  # its last threads may end after it
-
-    def _running(self, name: str) -> ProcessIdentity | None:
-        identity = ProcessIdentity.load(self._identity_file(name))
-        return identity if identity is not None and identity.is_running() else None
-
-    def _identity_file(self, name: str) -> Path:
-        return self._layout.run / f"{name}.json"
-
-    def _log(self, name: str) -> Path:
-        return self._layout.logs / f"{name}.log"
+            log = self._layout.logs / "leftover.log"
+            ended.append(ValkeyServer(data_dir=folder, port=0, log=log).stop())
+        return any(ended)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        # Two commands at once must not start two control planes.
-        self._layout.root.mkdir(parents=True, exist_ok=True)
+    def _locked(self, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock, without which no process is started or ended; give whether it is held."""
         with (self._layout.root / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
 
-def _serves(port: int, layout: Layout) -> bool:
+def _ask(port: int | None, path: str) -> str | None:
+    """Return what the control plane on a port answers, or None."""
+    if port is None:
+        return None
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", IDENTITY_PATH)
-        # The port may be another sandbox's by now.
-        return connection.getresponse().read().decode() == str(layout.root)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.read().decode() if response.status == http.HTTPStatus.OK else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
-
-
-def _wait_until_free(name: str, port: int) -> None:
-    deadline = time.monotonic() + _RELEASE_SECONDS
-    while not is_free(port):
-        if time.monotonic() > deadline:
-            raise SandboxError(
-                f"Port {port}, which the sandbox uses for {name}, is in use by another program. End that "
-                "program, or give the sandbox new ports by removing its data: `./gantry down --wipe`."
-            )
-        time.sleep(0.05)
-
-
-def _ends(identity: ProcessIdentity, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while identity.is_running():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -1,9 +1,11 @@
-"""Ports on the loopback interface: chosen free once, then kept."""
+"""Ports on the loopback interface: chosen free once, then kept unless another program takes them."""
 
 import json
 import random
 import socket
 import threading
+import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sandbox.files import write_atomically
@@ -11,9 +13,12 @@ from sandbox.files import write_atomically
 HOST = "127.0.0.1"
 # Ports whose names begin so are the edge's, all others the control plane's and its children's.
 EDGE_PORTS = "edge/"
+# Among them those of load balancers: addresses that people know.
+LOAD_BALANCER_PORTS = "edge/loadbalancer/"
 # Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 elsewhere): a
 # port that is kept for months would otherwise be in use by some connection now and then.
 _RANGE = range(20000, 32000)
+_RELEASE_SECONDS = 3.0
 
 
 def is_free(port: int) -> bool:
@@ -25,6 +30,16 @@ def is_free(port: int) -> bool:
             probe.bind((HOST, port))
         except OSError:
             return False
+    return True
+
+
+def becomes_free(port: int) -> bool:
+    """Return whether a server could listen on the port soon: one that is ending may still have it."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 
@@ -44,7 +59,7 @@ class Ports:
         return ports
 
     def get(self, name: str) -> int:
-        """Return the port of that name, the same one for ever; a free one when the name is new.
+        """Return the port of that name, always the same one; a free one when the name is new.
 
         Parameters
         ----------
@@ -62,6 +77,25 @@ class Ports:
                 ports[name] = self._choose(taken=set(ports.values()))
                 write_atomically(self._file, json.dumps(ports, indent=2))
             return ports[name]
+
+    def others(self, names: Collection[str]) -> dict[str, int]:
+        """Return free ports that could be given out instead of those of some names.
+
+        Raises
+        ------
+        RuntimeError
+            When no port is free.
+        """
+        taken = set(self.known().values())
+        chosen: dict[str, int] = {}
+        for name in names:
+            chosen[name] = self._choose(taken=taken | set(chosen.values()))
+        return chosen
+
+    def assign(self, ports: Mapping[str, int]) -> None:
+        """Give out these ports from now on."""
+        with self._lock:
+            write_atomically(self._file, json.dumps(self.known() | dict(ports), indent=2))
 
     def release(self, name: str) -> None:
         """Forget a port."""

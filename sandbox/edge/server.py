@@ -14,7 +14,6 @@ from sandbox.edge.balancer import Balancer
 from sandbox.edge.client import ClientConnection
 from sandbox.edge.config import EdgeConfig, Listener, Terminator, admin_file, config_file
 from sandbox.edge.proxy import serve
-from sandbox.files import write_atomically
 from sandbox.ports import HOST
 from sandbox.processes import ProcessIdentity
 from sandbox.terminator import serve as serve_tls
@@ -62,8 +61,7 @@ class Edge:
         # In this order: a configuration that is written before the port is known is read below, a later one
         # is followed by an order.
         port = admin.sockets[0].getsockname()[1]
-        record = dataclasses.asdict(ProcessIdentity.current()) | {"port": port}
-        write_atomically(admin_file(self.state_dir), json.dumps(record))
+        ProcessIdentity.current().save(admin_file(self.state_dir), port=port)
         await self._apply()
         await stopping.wait()
         admin_file(self.state_dir).unlink(missing_ok=True)
@@ -82,6 +80,7 @@ class Edge:
 
     def _status(self) -> dict[str, Any]:
         return {
+            "state_dir": str(self.state_dir),
             "version": self._version,
             "in_flight": self._balancer.in_flight(),
             "errors": self._errors,

@@ -5,13 +5,16 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 from sandbox.ports import HOST
+from sandbox.problems import Problem
 
 _logger = logging.getLogger(__name__)
 
-_WATCH_SECONDS = 1.0
+_KINDS = {"postgres": "PostgreSQL", "valkey": "Valkey"}
+_WATCH_SECONDS = 0.5
 _CONNECT_SECONDS = 2.0
 
 
@@ -22,11 +25,15 @@ class Server(Protocol):
     def port(self) -> int:
         """Where it listens."""
 
+    @property
+    def log(self) -> Path:
+        """What it says."""
+
     def start(self) -> None:
         """Start it; no effect when it runs."""
 
-    def stop(self) -> None:
-        """Stop it; no effect when it does not run."""
+    def stop(self) -> bool:
+        """Stop it; return whether it ran."""
 
     def destroy(self) -> None:
         """Stop it and remove its data."""
@@ -41,6 +48,7 @@ class DataPlanes:
 
     def __init__(self) -> None:
         self._servers: dict[str, Server] = {}
+        self._failures: dict[str, str] = {}
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="data-planes")
 
     def start(self, name: str, server: Server) -> None:
@@ -69,8 +77,18 @@ class DataPlanes:
         for name, server in list(self._servers.items()):
             self.stop(name, server)
 
+    def problems(self) -> list[Problem]:
+        """Return the servers that should run and cannot be started."""
+        return [
+            Problem(
+                part=_title(name), state="does not start", log=str(server.log), lines=failure.splitlines()
+            )
+            for name, server in list(self._servers.items())
+            if (failure := self._failures.get(name))
+        ]
+
     def watch(self) -> None:
-        """Start again what dies, for ever, on a thread."""
+        """Start again what dies, on a thread."""
         threading.Thread(target=self._watch, name="data-plane-watch", daemon=True).start()
 
     def _watch(self) -> None:
@@ -89,8 +107,19 @@ class DataPlanes:
 
     def _start_unless_ended(self, name: str) -> None:
         server = self._servers.get(name)
-        if server is not None:
+        if server is None:
+            return
+        try:
             server.start()
+        except Exception as error:
+            self._failures[name] = str(error)
+            raise
+        self._failures.pop(name, None)
+
+
+def _title(name: str) -> str:
+    kind, _, cluster = name.partition("/")
+    return f"{_KINDS.get(kind, kind)} ({cluster})"
 
 
 def _listens(port: int) -> bool:

@@ -37,6 +37,7 @@ from sandbox.plugin.context import Context
 from sandbox.plugin.data_planes import DataPlanes
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import HOST, Ports
+from sandbox.problems import Problem
 from sandbox.tasks import TaskScheduler
 from sandbox.tls import Authority
 
@@ -80,6 +81,10 @@ class ControlPlane:
             edge=self._context.edge,
         )
         self._rotations = self._install(ports)
+
+    def problems(self) -> list[Problem]:
+        """Return the servers that should run and do not."""
+        return self._context.data_planes.problems()
 
     def stop(self) -> None:
         """Stop the tasks and the data planes."""

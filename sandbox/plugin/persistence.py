@@ -1,9 +1,14 @@
-"""State of the emulated services on disk: written shortly after each change, not only at a clean end.
+"""State of the emulated services on disk: written before a change is answered, not only at a clean end.
 
-ministack loads and saves the state of its services as a whole, at start and at shutdown. A killed process or
-a power cut would lose everything since the last start.
+ministack loads and saves the state of its services as a whole, at start and at shutdown. A killed process
+would lose everything since the last start. What is on disk when it is killed:
+
+- every request that was answered, and every stack operation whose end can be seen;
+- of a stack operation under way enough to roll it back at the next start;
+- what changes without a request (schedules, deliveries of messages, metrics) as of the last minute.
 """
 
+import asyncio
 import json
 import logging
 import threading
@@ -22,8 +27,11 @@ from sandbox.plugin.patching import wrap
 
 _logger = logging.getLogger(__name__)
 
-# How long changes of one service are gathered before they are written.
+# How long changes are gathered before they are written, where no answer promises that they are.
 _DELAY_SECONDS = 0.25
+# A request changes no more than a change set there, and its state is by far the largest.
+_ANSWERED_BEFORE = frozenset({"cloudformation"})
+_RETRY_SECONDS = 5.0
 # During a stack operation nearly every service changes all the time.
 _STACK_DELAY_SECONDS = 1.0
 # A sweep over all services finds what changed without a request (schedules that fired, expired items).
@@ -64,6 +72,7 @@ class StateKeeper:
         self._due: dict[str, float] = {}
         self._written: dict[str, int] = {}
         self._wake = threading.Condition()
+        self._saving = threading.Lock()
 
     def start(self) -> None:
         """Start the thread."""
@@ -89,15 +98,28 @@ class StateKeeper:
             self.changed(key, within=within)
 
     def save(self, key: str) -> None:
-        """Write the state of a service now, if it differs from what was written last."""
-        state = _snapshot(app._build_persistence_save_dict().get(key))
-        if state is None:
-            return
-        document = {"__ministack_format__": persistence._state_format_version(key), "payload": state}
-        text = json.dumps(document, default=persistence._json_default)
-        if self._written.get(key) != hash(text):
-            write_atomically(self._directory / f"{key}.json", text)
-            self._written[key] = hash(text)
+        """Write the state of a service now, if it differs from what was written last; later if that fails."""
+        try:
+            self._save(key)
+        except Exception:
+            _logger.exception("The state of %s could not be written; trying again", key)
+            self.changed(key, within=_RETRY_SECONDS)
+
+    def save_everything(self) -> None:
+        """Write the state of all services now."""
+        for key in app._build_persistence_save_dict():
+            self.save(key)
+
+    def _save(self, key: str) -> None:
+        with self._saving:  # or an older state could be written over a newer one
+            state = _snapshot(app._build_persistence_save_dict().get(key))
+            if state is None:
+                return
+            document = {"__ministack_format__": persistence._state_format_version(key), "payload": state}
+            text = json.dumps(document, default=persistence._json_default)
+            if self._written.get(key) != hash(text):
+                write_atomically(self._directory / f"{key}.json", text)
+                self._written[key] = hash(text)
 
     def _run(self) -> None:
         swept = time.monotonic()
@@ -110,16 +132,10 @@ class StateKeeper:
                 for key in due:
                     del self._due[key]
             for key in due:
-                self._try_to_save(key)
+                self.save(key)
             if now - swept > _SWEEP_SECONDS:
                 swept = now
                 self.everything_changed(within=_STACK_DELAY_SECONDS)
-
-    def _try_to_save(self, key: str) -> None:
-        try:
-            self.save(key)
-        except Exception:
-            _logger.exception("The state of %s could not be written", key)
 
 
 def _snapshot(get_state: Callable[[], object] | None) -> object:
@@ -133,7 +149,7 @@ def _snapshot(get_state: Callable[[], object] | None) -> object:
 
 
 def install(keeper: StateKeeper) -> None:
-    """Have every request that changes something, and every stack operation, written down."""
+    """Have every request that changes something, and every stack operation, written."""
     keys = {module: key for key, module in app._state_map.items()}
     for service, handler in list(app.SERVICE_HANDLERS.items()):
         module = app.SERVICE_REGISTRY[service]["module"]
@@ -149,8 +165,13 @@ def install(keeper: StateKeeper) -> None:
         **reasons: str,
     ) -> None:
         original(stack_id, stack_name, logical_id, *rest, **reasons)
-        of_the_stack = logical_id == stack_name
-        keeper.everything_changed(within=_DELAY_SECONDS if of_the_stack else _STACK_DELAY_SECONDS)
+        status = rest[1]
+        if logical_id != stack_name:
+            keeper.everything_changed(within=_STACK_DELAY_SECONDS)
+        elif status.endswith("IN_PROGRESS"):
+            keeper.everything_changed(within=_DELAY_SECONDS)
+        else:
+            keeper.save_everything()
 
 
 def _observed(handler: Handler, key: str, keeper: StateKeeper) -> Handler:
@@ -161,7 +182,10 @@ def _observed(handler: Handler, key: str, keeper: StateKeeper) -> Handler:
             return await handler(method, path, headers, body, query_params)
         finally:
             if not _only_reads(method, path, headers, body, query_params):
-                keeper.changed(key)
+                if key in _ANSWERED_BEFORE:
+                    keeper.changed(key)
+                else:
+                    await asyncio.to_thread(keeper.save, key)
 
     return handle
 

@@ -107,10 +107,13 @@ async def resolve(secrets: Mapping[str, str], aws: Aws) -> dict[str, str]:
     return values
 
 
-def kill_leftover_tasks(run_dir: Path) -> None:
-    """Kill the tasks of a scheduler that is gone, where its end did not end them."""
+def kill_leftover_tasks(run_dir: Path) -> bool:
+    """Kill the tasks of a scheduler that is gone, where its end did not end them; return whether any ran."""
+    ran = False
     for file in run_dir.glob("*.json"):
         identity = ProcessIdentity.load(file)
-        if identity is not None:
+        if identity is not None and identity.is_running():
+            ran = True
             identity.kill_group()
         file.unlink(missing_ok=True)
+    return ran

@@ -1,5 +1,7 @@
 """ElastiCache of the sandbox: a real Valkey whose users are ElastiCache's."""
 
+import contextlib
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 import valkey
 
+from sandbox.processes import ProcessIdentity
 from tests.integration.sandbox.emulator import Emulator, template, wait_until
 
 FIRST, SECOND, THIRD = ("first-password-of-16", "second-password-of-16", "third-password-of-16")
@@ -106,6 +109,22 @@ def test_a_change_while_another_takes_effect_is_refused(cache: Cache) -> None:
         cache.client.modify_user(UserId="app-user", Passwords=[SECOND])
     wait_until(lambda: cache.status() == "active")
     assert cache.logs_in(FIRST)
+
+
+def test_a_server_that_dies_is_started_again(cache: Cache) -> None:
+    (file,) = (cache.emulator.state_dir / "valkey").glob("*.cache/process.json")
+    killed = ProcessIdentity.load(file)
+    assert killed is not None
+    killed.signal(signal.SIGKILL)
+    wait_until(lambda: ProcessIdentity.load(file) != killed)
+    wait_until(lambda: answers(cache))
+    assert cache.emulator.sandbox.problems() == []
+
+
+def answers(cache: Cache) -> bool:
+    with contextlib.suppress(valkey.ConnectionError):
+        return cache.logs_in(FIRST)
+    return False
 
 
 def test_the_server_is_gone_with_the_cache(emulator: Emulator) -> None:

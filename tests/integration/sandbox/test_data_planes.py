@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -18,9 +20,10 @@ import valkey
 
 from sandbox import terminator
 from sandbox.postgres import PostgresServer
-from sandbox.processes import bound_command
+from sandbox.processes import ProcessIdentity, bound_command
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
+from tests.integration.sandbox.emulator import wait_until
 
 
 def free_port() -> int:
@@ -198,6 +201,32 @@ def test_cache_keeps_users_and_data_over_a_restart(cache: ValkeyServer) -> None:
     cache.start()
     with log_in(cache, "app", "one") as client:
         assert client.get("session") == b"kept"
+
+
+def test_cache_loses_nothing_that_it_answered_when_it_is_killed(cache: ValkeyServer) -> None:
+    cache.set_user("app", passwords=["one"], access="on ~* +@all")
+    with log_in(cache, "app", "one") as client:
+        client.set("session", "of this moment")
+        identity = ProcessIdentity.load(cache.data_dir / "process.json")
+        assert identity is not None
+        identity.signal(signal.SIGKILL)
+    wait_until(lambda: not identity.is_running())
+    cache.start()
+    with log_in(cache, "app", "one") as client:
+        assert client.get("session") == b"of this moment"
+
+
+def test_cache_takes_over_a_snapshot_of_before_it_kept_a_log(cache: ValkeyServer) -> None:
+    cache.set_user("app", passwords=["one"], access="on ~* +@all")
+    with log_in(cache, "app", "one") as client:
+        client.set("session", "of old")
+        client.config_set("appendonly", "no")
+        client.save()
+    cache.stop()
+    shutil.rmtree(cache.data_dir / "appendonlydir")
+    cache.start()
+    with log_in(cache, "app", "one") as client:
+        assert client.get("session") == b"of old"
 
 
 def test_terminator_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:

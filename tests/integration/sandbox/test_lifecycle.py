@@ -1,10 +1,13 @@
 """Starting, stopping and killing a sandbox."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import psutil
 import pytest
 
 from sandbox.lifecycle import Sandbox, SandboxError
+from sandbox.ports import Ports
 from tests.integration.sandbox.emulator import Emulator, template, wait_until
 
 
@@ -26,16 +30,12 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         sandbox.wipe()
 
 
-def kill(emulator: Emulator, name: str) -> None:
+def kill(emulator: Emulator, name: str) -> int:
+    """Kill a process by its recorded id, which is returned; the supervisor starts it again."""
     pid = emulator.sandbox.status().pids[name]
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: name not in emulator.sandbox.status().pids)
-
-
-def kill_everything(emulator: Emulator) -> None:
-    for pid in emulator.processes():
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not emulator.sandbox.status().pids)
+    wait_until(lambda: emulator.sandbox.status().pids.get(name) != pid)
+    return pid
 
 
 def saved(emulator: Emulator, service: str) -> str:
@@ -47,9 +47,10 @@ def test_stop_leaves_no_process_and_start_brings_everything_back(emulator: Emula
     secrets = emulator.client("secretsmanager")
     secrets.create_secret(Name="kept", SecretString="one")
     before = emulator.sandbox.status()
-    emulator.sandbox.stop()
+    assert emulator.sandbox.stop()
     assert emulator.processes() == []
     assert not emulator.sandbox.status().running
+    assert not emulator.sandbox.stop()
     emulator.sandbox.start()
     assert emulator.sandbox.status().ports == before.ports
     assert secrets.get_secret_value(SecretId="kept")["SecretString"] == "one"
@@ -63,31 +64,42 @@ def test_wipe_removes_the_data(emulator: Emulator) -> None:
 
 def test_what_was_done_survives_the_death_of_every_process(emulator: Emulator) -> None:
     queue = template({"Queue": {"Type": "AWS::SQS::Queue"}}, Name={"Fn::GetAtt": ["Queue", "QueueName"]})
-    assert emulator.create("kept", queue) == "CREATE_COMPLETE"
     secrets = emulator.client("secretsmanager")
     secrets.create_secret(Name="kept", SecretString="one")
+    pids = emulator.sandbox.status().pids
+    assert emulator.create("kept", queue) == "CREATE_COMPLETE"
     secrets.put_secret_value(SecretId="kept", SecretString="two")
-    outputs = emulator.outputs("kept")
-    wait_until(lambda: "two" in saved(emulator, "secretsmanager"))
-    wait_until(lambda: "CREATE_COMPLETE" in saved(emulator, "cloudformation"))
-    kill_everything(emulator)
+    for name in ("server", "supervisor", "edge"):  # at once: what was answered is on disk
+        os.kill(pids[name], signal.SIGKILL)
+    wait_until(lambda: not emulator.sandbox.status().pids)
     emulator.sandbox.start()
-    assert emulator.outputs("kept") == outputs
+    outputs = emulator.outputs("kept")
+    assert emulator.stack("kept")["StackStatus"] == "CREATE_COMPLETE"
     assert secrets.get_secret_value(SecretId="kept")["SecretString"] == "two"
     assert emulator.client("sqs").get_queue_url(QueueName=outputs["Name"])
 
 
-@pytest.mark.parametrize("name", ["server", "edge"])
-def test_only_what_died_is_started_again(emulator: Emulator, name: str) -> None:
-    (survivor,) = {"server", "edge"} - {name}
-    before = emulator.sandbox.status().pids
-    kill(emulator, name)
-    assert not emulator.sandbox.status().running
-    emulator.sandbox.start()
-    after = emulator.sandbox.status()
-    assert after.running
-    assert after.pids[survivor] == before[survivor]
-    assert after.pids[name] != before[name]
+def test_what_dies_again_and_again_is_named_with_what_it_says(emulator: Emulator) -> None:
+    (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
+    kill(emulator, "server")
+    log = emulator.state_dir / "logs" / "supervisor.log"
+    wait_until(lambda: log.read_text().count("The AWS emulator had ended") > 1)
+    wait_until(lambda: "ssm.json cannot be read" in " ".join(map(str, emulator.sandbox.problems())))
+    starts = log.read_text().count("had ended")
+    time.sleep(1)
+    assert log.read_text().count("had ended") <= starts + 1  # there are pauses
+    # It does not fight the end.
+    assert emulator.sandbox.stop()
+    assert emulator.processes() == []
+    assert emulator.sandbox.problems() == []
+
+
+def test_a_sandbox_whose_folder_is_gone_ends(emulator: Emulator) -> None:
+    processes = emulator.sandbox.processes()
+    wait_until(lambda: "watching" in (emulator.state_dir / "logs" / "supervisor.log").read_text())
+    emulator.state_dir.rename(emulator.state_dir.with_name("away"))
+    wait_until(lambda: not any(each.is_running() for each in processes))
+    wait_until(lambda: emulator.processes() == [])
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -114,23 +126,69 @@ def command_of(pid: int) -> list[str]:
         return []
 
 
-def test_a_taken_port_is_named_with_the_remedy(emulator: Emulator) -> None:
+def test_a_taken_port_is_replaced(emulator: Emulator) -> None:
+    emulator.client("sqs").create_queue(QueueName="kept")
     emulator.sandbox.stop()
     port = emulator.sandbox.status().ports["aws"]
+    with listening(port):
+        emulator.sandbox.start()
+        assert emulator.sandbox.status().running
+        assert emulator.sandbox.status().ports["aws"] != port
+        (url,) = emulator.client("sqs").list_queues()["QueueUrls"]
+        emulator.client("sqs").send_message(QueueUrl=url, MessageBody="one")
+
+
+def test_a_taken_address_of_the_service_is_named_with_the_remedy(emulator: Emulator) -> None:
+    emulator.sandbox.stop()
+    port = Ports(emulator.state_dir / "ports.json").get("edge/loadbalancer/app/web/1")
+    with (
+        listening(port),
+        pytest.raises(SandboxError, match=rf"Port {port}, .*service .*gantry down --wipe"),
+    ):
+        emulator.sandbox.start()
+    emulator.sandbox.start()
+    assert emulator.sandbox.status().running
+
+
+@contextlib.contextmanager
+def listening(port: int) -> Iterator[None]:
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
-        with pytest.raises(SandboxError, match=rf"Port {port}.* aws, .*gantry down --wipe"):
-            emulator.sandbox.start()
-    emulator.sandbox.start()
-    assert emulator.sandbox.status().running
+        yield
+
+
+def test_a_moved_sandbox_goes_on_and_a_copy_of_one_that_runs_leaves_it_alone(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    emulator.client("secretsmanager").create_secret(Name="kept", SecretString="one")
+    before = emulator.sandbox.status()
+    shutil.copytree(emulator.state_dir, tmp_path / "copy")
+    copy = Emulator(Sandbox(tmp_path / "copy"), tmp_path / "copy")
+    assert not copy.sandbox.stop()
+    copy.sandbox.start()
+    try:
+        assert copy.client("secretsmanager").get_secret_value(SecretId="kept")["SecretString"] == "one"
+        assert not set(copy.sandbox.status().ports.values()) & set(before.ports.values())
+        assert copy.sandbox.stop()
+        copy.state_dir.rename(tmp_path / "moved")
+        moved = Emulator(Sandbox(tmp_path / "moved"), tmp_path / "moved")
+        ports = moved.sandbox.status().ports
+        moved.sandbox.start()
+        assert moved.sandbox.status().ports == ports
+        assert moved.client("secretsmanager").get_secret_value(SecretId="kept")["SecretString"] == "one"
+        moved.sandbox.stop()
+    finally:
+        for name in ("copy", "moved"):
+            Sandbox(tmp_path / name).wipe()
+    assert emulator.sandbox.status() == before
 
 
 def test_a_control_plane_that_cannot_start_shows_the_end_of_its_log(emulator: Emulator) -> None:
     emulator.sandbox.stop()
     (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
-    with pytest.raises(SandboxError, match=r"server ended at its start(.|\n)*ssm.json cannot be read"):
+    with pytest.raises(SandboxError, match=r"AWS emulator ended at its start: .*ssm.json cannot be read"):
         emulator.sandbox.start()
     assert emulator.processes() == []
 

@@ -1,11 +1,14 @@
 """A sandbox that runs, beside others."""
 
+import os
+import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from sandbox.lifecycle import Sandbox
-from tests.integration.sandbox.emulator import Emulator
+from tests.integration.sandbox.emulator import Emulator, wait_until
 
 
 def test_a_second_start_reuses_what_runs(emulator: Emulator) -> None:
@@ -36,3 +39,23 @@ def test_nothing_listens_beyond_the_loopback_interface(emulator: Emulator) -> No
     ]
     addresses = {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
     assert addresses == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("name", ["server", "edge"])
+def test_what_is_killed_is_started_again_by_itself_and_nothing_else(emulator: Emulator, name: str) -> None:
+    before = emulator.sandbox.status().pids
+    os.kill(before[name], signal.SIGKILL)
+    wait_until(lambda: emulator.sandbox.status().pids.get(name) != before[name])
+    wait_until(lambda: emulator.sandbox.status().running)
+    after = emulator.sandbox.status().pids
+    assert {part for part in after if after[part] != before[part]} == {name}
+    assert emulator.sandbox.problems() == []
+
+
+def test_a_killed_supervisor_is_started_again_by_the_next_start(emulator: Emulator) -> None:
+    before = emulator.sandbox.status().pids
+    os.kill(before["supervisor"], signal.SIGKILL)
+    wait_until(lambda: "supervisor" not in emulator.sandbox.status().pids)
+    emulator.sandbox.start()
+    after = emulator.sandbox.status().pids
+    assert {part for part in after if after[part] != before[part]} == {"supervisor"}

@@ -1,5 +1,6 @@
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +25,23 @@ def test_a_process_is_known_by_its_start_too(tmp_path: Path) -> None:
     assert _ends(identity)  # even as a zombie
     process.wait()
     assert ProcessIdentity.of(process.pid) is None
+
+
+def test_a_copied_file_leaves_the_original_alone_and_a_moved_one_names_the_same_process(
+    tmp_path: Path,
+) -> None:
+    for folder in ("original", "copy", "moved"):
+        (tmp_path / folder).mkdir()
+    original, copy, moved = (tmp_path / folder / "pid.json" for folder in ("original", "copy", "moved"))
+    ProcessIdentity.current().save(original, port=1)
+    shutil.copy(original, copy)
+    assert ProcessIdentity.load(original) == ProcessIdentity.current()
+    assert ProcessIdentity.load(copy) is None
+    original.replace(moved)
+    assert ProcessIdentity.load(moved) == ProcessIdentity.current()
+    # Another sandbox in the old place does not make it a copy.
+    ProcessIdentity(pid=1, started="another time").save(original)
+    assert ProcessIdentity.load(moved) == ProcessIdentity.current()
 
 
 def test_a_stranger_with_the_same_id_is_neither_killed_nor_signalled() -> None:

@@ -1,8 +1,10 @@
 """Servers are kept running until they are stopped."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from sandbox.plugin.data_planes import DataPlanes
 
 class Server:
     """A listening socket."""
+
+    log = Path("server.log")
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -24,10 +28,12 @@ class Server:
             self.port = self._socket.getsockname()[1]
             self.starts += 1
 
-    def stop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+    def stop(self) -> bool:
+        if self._socket is None:
+            return False
+        self._socket.close()
+        self._socket = None
+        return True
 
     def destroy(self) -> None:
         self.stop()
@@ -96,9 +102,12 @@ def test_a_server_that_cannot_be_resumed_at_once_is_started_later(server: Server
     planes.watch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
-        planes.resume("server", server)
+        planes.resume("postgres/us-east-1/app", server)
         planes.start("other", other := Server())  # there is one starter: the attempt is over
         planes.stop("other", other)
         assert not server.runs
+        (problem,) = planes.problems()
+        assert re.fullmatch(r"PostgreSQL \(us-east-1/app\) does not start: .*in use.*", str(problem))
     wait_until(lambda: server.runs)
-    planes.stop("server", server)
+    wait_until(lambda: planes.problems() == [])
+    planes.stop("postgres/us-east-1/app", server)

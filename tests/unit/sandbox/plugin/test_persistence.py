@@ -1,5 +1,6 @@
 """State is written shortly after it changed."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from ministack import app
 
-from sandbox.plugin.persistence import StateKeeper
+from sandbox.plugin.persistence import StateKeeper, _observed
 
 Services = dict[str, Any]
 
@@ -79,3 +80,32 @@ def test_a_copy_that_fails_because_the_state_changed_is_made_again(
     monkeypatch.setattr(app, "_build_persistence_save_dict", lambda: {"sns": get_state})
     StateKeeper(tmp_path).save("sns")
     assert payload(tmp_path, "sns") == {"topics": 1}
+
+
+@pytest.mark.usefixtures("services")
+def test_a_change_is_on_disk_before_it_is_answered(tmp_path: Path) -> None:
+    async def handler(*_: object) -> tuple[int, Any, Any]:
+        return 200, {}, b""
+
+    keeper = StateKeeper(tmp_path)  # nothing that would be written later
+    observed = _observed(handler, "sns", keeper)
+
+    async def request(method: str, headers: dict[str, str]) -> None:
+        await observed(method, "/", headers, b"", {})
+
+    asyncio.run(request("GET", {}))
+    assert payload(tmp_path, "sns") is None
+    asyncio.run(request("POST", {"x-amz-target": "SNS.CreateTopic"}))
+    assert payload(tmp_path, "sns") == {"topics": 1}
+
+
+@pytest.mark.usefixtures("services")
+def test_what_could_not_be_written_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.plugin.persistence._RETRY_SECONDS", 0.1)
+    folder = tmp_path / "full"
+    folder.write_text("no folder")
+    keeper = StateKeeper(folder)
+    keeper.start()
+    keeper.save("sns")
+    folder.unlink()
+    wait_for(folder, "sns", {"topics": 1})
