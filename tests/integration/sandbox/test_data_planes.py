@@ -19,6 +19,7 @@ import pytest
 import valkey
 
 from sandbox import terminator
+from sandbox.ports import Ports
 from sandbox.postgres import PostgresServer
 from sandbox.processes import ProcessIdentity, bound_command
 from sandbox.tls import Authority, ensure_authority
@@ -33,6 +34,11 @@ def free_port() -> int:
         return port
 
 
+def kept_port(folder: Path) -> int:
+    """Return a port for a server that is started again: no connection takes it meanwhile."""
+    return Ports(folder / "ports.json").get("server")
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return ensure_authority(tmp_path_factory.mktemp("tls"))
@@ -42,7 +48,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def postgres(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[PostgresServer]:
     folder = tmp_path_factory.mktemp("postgres")
     server = PostgresServer(
-        data_dir=folder / "data", port=free_port(), authority=authority, log=folder / "log"
+        data_dir=folder / "data", port=kept_port(folder), authority=authority, log=folder / "log"
     )
     server.start()
     server.set_master("master", "first", database="app")
@@ -53,7 +59,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
     folder = tmp_path_factory.mktemp("valkey")
-    server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
+    server = ValkeyServer(data_dir=folder / "data", port=kept_port(folder), log=folder / "log")
     server.start()
     yield server
     server.destroy()
