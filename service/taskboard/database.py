@@ -29,6 +29,8 @@ _PREPARE_THRESHOLD = 5  # executions of a statement before it is prepared
 _WAIT_FOR_CONNECTION = 3.0
 # How long requests are refused at once after no connection could be made.
 _OUTAGE_PAUSE = 0.5
+# How long a probe tells of a write that found no room. Reads go on then, and a write of its own takes room.
+_FULL_MEMORY = 60.0
 # One idle connection above the minimum is closed this often, so that a paused Aurora can pause.
 _MAX_IDLE = 5.0
 _MAX_LIFETIME = 1800.0
@@ -85,6 +87,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._outage: asyncio.Future[None]  # done when the next attempt to connect has failed
         self._outage_until = 0.0
+        self._full_until = 0.0
         self._pool = AsyncConnectionPool(
             kwargs=connection_parameters(settings),
             min_size=settings.database_pool_min,
@@ -138,6 +141,8 @@ class Database:
             psycopg.InterfaceError,
             psycopg.errors.ReadOnlySqlTransaction,
         ) as error:
+            if isinstance(error, psycopg.errors.DiskFull | psycopg.errors.IoError):
+                self._full_until = time.monotonic() + _FULL_MEMORY
             raise UnavailableError("database", str(error).strip()) from error
 
     async def probe(self) -> DatabaseProbe:
@@ -146,13 +151,15 @@ class Database:
         Raises
         ------
         UnavailableError
-            If the database does not answer.
+            If the database does not answer, or had no room for a write during the last minute.
         """
         began = time.perf_counter()
         async with self.connection() as connection:
             cursor = await connection.execute("SELECT session_user, current_user")
             row = await cursor.fetchone()
         assert row is not None  # noqa: S101 - such a SELECT has a row
+        if time.monotonic() < self._full_until:
+            raise UnavailableError("database", "it answers, but had no room for a write a moment ago")
         latency = (time.perf_counter() - began) * 1000
         return DatabaseProbe(latency_ms=round(latency, 2), session_user=row[0], current_user=row[1])
 

@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.integration.service.support import Backends, eventually
+from tests.integration.service.support import Backends, ServiceFactory, eventually
 from tests.integration.service.test_api import create_project, sign_up
 
 # Far above what the service needs, and far below what a load balancer waits.
@@ -75,6 +75,28 @@ def test_restarted_database_fails_no_request_that_comes_after(
     backends.postgres.stop()
     backends.postgres.start()
     assert signed_in.get("/api/v1/projects").status_code == 200
+
+
+def test_database_without_room_for_writes_is_named_although_it_answers(
+    services: ServiceFactory, backends: Backends, database: str
+) -> None:
+    full = "BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END"
+    with services.run(database) as service, service.client() as client:
+        sign_up(client)
+        with backends.administrator(database) as connection:
+            connection.execute(
+                f"CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS $${full}$$;"
+                "CREATE TRIGGER f BEFORE INSERT ON projects FOR EACH ROW EXECUTE FUNCTION public.full()"
+            )
+        try:
+            assert healthy(client)
+            assert client.post("/api/v1/projects", json={"name": "Engine"}).status_code == 503
+            report = client.get("/healthz", params={"detailed": "true"})
+            assert (report.status_code, report.json()["failed"]) == (503, ["database"])
+            assert client.get("/api/v1/projects").status_code == 200
+        finally:
+            with backends.administrator(database) as connection:
+                connection.execute("DROP FUNCTION public.full() CASCADE")
 
 
 def test_hanging_database_is_given_up(signed_in: httpx.Client, backends: Backends) -> None:
