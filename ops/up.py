@@ -96,7 +96,7 @@ def _start() -> Sandbox:
             sandbox.start()
             version.record_start(SANDBOX_DIR)
         except SandboxError as error:
-            remedy = f"Logs are in {SANDBOX_DIR / 'logs'}."
+            remedy = f"Logs are in {SANDBOX_DIR / 'logs'}." if error.detail else None
             raise CliError(str(error), detail=error.detail, remedy=remedy) from error
         how = " (was running)" if current_code else " (restarted)"
         current.result = f"{sandbox.status().endpoint_url}{how if reused else ''}"

@@ -10,6 +10,8 @@ import psutil
 import pytest
 
 from ops.bench.load import load
+from sandbox.layout import Layout
+from sandbox.processes import ProcessIdentity
 from tests.integration.platform.conftest import DeployedPlatform, context
 
 PASSWORD = "correct horse battery staple"
@@ -137,6 +139,35 @@ def test_deployment_that_never_gets_healthy_is_rolled_back_while_the_old_one_ser
     assert len(healthy_tasks(platform)) == 2
     stacks = {stack["layer"]: stack["status"] for stack in platform.status()["stacks"]}
     assert stacks["compute"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_every_part_that_is_killed_comes_back_by_itself_with_what_was_written(
+    platform: DeployedPlatform,
+) -> None:
+    layout = Layout(platform.state_dir)
+    files = [
+        *(layout.run / f"{part}.json" for part in ("server", "edge")),
+        *layout.databases.glob("*.process.json"),
+        *layout.caches.glob("*/process.json"),
+    ]
+    assert len(files) == 4
+    killed = {file: ProcessIdentity.load(file) for file in files}
+    with client_of(platform) as edsger:
+        credentials = {"email": "edsger@example.com", "password": PASSWORD}
+        edsger.post("/sign-up", json=credentials).raise_for_status()
+        for identity in killed.values():
+            assert identity is not None
+            identity.signal(signal.SIGKILL)
+        assert eventually(lambda: all(ProcessIdentity.load(file) != killed[file] for file in files))
+        assert eventually(lambda: answers(platform) and len(healthy_tasks(platform)) == 2)
+        assert edsger.get("/account").json()["email"] == "edsger@example.com"
+    assert platform.status()["problems"] == []
+
+
+def answers(platform: DeployedPlatform) -> bool:
+    with suppress(httpx.TransportError):
+        return platform.health().status_code == 200
+    return False
 
 
 def test_down_and_up_keep_everything(platform: DeployedPlatform) -> None:
