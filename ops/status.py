@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.aws import Environment, connect
-from ops.cdk import SANDBOX
 from ops.console import CliError, err, out
-from ops.paths import SANDBOX_DIR
+from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox.lifecycle import Sandbox
 from stacks.settings import LAYERS
 

@@ -226,8 +226,8 @@ class Sandbox:
         for name in lost:
             if name.startswith(LOAD_BALANCER_PORTS):
                 raise SandboxError(
-                    f"Port {known[name]}, the service's address, is in use by another program: end that one and "
-                    "run again, or begin without data on another port after `./gantry down --wipe`."
+                    f"Port {known[name]}, the service's address, is in use by another program: end that one "
+                    "and run again, or begin without data on another port after `./gantry down --wipe`."
                 )
         return lost
 
