@@ -1,18 +1,18 @@
 """A user of an ElastiCache cache whose passwords CloudFormation leaves alone."""
 
-from aws_cdk import ArnFormat, CustomResource, Duration, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.nag import HIPAA, NIST, acknowledge, shared
-from gantry.python_function import FunctionDefaults, PythonFunction
+from gantry.custom_resource import FunctionResource
+from gantry.python_function import FunctionDefaults
 from gantry.secrets import read_statements
 
 
-class CacheUser(Construct):
+class CacheUser(FunctionResource):
     """A user with a password, made, changed and deleted by a function.
 
     CloudFormation's own resource resends the password list on every update of any property, which would undo
@@ -54,29 +54,19 @@ class CacheUser(Construct):
         secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
     ) -> None:
-        super().__init__(scope, construct_id)
-        timeout = Duration.minutes(10)
-        function = PythonFunction(
-            self,
-            "Function",
-            defaults=functions,
+        super().__init__(
+            scope,
+            construct_id,
+            functions=functions,
             asset="cache_user",
             description="Makes the application's user of the cache",
             security_group=security_group,
-            statements=[*read_statements(self, secrets_key, secret), self._administration(user_id)],
-            timeout=timeout,
-        )
-        acknowledge(
-            function,
-            "CloudFormation invokes it and fails the deployment that gets no answer: no failure is lost.",
-            *shared("LambdaDLQ", (NIST, HIPAA)),
-        )
-        resource = CustomResource(
-            self,
-            "Resource",
+            statements=[
+                *read_statements(scope, secrets_key, secret),
+                _administration(scope, user_id),
+                _service_linked_role(scope),
+            ],
             resource_type="Custom::CacheUser",
-            service_token=function.function.function_arn,
-            service_timeout=timeout.plus(Duration.minutes(1)),
             properties={
                 "UserId": user_id,
                 "UserName": user_name,
@@ -84,21 +74,42 @@ class CacheUser(Construct):
                 "SecretArn": secret.secret_arn,
             },
         )
-        self.user_id: str = resource.ref
+        self.user_id: str = self.resource.ref
 
-    def _administration(self, user_id: str) -> iam.PolicyStatement:
-        user = Stack.of(self).format_arn(
-            service="elasticache",
-            resource="user",
-            resource_name=user_id,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        return iam.PolicyStatement(
-            actions=[
-                "elasticache:CreateUser",
-                "elasticache:DeleteUser",
-                "elasticache:DescribeUsers",
-                "elasticache:ModifyUser",
-            ],
-            resources=[user],
-        )
+
+def _administration(scope: Construct, user_id: str) -> iam.PolicyStatement:
+    user = Stack.of(scope).format_arn(
+        service="elasticache",
+        resource="user",
+        resource_name=user_id,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.PolicyStatement(
+        actions=[
+            "elasticache:CreateUser",
+            "elasticache:DeleteUser",
+            "elasticache:DescribeUsers",
+            "elasticache:ModifyUser",
+        ],
+        resources=[user],
+    )
+
+
+def _service_linked_role(scope: Construct) -> iam.PolicyStatement:
+    """Let the account's first call to ElastiCache, which is this function's, make the service's role.
+
+    As in AWS's managed policy `AmazonElastiCacheFullAccess`; "Using Service-Linked Roles for Amazon
+    ElastiCache" in its User Guide.
+    """
+    service = "elasticache.amazonaws.com"
+    role = Stack.of(scope).format_arn(
+        service="iam",
+        region="",
+        resource="role",
+        resource_name=f"aws-service-role/{service}/AWSServiceRoleForElastiCache",
+    )
+    return iam.PolicyStatement(
+        actions=["iam:CreateServiceLinkedRole"],
+        resources=[role],
+        conditions={"StringEquals": {"iam:AWSServiceName": service}},
+    )

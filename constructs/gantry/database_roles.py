@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -10,14 +9,14 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.nag import HIPAA, NIST, acknowledge, shared
-from gantry.python_function import FunctionDefaults, PythonFunction
+from gantry.custom_resource import FunctionResource
+from gantry.python_function import FunctionDefaults
 from gantry.secrets import read_statements
 
 _ASSET = "database_roles"
 
 
-class DatabaseRoles(Construct):
+class DatabaseRoles(FunctionResource):
     """The application's roles, made by a function when the cluster is first deployed.
 
     Afterwards the function only adds what is missing; passwords are the rotation's.
@@ -56,38 +55,25 @@ class DatabaseRoles(Construct):
         secrets_key: kms.IKey,
         proxy_secrets: Mapping[str, secretsmanager.ISecret] | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
-        timeout, proxied = Duration.minutes(5), proxy_secrets or {}
-        function = PythonFunction(
-            self,
-            "Function",
-            defaults=functions,
+        proxied = proxy_secrets or {}
+        super().__init__(
+            scope,
+            construct_id,
+            functions=functions,
             asset=_ASSET,
             description="Makes the application's roles in the database",
             security_group=security_group,
             statements=[
-                *read_statements(self, secrets_key, master_secret),
+                *read_statements(scope, secrets_key, master_secret),
                 *read_statements(
-                    self, secrets_key, rotator_secret, application_secret, *proxied.values(), write=True
+                    scope, secrets_key, rotator_secret, application_secret, *proxied.values(), write=True
                 ),
                 iam.PolicyStatement(
                     actions=["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],
                     resources=[application_secret.secret_full_arn or application_secret.secret_arn],
                 ),
             ],
-            timeout=timeout,
-        )
-        acknowledge(
-            function,
-            "CloudFormation invokes it and fails the deployment that gets no answer: no failure is lost.",
-            *shared("LambdaDLQ", (NIST, HIPAA)),
-        )
-        resource = CustomResource(
-            self,
-            "Resource",
             resource_type="Custom::DatabaseRoles",
-            service_token=function.function.function_arn,
-            service_timeout=timeout.plus(Duration.minutes(1)),
             properties={
                 "ClusterEndpoint": cluster.cluster_endpoint.hostname,
                 "Port": cluster.cluster_endpoint.port,
@@ -104,5 +90,5 @@ class DatabaseRoles(Construct):
                 "Revision": functions.source.digest(_ASSET),
             },
         )
-        # The writer must run before anyone can log in.
-        resource.node.add_dependency(cluster)
+        # The writer must run before the function can log in.
+        self.resource.node.add_dependency(cluster)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy, Stack, Tags
+from aws_cdk import CustomResource, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -72,6 +72,7 @@ class PlatformNetwork(Construct):
             },
             restrict_default_security_group=True,
         )
+        self._keep_default_group_restricted()
         self._name_subnets(name)
         acknowledge(
             self.vpc,
@@ -103,6 +104,17 @@ class PlatformNetwork(Construct):
             },
         )
         return iam.Role(self, "FlowLogRole", assumed_by=principal)
+
+    def _keep_default_group_restricted(self) -> None:
+        """Never undo the restriction: the group goes with the VPC.
+
+        The CDK's function gives the group its rules back when the resource is deleted, and fails where it has
+        them still: when another resource of a first deployment had failed before they were taken away.
+        """
+        construct = self.vpc.node.find_child("RestrictDefaultSecurityGroupCustomResource")
+        if not isinstance(construct, CustomResource):
+            raise TypeError(f"{construct.node.path} is not a custom resource")
+        construct.apply_removal_policy(RemovalPolicy.RETAIN)
 
     def _name_subnets(self, name: str) -> None:
         """Name subnets by kind and zone: the CDK's names are paths, which a pipeline would change."""

@@ -1,43 +1,43 @@
 """`Custom::CacheUser`: makes the application's user of the cache, and leaves its passwords to rotation."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
 
-from cache_user.user import CacheUser
-from gantry_runtime.clock import Clock
-from gantry_runtime.custom_resource import Outcome, answer
+from cache_user.user import CacheUser, CacheUserError
+from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
 from gantry_runtime.secrets import read_json
 
 logger = Logger(service="cache-user")
 
 
-def handler(event: Mapping[str, Any], _context: object) -> None:
+def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
     """Answer CloudFormation's request; the event holds no secret, only the name of one."""
-    answer(event, partial(act, clock=Clock()), logger)
+    answer(event, context, act, logger)
 
 
-def act(event: Mapping[str, Any], *, clock: Clock) -> Outcome:
+def act(request: Request) -> None:
     """Make, change or delete the user, and wait until that is done.
 
     Raises
     ------
     CacheUserError
-        When it is not done in time.
+        When it is not done in time, or the user would be another one.
     """
-    properties, client = event["ResourceProperties"], boto3.client("elasticache")
-    user_id = properties["UserId"]
-    user = CacheUser(client, user_id, clock)
-    if event["RequestType"] == "Delete":
-        # A user that was never made has the logical id as its physical one.
-        CacheUser(client, event["PhysicalResourceId"], clock).delete()
-        return Outcome(physical_id=event["PhysicalResourceId"])
-    if user_id == event.get("PhysicalResourceId"):
-        user.change(access=properties["AccessString"])
+    properties = request.properties
+    user_id, access = properties["UserId"], properties["AccessString"]
+    user = CacheUser(boto3.client("elasticache", config=PROMPT), user_id, request.limit)
+    if request.kind == "Delete":
+        # With another id than the user's, CloudFormation gave up a Create, which may be running still.
+        user.delete(may_come=request.physical_id != user_id)
+    elif request.kind == "Update":
+        if request.physical_id != user_id:
+            raise CacheUserError(f"the user {request.physical_id} cannot become {user_id}")
+        user.change(access=access)
     else:
-        password = read_json(boto3.client("secretsmanager"), properties["SecretArn"])["password"]
-        user.create(name=properties["UserName"], access=properties["AccessString"], password=password)
-    return Outcome(physical_id=user_id)
+        secrets = boto3.client("secretsmanager", config=PROMPT)
+        password = read_json(secrets, properties["SecretArn"])["password"]
+        request.physical_id = user_id
+        user.create(name=properties["UserName"], access=access, password=password)

@@ -1,8 +1,10 @@
-"""A user of ElastiCache, whose changes take effect some time after they were asked for."""
+"""A user of ElastiCache, whose changes take effect minutes after they were asked for."""
 
 from typing import TYPE_CHECKING
 
-from gantry_runtime.clock import Clock
+from botocore.exceptions import ClientError
+
+from gantry_runtime.clock import TimeLimit
 from gantry_runtime.failures import SafeError
 
 if TYPE_CHECKING:
@@ -10,7 +12,9 @@ if TYPE_CHECKING:
 
 _ENGINE = "valkey"
 _POLL_SECONDS = 2.0
-_DEADLINE_SECONDS = 480.0  # under the function's own limit
+# How long the account's first call may be refused while ElastiCache's service-linked role, which the call
+# itself makes, becomes known; a Create that makes no user within this time makes none at all.
+_MAKE_SECONDS = 180.0
 
 
 class CacheUserError(SafeError):
@@ -26,45 +30,71 @@ class CacheUser:
         Of ElastiCache.
     user_id
         The user's id.
-    clock
-        Tells the time.
+    limit
+        The time within which everything must be done.
     """
 
-    def __init__(self, client: "ElastiCacheClient", user_id: str, clock: Clock) -> None:
-        self._client, self._id, self._clock = client, user_id, clock
+    def __init__(self, client: "ElastiCacheClient", user_id: str, limit: TimeLimit) -> None:
+        self._client, self._id, self._limit = client, user_id, limit
 
     def create(self, *, name: str, access: str, password: str) -> None:
         """Make the user, or finish what an earlier attempt began."""
-        if self._status() is None:
-            self._client.create_user(
-                UserId=self._id, UserName=name, Engine=_ENGINE, AccessString=access, Passwords=[password]
-            )
-        else:
-            self._wait("active")
-            self._client.modify_user(UserId=self._id, AccessString=access, Passwords=[password])
-        self._wait("active")
+        making = self._limit.within(_MAKE_SECONDS)
+        while not self._made(name, access, password):
+            if not making.wait(_POLL_SECONDS):
+                raise CacheUserError(f"ElastiCache's service-linked role does not come; no user {self._id}")
+        self._wait_until_active()
 
     def change(self, *, access: str) -> None:
         """Change the access string alone: passwords are the rotation's, and a list would replace them."""
-        self._wait("active")
+        self._wait_until_active()
         self._client.modify_user(UserId=self._id, AccessString=access)
-        self._wait("active")
+        self._wait_until_active()
 
-    def delete(self) -> None:
-        """Delete the user; no effect when there is none."""
-        if self._status() is None:
-            return
-        self._wait("active")
-        self._client.delete_user(UserId=self._id)
-        self._wait(None)
+    def delete(self, *, may_come: bool) -> None:
+        """Delete the user; no effect when there is none.
 
-    def _wait(self, wanted: str | None) -> None:
-        waited = 0.0
-        while (status := self._status()) != wanted:
-            if waited >= _DEADLINE_SECONDS:
-                raise CacheUserError(f"the user {self._id} is {status} and not {wanted or 'deleted'} in time")
-            self._clock.sleep(_POLL_SECONDS)
-            waited += _POLL_SECONDS
+        Parameters
+        ----------
+        may_come
+            Whether another invocation may be about to make the user.
+        """
+        coming = self._limit.within(_MAKE_SECONDS if may_come else 0)
+        while self._status() is None:
+            if not coming.wait(_POLL_SECONDS):
+                return
+        asked = False
+        while (status := self._status()) is not None:
+            if status == "active" and not asked:
+                self._client.delete_user(UserId=self._id)
+                asked = True
+            self._wait(f"the user {self._id} is {status} and not deleted in time")
+
+    def _made(self, name: str, access: str, password: str) -> bool:
+        """Make the user, or change the one that there is; return False when that must be repeated."""
+        if self._status() is not None:
+            self._wait_until_active()
+            self._client.modify_user(UserId=self._id, AccessString=access, Passwords=[password])
+            return True
+        try:
+            self._client.create_user(
+                UserId=self._id, UserName=name, Engine=_ENGINE, AccessString=access, Passwords=[password]
+            )
+        except ClientError as error:
+            if not _comes_too_early(error):
+                raise
+            return False
+        return True
+
+    def _wait_until_active(self) -> None:
+        while (status := self._status()) != "active":
+            if status == "deleting":
+                raise CacheUserError(f"the user {self._id} is being deleted")
+            self._wait(f"the user {self._id} is {status} and not active in time")
+
+    def _wait(self, failure: str) -> None:
+        if not self._limit.wait(_POLL_SECONDS):
+            raise CacheUserError(failure)
 
     def _status(self) -> str | None:
         try:
@@ -72,3 +102,10 @@ class CacheUser:
         except self._client.exceptions.UserNotFoundFault:
             return None
         return users[0]["Status"] if users else None
+
+
+def _comes_too_early(error: ClientError) -> bool:
+    """Tell whether ElastiCache does not know its service-linked role yet (API Reference, "CreateUser")."""
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
+    named = "service linked role" in message.replace("-", " ")
+    return code == "ServiceLinkedRoleNotFoundFault" or (code.startswith("InvalidParameter") and named)

@@ -1,13 +1,19 @@
 """`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed."""
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
+from pg8000.native import Connection, DatabaseError, InterfaceError
 
 from database_roles import roles
-from gantry_runtime.custom_resource import Outcome, answer
+from gantry_runtime.clock import TimeLimit
+from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
+from gantry_runtime.failures import describe
 from gantry_runtime.postgres import connection
 from gantry_runtime.scram import verifier
 from gantry_runtime.secrets import ensure_json, read_json
@@ -17,30 +23,31 @@ if TYPE_CHECKING:
 
 logger = Logger(service="database-roles")
 _PHYSICAL_ID = "database-roles"
+_POLL_SECONDS = 5.0
+# PostgreSQL's "invalid_password", "cannot_connect_now" and "too_many_connections".
+_PASSING = frozenset({"28P01", "57P03", "53300"})
 
 
-def handler(event: Mapping[str, Any], _context: object) -> None:
+def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
     """Answer CloudFormation's request; the event holds no secret, only names of them."""
-    answer(event, act, logger)
+    answer(event, context, act, logger)
 
 
-def act(event: Mapping[str, Any]) -> Outcome:
+def act(request: Request) -> None:
     """Make the roles and complete the secrets; deleting leaves both, for they go with cluster and secrets."""
-    client, properties = boto3.client("secretsmanager"), event["ResourceProperties"]
-    if event["RequestType"] != "Delete":
-        _ensure(properties, client)
-    if event["RequestType"] == "Create":
-        _forget_incomplete_version(client, properties["ApplicationSecretArn"])
-    return Outcome(physical_id=_PHYSICAL_ID)
+    if request.kind == "Delete":
+        return
+    client = boto3.client("secretsmanager", config=PROMPT)
+    request.physical_id = _PHYSICAL_ID
+    _ensure(request.properties, client, request.limit)
+    if request.kind == "Create":
+        _forget_incomplete_version(client, request.properties["ApplicationSecretArn"])
 
 
-def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient") -> None:
+def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit: TimeLimit) -> None:
     host, port, database = properties["ClusterEndpoint"], int(properties["Port"]), properties["Database"]
-    master = read_json(client, properties["MasterSecretArn"])
-    rotator = read_json(client, properties["RotatorSecretArn"])
-    with connection(
-        host=host, port=port, database=database, user=master["username"], password=master["password"]
-    ) as opened:
+    with _master_session(properties, client, limit) as opened:
+        rotator = read_json(client, properties["RotatorSecretArn"])
         roles.take_turns(opened)
         # Read only now, when no rotation is going on.
         application = read_json(client, properties["ApplicationSecretArn"])
@@ -59,6 +66,47 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient") -> No
             log_in = {key: application[key] for key in ("username", "password")}
             ensure_json(client, proxied[log_in["username"]], log_in)
     logger.info("the roles are in place", extra={"user": application["username"]})
+
+
+@contextmanager
+def _master_session(
+    properties: Mapping[str, Any], client: "SecretsManagerClient", limit: TimeLimit
+) -> Iterator[Connection]:
+    """Log in as the master user, again and again until RDS has set the password that the secret holds.
+
+    RDS sets it after a restored cluster has its first instance, and sets another one every seven days
+    ("Password management with Amazon RDS and AWS Secrets Manager" in the Aurora User Guide).
+    """
+    with ExitStack() as stack:
+        while True:
+            try:
+                master = read_json(client, properties["MasterSecretArn"])
+                opened = stack.enter_context(
+                    connection(
+                        host=properties["ClusterEndpoint"],
+                        port=int(properties["Port"]),
+                        database=properties["Database"],
+                        user=master["username"],
+                        password=master["password"],
+                    )
+                )
+                break
+            except (ClientError, DatabaseError, InterfaceError, OSError) as error:
+                if not (_may_pass(error) and limit.wait(_POLL_SECONDS)):
+                    raise
+                logger.info("the master user cannot log in yet", extra={"failure": describe(error)})
+        yield opened
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether a log-in may succeed later: the password is not there yet, or the server not reached."""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] == "ResourceNotFoundException"
+    if isinstance(error, DatabaseError):
+        return isinstance(error.args[0], dict) and error.args[0].get("C") in _PASSING
+    if isinstance(error, InterfaceError):
+        return isinstance(error.__cause__, OSError)
+    return not isinstance(error, ssl.SSLCertVerificationError)
 
 
 def _forget_incomplete_version(client: "SecretsManagerClient", arn: str) -> None:

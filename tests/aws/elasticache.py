@@ -1,6 +1,6 @@
 """ElastiCache: users whose changes take effect later, on a real Valkey server."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,7 +8,6 @@ from sandbox.valkey import ValkeyServer
 from tests.aws.transport import Answer, AwsError, SimulatedClock
 
 _PREFIX = "arn:aws:elasticache:us-east-1:000000000000:user:"
-_EFFECT = timedelta(seconds=4)
 
 
 @dataclass
@@ -22,21 +21,34 @@ class User:
 
 
 class ElastiCache:
-    """The service."""
+    """The service.
+
+    Attributes
+    ----------
+    users
+        By their ids.
+    effect
+        How long a change takes.
+    first_call
+        Happens at every call that may need the service-linked role, and refuses what lacks it.
+    """
 
     def __init__(self, server: ValkeyServer, clock: SimulatedClock) -> None:
         self._server, self._clock = server, clock
         self.users: dict[str, User] = {}
+        self.effect = timedelta(seconds=4)
+        self.first_call: Callable[[], None] = lambda: None
 
     def create_user(
         self, user_id: str, user_name: str, engine: str, access_string: str, passwords: Sequence[str]
     ) -> Answer:
+        self.first_call()
         if user_id in self.users:
             raise AwsError("UserAlreadyExists")
         assert engine == "valkey"
         _check(passwords)
         self.users[user_id] = User(
-            user_id, user_name, access_string, list(passwords), "creating", self._clock.now() + _EFFECT
+            user_id, user_name, access_string, list(passwords), "creating", self._clock.now() + self.effect
         )
         return _described(self.users[user_id])
 
@@ -47,6 +59,7 @@ class ElastiCache:
     def modify_user(
         self, user_id: str, access_string: str | None = None, passwords: Sequence[str] | None = None
     ) -> Answer:
+        self.first_call()
         user = self._find(user_id)
         if user.status != "active":
             raise AwsError("InvalidUserState", f"User {user_id} is not in active state.")
@@ -54,14 +67,15 @@ class ElastiCache:
             _check(passwords)
             user.passwords = list(passwords)
         user.access = access_string or user.access
-        user.status, user.effective_at = "modifying", self._clock.now() + _EFFECT
+        user.status, user.effective_at = "modifying", self._clock.now() + self.effect
         return _described(user)
 
     def delete_user(self, user_id: str) -> Answer:
+        self.first_call()
         user = self._find(user_id)
         if user.status != "active":
             raise AwsError("InvalidUserState", f"User {user_id} is not in active state.")
-        user.status, user.effective_at = "deleting", self._clock.now() + _EFFECT
+        user.status, user.effective_at = "deleting", self._clock.now() + self.effect
         return _described(user)
 
     def settle(self) -> None:

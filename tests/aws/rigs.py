@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cache_user import handler as cache_user
 from database_roles import handler as database_roles
+from gantry_runtime.clock import TimeLimit
+from gantry_runtime.custom_resource import NOT_MADE, Request
 from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
 from rotation.strategy import Strategy
@@ -35,6 +37,14 @@ SESSION_LIFETIME = timedelta(days=7)
 _ENVIRON = {"CLUSTER": CLUSTER, "SERVICE": SERVICE}
 USER_ID = "gantry-test"
 _logger = Logger(service="rotation")
+
+
+def request_of(
+    clock: SimulatedClock, kind: str, properties: Mapping[str, Any], physical_id: str = NOT_MADE
+) -> Request:
+    """Return a request of CloudFormation to a custom resource's function."""
+    limit = TimeLimit(clock, 780)
+    return Request(kind=kind, properties=properties, physical_id=physical_id, limit=limit)
 
 
 class Rig(ABC):
@@ -164,20 +174,16 @@ class DatabaseRig(Rig):
 
     def bootstrap(self, request: str) -> None:
         """Have the roles made, as CloudFormation requests it."""
-        database_roles.act(
-            {
-                "RequestType": request,
-                "ResourceProperties": {
-                    "ClusterEndpoint": "localhost",
-                    "Port": str(self._server.port),
-                    "Database": "app",
-                    "MasterSecretArn": self._master.arn,
-                    "RotatorSecretArn": self._rotator.arn,
-                    "ApplicationSecretArn": self.secret.arn,
-                    **self._more_properties(),
-                },
-            }
-        )
+        properties = {
+            "ClusterEndpoint": "localhost",
+            "Port": str(self._server.port),
+            "Database": "app",
+            "MasterSecretArn": self._master.arn,
+            "RotatorSecretArn": self._rotator.arn,
+            "ApplicationSecretArn": self.secret.arn,
+            **self._more_properties(),
+        }
+        database_roles.act(request_of(self.clock, request, properties))
 
     def log_in(self, user: str, password: str) -> psycopg.Connection:
         return psycopg.connect(
@@ -260,7 +266,7 @@ class CacheRig(Rig):
             "AccessString": "on ~* &* +@all -@admin -@dangerous",
             "SecretArn": self.secret.arn,
         }
-        cache_user.act({"RequestType": "Create", "ResourceProperties": self.properties}, clock=self.clock)
+        cache_user.act(request_of(self.clock, "Create", self.properties))
 
     @contextmanager
     def reached_at(self, port: int) -> Iterator[None]:

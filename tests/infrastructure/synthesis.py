@@ -71,6 +71,7 @@ LEFT_BEHIND = frozenset(
         "AWS::RDS::DBClusterParameterGroup",
         "AWS::RDS::DBInstance",
         "AWS::RDS::DBSubnetGroup",
+        "Custom::VpcRestrictDefaultSG",  # only what its deletion would do
     }
 )
 

@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 
 from cache_user import handler as cache_user
+from cache_user.user import CacheUserError
+from gantry_runtime.custom_resource import NOT_MADE
 from rotation import cache as passwords
 from rotation import wiring
 from rotation.cache import NOTICE
@@ -19,7 +21,7 @@ from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
 from tests.aws import servers
-from tests.aws.rigs import USER_ID, CacheRig, check_retirement_interrupted
+from tests.aws.rigs import USER_ID, CacheRig, check_retirement_interrupted, request_of
 from tests.aws.secrets_manager import STEPS
 from tests.aws.transport import Answer
 
@@ -39,12 +41,10 @@ def current(rig: CacheRig) -> dict[str, Any]:
 
 def request(rig: CacheRig, kind: str, **properties: str) -> str:
     """Send a request of CloudFormation for the user; return its physical id."""
-    event: dict[str, Any] = {
-        "RequestType": kind,
-        "ResourceProperties": {**rig.properties, **properties},
-        **({} if kind == "Create" else {"PhysicalResourceId": USER_ID}),
-    }
-    return cache_user.act(event, clock=rig.clock).physical_id
+    known = NOT_MADE if kind == "Create" else USER_ID
+    made = request_of(rig.clock, kind, {**rig.properties, **properties}, known)
+    cache_user.act(made)
+    return made.physical_id
 
 
 def test_user_logs_in_with_the_generated_password(rig: CacheRig) -> None:
@@ -67,9 +67,11 @@ def test_creation_that_was_cut_short_is_finished(rig: CacheRig) -> None:
     assert rig.works(current(rig))
 
 
-def test_other_id_is_another_user(rig: CacheRig) -> None:
-    assert request(rig, "Update", UserId="another", UserName="another") == "another"
-    assert set(rig.elasticache.users) == {USER_ID, "another"}
+def test_user_cannot_become_another(rig: CacheRig) -> None:
+    """CloudFormation would delete the old one with a role that may only touch the new one."""
+    with pytest.raises(CacheUserError, match=f"{USER_ID} cannot become another"):
+        request(rig, "Update", UserId="another", UserName="another")
+    assert set(rig.elasticache.users) == {USER_ID}
 
 
 def test_deleted_user_is_gone_and_may_be_deleted_again(rig: CacheRig) -> None:

@@ -1,0 +1,87 @@
+"""Custom resources whose function answers CloudFormation in time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import CustomResource, Duration
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from gantry.nag import HIPAA, NIST, acknowledge, shared
+from gantry.python_function import FunctionDefaults, PythonFunction
+
+# The longest that Lambda runs a function: what these wait for takes AWS minutes. The function itself stops
+# `gantry_runtime.custom_resource.ANSWER_SECONDS` earlier, and CloudFormation waits longer than it can run.
+_FUNCTION_LIMIT = Duration.minutes(15)
+_STARTING = Duration.minutes(2)
+
+
+class FunctionResource(Construct):
+    """A custom resource that a Python function makes, changes and deletes.
+
+    Parameters
+    ----------
+    functions
+        What the function has in common with others.
+    asset
+        Name of the function's package; it answers with `gantry_runtime.custom_resource.answer`.
+    description
+        What the function does.
+    security_group
+        What the function may reach.
+    statements
+        What the function may do.
+    resource_type
+        Type of the resource, ``Custom::<name>``.
+    properties
+        What the function is told.
+
+    Attributes
+    ----------
+    resource
+        The custom resource.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        functions: FunctionDefaults,
+        asset: str,
+        description: str,
+        security_group: ec2.ISecurityGroup,
+        statements: Sequence[iam.PolicyStatement],
+        resource_type: str,
+        properties: Mapping[str, Any],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        function = PythonFunction(
+            self,
+            "Function",
+            defaults=functions,
+            asset=asset,
+            description=description,
+            security_group=security_group,
+            statements=statements,
+            timeout=_FUNCTION_LIMIT,
+        )
+        # A request that was not answered, or not begun, is CloudFormation's to give up: run later, it would
+        # make again what has been deleted meanwhile.
+        function.function.configure_async_invoke(retry_attempts=0, max_event_age=_STARTING)
+        acknowledge(
+            function,
+            "CloudFormation invokes it and fails the deployment that gets no answer: no failure is lost.",
+            *shared("LambdaDLQ", (NIST, HIPAA)),
+        )
+        self.resource = CustomResource(
+            self,
+            "Resource",
+            resource_type=resource_type,
+            service_token=function.function.function_arn,
+            service_timeout=_FUNCTION_LIMIT.plus(_STARTING),
+            properties=dict(properties),
+        )
+        # With the function's policy, and with what keeps it from being run later.
+        self.resource.node.add_dependency(function)
