@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from gantry.encryption_keys import log_group_statements
 
 
 class ArtifactStore(Construct):
@@ -60,7 +62,8 @@ class ArtifactStore(Construct):
         for reader in readers:
             self.bucket.grant_read(reader)
         if log_group_name is not None:
-            self._allow_log_group(log_group_name)
+            for statement in log_group_statements(self, [log_group_name]):
+                self.key.add_to_resource_policy(statement)
 
     def _bucket(
         self,
@@ -92,28 +95,4 @@ class ArtifactStore(Construct):
             removal_policy=RemovalPolicy.DESTROY,
             # A pipeline starts as soon as it is created: the rest of its stack may still fail.
             auto_delete_objects=True,
-        )
-
-    def _allow_log_group(self, name: str) -> None:
-        stack = Stack.of(self)
-        group = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EncryptLogGroup",
-                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-                actions=[
-                    "kms:Encrypt",
-                    "kms:Decrypt",
-                    "kms:ReEncrypt*",
-                    "kms:GenerateDataKey*",
-                    "kms:DescribeKey",
-                ],
-                resources=["*"],
-                conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": group}},
-            )
         )

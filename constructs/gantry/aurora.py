@@ -132,6 +132,7 @@ class AuroraPostgres(Construct):
             parameters=_PARAMETERS,
             removal_policy=removal_policy,
         )
+        monitoring_role = self._monitoring_role()
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",
@@ -163,14 +164,14 @@ class AuroraPostgres(Construct):
             database_insights_mode=mode,
             enable_cluster_level_enhanced_monitoring=True,
             monitoring_interval=Duration.minutes(1),
-            monitoring_role=self._monitoring_role(),
+            monitoring_role=monitoring_role,
             backup=rds.BackupProps(retention=backup_retention, preferred_window="02:00-03:00"),
             preferred_maintenance_window="sun:05:00-sun:06:00",
             copy_tags_to_snapshot=True,
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
         )
-        self.cluster.node.add_dependency(log_group)
+        self.cluster.node.add_dependency(log_group, monitoring_role)
         if snapshot is not None:
             _restore(self.cluster, snapshot)
         acknowledge(
@@ -202,7 +203,11 @@ class AuroraPostgres(Construct):
             self, "MonitoringRole", assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com")
         )
         role.add_to_policy(
-            iam.PolicyStatement(actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group])
+            # AWS decides on the one form of a log group's name or the other, by action and over time
+            # ("Overview of managing access permissions to your CloudWatch Logs resources").
+            iam.PolicyStatement(
+                actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"], resources=[group, f"{group}:*"]
+            )
         )
         streams = f"{group}:log-stream:*"
         acknowledge(

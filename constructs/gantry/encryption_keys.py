@@ -55,7 +55,8 @@ class EncryptionKeys(Construct):
         self.secrets = self._key("Secrets", "secrets", removal_policy)
         self.logs = self._key("Logs", "logs and the trail", removal_policy)
         self.messages = self._key("Messages", "alerts", removal_policy)
-        self._allow_log_groups(log_groups)
+        for statement in log_group_statements(self, log_groups):
+            self.logs.add_to_resource_policy(statement)
         self._allow_trail(trail_name)
         self._allow_alert_publishers(alert_publishers)
 
@@ -71,38 +72,12 @@ class EncryptionKeys(Construct):
             removal_policy=removal_policy,
         )
 
-    def _allow_log_groups(self, patterns: Sequence[str]) -> None:
-        stack = Stack.of(self)
-        groups = [
-            stack.format_arn(
-                service="logs",
-                resource="log-group",
-                resource_name=pattern,
-                arn_format=ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for pattern in patterns
-        ]
-        self.logs.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EncryptLogGroups",
-                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-                actions=[
-                    "kms:Encrypt",
-                    "kms:Decrypt",
-                    "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                    *_GENERATE,
-                ],
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
-            )
-        )
-
     def _allow_trail(self, name: str) -> None:
         stack = Stack.of(self)
         trail = stack.format_arn(service="cloudtrail", resource="trail", resource_name=name)
         principal = iam.ServicePrincipal("cloudtrail.amazonaws.com")
-        this_trail = {"aws:SourceArn": trail, "aws:SourceAccount": stack.account}
+        # AWS advises against aws:SourceAccount ("Configure AWS KMS key policies for CloudTrail").
+        this_trail = {"aws:SourceArn": trail}
         context = stack.format_arn(service="cloudtrail", region="*", resource="trail", resource_name="*")
         self.logs.add_to_resource_policy(
             iam.PolicyStatement(
@@ -139,3 +114,37 @@ class EncryptionKeys(Construct):
                     conditions={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}},
                 )
             )
+
+
+def log_group_statements(scope: Construct, names: Sequence[str]) -> list[iam.PolicyStatement]:
+    """Return what a key's policy must say to encrypt log groups whose names fit the given ones.
+
+    As in "Encrypt log data in CloudWatch Logs using AWS KMS", whose one statement conditions every action on
+    the encryption context; looking at a key has none, so that there the condition would never hold.
+    """
+    stack = Stack.of(scope)
+    principal = iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")
+    groups = [
+        stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for name in names
+    ]
+    return [
+        iam.PolicyStatement(
+            sid="EncryptLogGroups",
+            principals=[principal],
+            actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", *_GENERATE],
+            resources=["*"],
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        ),
+        iam.PolicyStatement(
+            sid="DescribeForLogGroups",
+            principals=[principal],
+            actions=["kms:DescribeKey"],
+            resources=["*"],
+        ),
+    ]

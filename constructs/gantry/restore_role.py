@@ -7,7 +7,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from gantry.nag import acknowledge
-from gantry.restored_clusters import database_arn
+from gantry.restored_clusters import database_arn, last_snapshots, removal_statement
 
 
 class RestoreRole(iam.Role):
@@ -50,12 +50,12 @@ class RestoreRole(iam.Role):
             iam.PolicyStatement(
                 actions=[
                     "rds:AddTagsToResource",
-                    "rds:DeleteDBCluster",
                     "rds:DescribeDBClusters",
                     "rds:ListTagsForResource",
                 ],
                 resources=clusters,
             ),
+            removal_statement(self, clusters),
             iam.PolicyStatement(
                 actions=["rds:DescribeDBClusterSnapshots", "rds:ListTagsForResource"], resources=[snapshots]
             ),
@@ -70,6 +70,7 @@ class RestoreRole(iam.Role):
         acknowledge(
             self,
             "AWS Backup names snapshots by the job that makes them and the clusters of restore tests at "
-            "random; an operator names a restored cluster after the environment's.",
-            *(f"AwsSolutions-IAM5[Resource::{arn}]" for arn in (*clusters, snapshots)),
+            "random; an operator names a restored cluster after the environment's. The last snapshot of a "
+            "cluster has no name where none is made.",
+            *(f"AwsSolutions-IAM5[Resource::{arn}]" for arn in (*clusters, snapshots, last_snapshots(self))),
         )

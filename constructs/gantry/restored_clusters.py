@@ -1,5 +1,7 @@
 """The clusters that restore tests make, and what it takes to examine them."""
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -9,6 +11,9 @@ from gantry.nag import acknowledge
 
 # AWS Backup chooses the names so, and removes nothing else.
 RESTORED_CLUSTERS = "awsbackup-restore-test*"
+# What Secrets Manager says of a secret when it tries its key before it makes one
+# ("Secret encryption and decryption in AWS Secrets Manager").
+_VALIDATION = "RequestToValidateKeyAccess"
 
 
 def database_arn(scope: Construct, resource: str, name: str) -> str:
@@ -16,6 +21,19 @@ def database_arn(scope: Construct, resource: str, name: str) -> str:
     return Stack.of(scope).format_arn(
         service="rds", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
+
+
+def removal_statement(scope: Construct, clusters: Sequence[str]) -> iam.PolicyStatement:
+    """Return what it takes to remove clusters: RDS asks for the right to a last snapshot, wanted or not.
+
+    The service authorization reference of Amazon RDS requires both resources of `DeleteDBCluster`.
+    """
+    return iam.PolicyStatement(actions=["rds:DeleteDBCluster"], resources=[*clusters, last_snapshots(scope)])
+
+
+def last_snapshots(scope: Construct) -> str:
+    """Return the ARN of the snapshots that removing a cluster may make; no name is given to any."""
+    return database_arn(scope, "cluster-snapshot", "*")
 
 
 def examination_statements(
@@ -43,13 +61,16 @@ def acknowledge_restored_names(role: iam.Role) -> None:
     acknowledge(
         role,
         "AWS Backup names the clusters of restore tests at random after a prefix of its own, and RDS names "
-        "the secret of a master user; the secret is read only when its tag names such a cluster.",
+        "the secret of a master user; the secret is read only when its tag names such a cluster. The last "
+        "snapshot of a cluster has no name where none is made, and AWS's own key has an id of AWS's choice.",
         *(
             f"AwsSolutions-IAM5[Resource::{arn}]"
             for arn in (
                 database_arn(role, "cluster", RESTORED_CLUSTERS),
                 database_arn(role, "db", RESTORED_CLUSTERS),
+                last_snapshots(role),
                 _master_secrets(role),
+                _any_key(role),
             )
         ),
     )
@@ -60,9 +81,10 @@ def _database_statements(scope: Construct, subnet_group: str, key: kms.IKey) -> 
     instance = database_arn(scope, "db", RESTORED_CLUSTERS)
     return [
         iam.PolicyStatement(
-            actions=["rds:DeleteDBCluster", "rds:DescribeDBClusters", "rds:ModifyDBCluster"],
+            actions=["rds:DescribeDBClusters", "rds:ModifyDBCluster"],
             resources=[cluster],
         ),
+        removal_statement(scope, [cluster]),
         iam.PolicyStatement(
             actions=["rds:DeleteDBInstance", "rds:DescribeDBInstances"], resources=[instance]
         ),
@@ -116,7 +138,7 @@ def _secret_statements(scope: Construct, key: kms.IKey) -> list[iam.PolicyStatem
             resources=[key.key_arn],
             conditions={
                 "StringEquals": {"kms:ViaService": keeper},
-                "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
+                "StringLike": {"kms:EncryptionContext:SecretARN": [secrets, _VALIDATION]},
             },
         ),
         iam.PolicyStatement(
@@ -124,7 +146,17 @@ def _secret_statements(scope: Construct, key: kms.IKey) -> list[iam.PolicyStatem
             resources=[key.key_arn],
             conditions={"StringEquals": {"kms:ViaService": [_service(scope, "rds"), keeper]}},
         ),
+        # RDS also looks at `aws/secretsmanager`, whichever key it is to use; that key has an id of AWS's.
+        iam.PolicyStatement(
+            actions=["kms:DescribeKey"],
+            resources=[_any_key(scope)],
+            conditions={"StringEquals": {"kms:ViaService": [_service(scope, "rds"), keeper]}},
+        ),
     ]
+
+
+def _any_key(scope: Construct) -> str:
+    return Stack.of(scope).format_arn(service="kms", resource="key", resource_name="*")
 
 
 def _master_secrets(scope: Construct) -> str:

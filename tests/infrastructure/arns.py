@@ -10,6 +10,9 @@ from ops.assembly import Assembly, Resource
 _RETURNED = {
     "AWS::Backup::BackupVault BackupVaultArn": "arn:aws:backup:{region}:{account}:backup-vault:{id}",
     "AWS::Backup::BackupVault Ref": "{id}",
+    "AWS::CodeBuild::Project Arn": "arn:aws:codebuild:{region}:{account}:project/{id}",
+    "AWS::CodeBuild::Project Ref": "{id}",
+    "AWS::CodePipeline::Pipeline Ref": "{id}",
     "AWS::DynamoDB::Table Arn": "arn:aws:dynamodb:{region}:{account}:table/{id}",
     "AWS::EC2::VPC DefaultSecurityGroup": "sg-0123456789abcdef0",
     "AWS::ECR::Repository Arn": "arn:aws:ecr:{region}:{account}:repository/{id}",
@@ -67,14 +70,15 @@ class Reader:
             case "Fn::Join":
                 separator, parts = argument
                 return str(separator).join(self._text(stack, part) for part in parts)
+            case "Fn::Sub":
+                return str(argument).replace("${AWS::Partition}", "aws")
             case "Ref":
-                return self._returned(stack, argument, "Ref")
+                return "aws" if argument == "AWS::Partition" else self._returned(stack, argument, "Ref")
             case "Fn::GetAtt":
                 return self._returned(stack, argument[0], ".".join(argument[1:]))
-            case "Fn::ImportValue":
-                return self._exported(argument)
-            case "Fn::GetStackOutput":
-                return self._exported(f"{argument['StackName']}:{argument['OutputName']}")
+            case "Fn::ImportValue" | "Fn::GetStackOutput":
+                weak = isinstance(argument, Mapping)
+                return self._exported("{StackName}:{OutputName}".format(**argument) if weak else argument)
         raise LookupError(f"no reading of {value}")
 
     def _returned(self, stack: str, logical_id: str, attribute: str) -> str:

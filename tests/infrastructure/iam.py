@@ -23,8 +23,13 @@ _OPENID_CLAIMS = frozenset({"aud", "sub"})
 # Of the function whose code calls: https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
 _FUNCTION_KEYS = frozenset({"lambda:SourceFunctionArn"})
 _PLACEHOLDER = re.compile(r"\$\{(?P<name>\w+)\}|<key>")
-_ANYTHING, _ANYTHING_BUT_SLASH = "*", "\0"
-_WILDCARDS = {_ANYTHING, _ANYTHING_BUT_SLASH}
+_ANYTHING, _ANYTHING_BUT_SLASH, _ANYTHING_BUT_COLON = "*", "\0", "\1"
+_WILDCARDS = {_ANYTHING, _ANYTHING_BUT_SLASH, _ANYTHING_BUT_COLON}
+_NEVER = {_ANYTHING_BUT_SLASH: "/", _ANYTHING_BUT_COLON: ":"}
+# What is in a bucket is not the bucket, and where a resource is holds no colon.
+_WILDCARD_OF = {"BucketName": _ANYTHING_BUT_SLASH} | dict.fromkeys(
+    ("Partition", "Region", "Account"), _ANYTHING_BUT_COLON
+)
 
 
 @cache
@@ -46,15 +51,25 @@ def knows_resources(action: str) -> bool:
 @cache
 def works_on(action: str, arn: str) -> bool:
     """Tell whether an ARN, or a pattern of ARNs, may name what an action can be allowed on."""
-    service, details = _details(action)
-    kinds = {each["name"] for each in details["resourceTypes"]}
-    forms = (_DATA.resources.get_resource_type_details(service, kind)["arn"] for kind in kinds)
-    return any(_meet(_PLACEHOLDER.sub(_wildcard, form), arn) for form in forms)
+    return any(names(action, each["name"], arn) for each in _details(action)[1]["resourceTypes"])
+
+
+@cache
+def required_types(action: str) -> tuple[str, ...]:
+    """Return the types of resources that an action must be allowed on, all of them."""
+    return tuple(each["name"] for each in _details(action)[1]["resourceTypes"] if each["required"])
+
+
+@cache
+def names(action: str, resource_type: str, arn: str) -> bool:
+    """Tell whether an ARN, or a pattern of ARNs, may name a resource of a type that an action is about."""
+    service, _, _ = action.partition(":")
+    form = _DATA.resources.get_resource_type_details(service, resource_type)["arn"]
+    return _meet(_PLACEHOLDER.sub(_wildcard, form), arn)
 
 
 def _wildcard(placeholder: re.Match[str]) -> str:
-    # What is in a bucket is not the bucket.
-    return _ANYTHING_BUT_SLASH if placeholder["name"] == "BucketName" else _ANYTHING
+    return _WILDCARD_OF.get(placeholder["name"], _ANYTHING)
 
 
 def _meet(form: str, arn: str) -> bool:
@@ -65,10 +80,9 @@ def _meet(form: str, arn: str) -> bool:
         below, row = row, [False] * (len(form) + 1)
         row[-1] = letter == "*" and below[-1]
         for i in range(len(form) - 1, -1, -1):
-            slash = form[i] == _ANYTHING_BUT_SLASH and letter == "/"
-            if letter == "*" or (form[i] in _WILDCARDS and not slash):
+            if letter == "*" or (form[i] in _WILDCARDS and letter != _NEVER.get(form[i])):
                 row[i] = below[i] or row[i + 1]
-            elif slash:
+            elif form[i] in _WILDCARDS:
                 row[i] = row[i + 1]
             else:
                 row[i] = form[i] == letter and below[i + 1]

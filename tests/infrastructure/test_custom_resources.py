@@ -18,7 +18,7 @@ from ops.assembly import Resource
 from tests.aws.transport import AwsError, crash
 from tests.infrastructure.custom_resources import Stack
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
-from tests.infrastructure.test_iam_policies import COMBINATIONS
+from tests.infrastructure.test_iam_policies import COMBINATIONS, name_of
 
 GENERATED = "gantry-prod-data-CacheUserDE8F01C1-1X2Y3Z4A5B6C"
 # CloudFormation's own limit where a resource sets none ("AWS::CloudFormation::CustomResource").
@@ -157,7 +157,7 @@ def custom_resources(platform: Synthesised) -> Iterator[tuple[Resource, Resource
             yield each, function
 
 
-@pytest.fixture(params=COMBINATIONS, ids=lambda each: f"{each[0]}{'+' if each[1] else ''}")
+@pytest.fixture(params=COMBINATIONS, ids=name_of)
 def variant(request: pytest.FixtureRequest, synthesise: Synthesiser) -> Synthesised:
     return synthesise(*request.param)
 

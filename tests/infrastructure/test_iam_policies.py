@@ -1,12 +1,14 @@
 """Every policy of every environment means something: AWS knows its actions, resources and conditions."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from ops.assembly import Resource
+from ops.assembly import Assembly, Resource, read
 from tests.infrastructure import iam
 from tests.infrastructure.arns import Reader
 from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesised, Synthesiser, as_list
@@ -24,10 +26,21 @@ EVERYWHERE = {
 }
 
 
+# Required by AWS's reference, and why a role needs no right to it.
+NOT_NEEDED = {
+    ("codestar-connections:UseConnection", "Connection"): (
+        "the CDK allows it under the service's old name, too; connections are made under the new one alone"
+    ),
+}
+
 COMBINATIONS = [*((environment, {}) for environment in ENVIRONMENTS), *SWITCHED_ON]
 
 
-@pytest.fixture(params=COMBINATIONS, ids=lambda each: f"{each[0]}{'+' if each[1] else ''}")
+def name_of(combination: tuple[str, dict[str, object]] | None) -> str:
+    return "pipeline" if combination is None else f"{combination[0]}{'+' if combination[1] else ''}"
+
+
+@pytest.fixture(params=COMBINATIONS, ids=name_of)
 def platform(request: pytest.FixtureRequest, synthesise: Synthesiser) -> Synthesised:
     return synthesise(*request.param)
 
@@ -84,7 +97,12 @@ class Statement:
 
 def statements(platform: Synthesised) -> Iterator[Statement]:
     """Yield all statements wherever they stand in a template: inline, in key policies, in access policies."""
-    for resource in platform.assembly.resources:
+    yield from statements_of(platform.assembly)
+
+
+def statements_of(assembly: Assembly) -> Iterator[Statement]:
+    """Yield all statements of an assembly, be it an environment's or the pipeline's."""
+    for resource in assembly.resources:
         for body in _bodies(resource.properties):
             yield Statement(resource, body)
 
@@ -157,6 +175,49 @@ def test_every_resource_at_once_is_meant_only_where_aws_knows_no_less(platform: 
                 assert not iam.knows_resources(action) or action in EVERYWHERE, f"{statement.where}: {action}"
 
 
+@pytest.fixture(params=[*COMBINATIONS, None], ids=name_of)
+def assembly(request: pytest.FixtureRequest, synthesise: Synthesiser) -> Assembly:
+    if request.param is None:
+        return read(synthesise.pipeline(), environment="pipeline")
+    return synthesise(*request.param).assembly
+
+
+def test_action_is_allowed_on_every_resource_that_it_takes(assembly: Assembly) -> None:
+    """IAM asks for each type of resource that its reference calls required, in whatever statement."""
+    lacking = {
+        (action, kind)
+        for allowed in rights(assembly).values()
+        for action, arns in allowed.items()
+        for kind in iam.required_types(action)
+        if not any(arn == "*" or iam.names(action, kind, arn) for arn in arns)
+    }
+    assert lacking <= set(NOT_NEEDED)
+    if assembly.environment == "pipeline":
+        assert lacking == set(NOT_NEEDED)
+
+
+def rights(assembly: Assembly) -> Mapping[str, Mapping[str, set[str]]]:
+    """Return on what each role is allowed each action that is named, by all of its policies together."""
+    found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    reader = Reader(assembly)
+    for statement in statements_of(assembly):
+        if not (statement.is_of_identity and statement.allows):
+            continue
+        arns = {reader.text(statement.resource, each) for each in as_list(statement.body["Resource"])}
+        for action in (each for each in statement.actions if "*" not in each):
+            found[statement.where.partition("/DefaultPolicy")[0]][action] |= arns
+    return found
+
+
+def test_log_group_is_named_in_both_forms(assembly: Assembly) -> None:
+    """AWS decides some actions on the one and some on the other, and has changed which."""
+    for allowed in rights(assembly).values():
+        for action, arns in allowed.items():
+            if action.startswith("logs:"):
+                bare = {arn for arn in arns if re.fullmatch(r"arn:.*:log-group:[^:*]*", arn)}
+                assert {f"{arn}:*" for arn in bare} <= arns, action
+
+
 def test_exceptions_are_used(prod: Synthesised) -> None:
     everywhere = {
         action
@@ -175,6 +236,7 @@ def test_exceptions_are_used(prod: Synthesised) -> None:
         ("s3:GetBucketAcl", "arn:aws:s3:::name/key", False),
         ("logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:name:*", True),
         ("logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:name", False),
+        ("rds:DescribeDBClusters", "arn:aws:rds:us-east-1:123456789012:cluster-snapshot:name*", False),
         ("ecs:UpdateService", "arn:aws:ecs:us-east-1:123456789012:task/cluster/id", False),
         ("sts:AssumeRole", "arn:aws:iam::123456789012:user/name", False),
     ],

@@ -7,6 +7,8 @@ import pytest
 
 from ops.assembly import Resource
 from restore_test.examiner import PATIENCE
+from tests.infrastructure.arns import Reader
+from tests.infrastructure.roles import role_of
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 PREFIX = "awsbackup-restore-test"
@@ -88,6 +90,25 @@ def test_only_what_a_restore_test_made_may_be_changed(prod: Synthesised) -> None
                     found += 1
                     _check_targets(prod, policy, statement)
     assert found >= 5
+
+
+@pytest.mark.parametrize("said_of_the_secret", ["rds!cluster-1", "RequestToValidateKeyAccess"])
+def test_function_may_have_rds_make_the_master_secret(prod: Synthesised, said_of_the_secret: str) -> None:
+    """Secrets Manager tries the key before there is a secret, and RDS looks at AWS's own key, too."""
+    function = prod.only("AWS::Lambda::Function", path="RestoreTesting/")
+    role, where = role_of(prod, function), f"{prod.settings.region}:{prod.settings.account}"
+    secret = f"arn:aws:secretsmanager:{where}:secret:{said_of_the_secret}"
+    if "!" not in said_of_the_secret:
+        secret = said_of_the_secret
+    cluster = prod.only("AWS::RDS::DBCluster")
+    key = Reader(prod.assembly).text(cluster, cluster.get("MasterUserSecret", "KmsKeyId"))
+    via = {"kms:ViaService": f"secretsmanager.{prod.settings.region}.amazonaws.com"}
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        assert role.allows(action, key, via | {"kms:EncryptionContext:SecretARN": secret})
+        assert not role.allows(action, key, via | {"kms:EncryptionContext:SecretARN": "another"})
+    rds = {"kms:ViaService": f"rds.{prod.settings.region}.amazonaws.com"}
+    assert role.allows("kms:DescribeKey", f"arn:aws:kms:{where}:key/of-secretsmanager", rds)
+    assert not role.allows("kms:DescribeKey", f"arn:aws:kms:{where}:key/of-secretsmanager")
 
 
 def _check_targets(platform: Synthesised, policy: Resource, statement: dict[str, Any]) -> None:
