@@ -77,13 +77,14 @@ class DatabaseBackup(Construct):
             backup_plan_rules=[self._rule(rule, kept) for rule, kept in retention.items()],
         )
         self.role = self._role(cluster, vaults, keys)
-        plan.add_selection(
+        selection = plan.add_selection(
             "Database",
             backup_selection_name=name,
             resources=[backup.BackupResource.from_arn(_cluster_arn(self, cluster))],
             role=self.role,
             disable_default_backup_policy=True,
         )
+        selection.node.add_dependency(self.role)
         acknowledge(
             cluster,
             "AWS Backup backs Aurora up by cluster, not by instance; the plan names the cluster.",

@@ -87,9 +87,11 @@ class PlatformNetwork(Construct):
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        role = self._flow_log_role()
         flow_log = self.vpc.add_flow_log(
-            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, self._flow_log_role())
+            "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role)
         )
+        flow_log.node.add_dependency(role)
         Tags.of(flow_log).add("Name", name)
 
     def _flow_log_role(self) -> iam.Role:

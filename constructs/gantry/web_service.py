@@ -8,6 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -103,7 +104,7 @@ class WebService(Construct):
         exec_log = None if exec_log_name is None else self._group("ExecLogGroup", exec_log_name)
         self.cluster = self._cluster(name, vpc, exec_log)
         task_definition = self._task_definition(name, cpu, memory_mib, image.cpu_architecture)
-        self._allow_start(task_definition, image, secrets, secrets_key)
+        execution_role = self._allow_start(task_definition, image, secrets, secrets_key)
         if exec_log is not None:
             self._acknowledge_sessions(task_definition, exec_log)
         task_definition.add_container(
@@ -149,6 +150,8 @@ class WebService(Construct):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        # With its policy: the first task reads secrets and image with it.
+        self.service.node.add_dependency(execution_role)
         self._offer_capacity(target_group)
         self._attach(target_group, alternate, port)
         scale(self.service, name=name, scaling=scaling, target_group=target_group)
@@ -263,7 +266,7 @@ class WebService(Construct):
         image: ServiceImage,
         secrets: Mapping[str, secretsmanager.ISecret],
         secrets_key: kms.IKey,
-    ) -> None:
+    ) -> iam.IRole:
         execution_role = task_definition.obtain_execution_role()
         for statement in read_statements(task_definition, secrets_key, *secrets.values()):
             task_definition.add_to_execution_role_policy(statement)
@@ -275,6 +278,7 @@ class WebService(Construct):
                 "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html",
                 "AwsSolutions-IAM5[Resource::*]",
             )
+        return execution_role
 
     def _linux_parameters(self) -> ecs.LinuxParameters:
         # The init process hands signals on and reaps orphans, whatever the image starts.
