@@ -144,7 +144,7 @@ class DatabaseRig(Rig):
     """The database's roles, in a real PostgreSQL."""
 
     def __init__(self, server: PostgresServer) -> None:
-        self._server = server
+        self.server = server
         # What a log-in came to, by the password and all that the server keeps of the role.
         self._outcomes: dict[tuple[object, ...], bool] = {}
         super().__init__()
@@ -153,14 +153,14 @@ class DatabaseRig(Rig):
         return Secret("database", {"username": "app_a", "password": 48 * "0"}, self.clock)
 
     def _other_secrets(self) -> list[Secret]:
-        self._master = Secret("master", {"username": "master", "password": MASTER_PASSWORD}, self.clock)
+        self.master = Secret("master", {"username": "master", "password": MASTER_PASSWORD}, self.clock)
         self._rotator = Secret("rotator", {"username": "gantry_rotator", "password": 48 * "r"}, self.clock)
-        return [self._master, self._rotator]
+        return [self.master, self._rotator]
 
     def _prepare(self) -> None:
-        trust = {"PGSSLROOTCERT": str(self._server.authority.certificate)}
+        trust = {"PGSSLROOTCERT": str(self.server.authority.certificate)}
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
-        self._superuser = self.stack.enter_context(closing(superuser(self._server)))
+        self._superuser = self.stack.enter_context(closing(superuser(self.server)))
         self.bootstrap("Create")
         # What an earlier test left of the other role, which bootstrapping rightly does not touch.
         with self.log_in("gantry_rotator", 48 * "r") as rotator:
@@ -172,28 +172,29 @@ class DatabaseRig(Rig):
     def _more_properties(self) -> dict[str, Any]:
         return {}
 
-    def bootstrap(self, request: str) -> None:
-        """Have the roles made, as CloudFormation requests it."""
-        properties = {
+    def bootstrap(self, request: str, **properties: str) -> None:
+        """Have the roles made, as CloudFormation requests it, with other properties than the template's."""
+        all_properties = {
             "ClusterEndpoint": "localhost",
-            "Port": str(self._server.port),
+            "Port": str(self.server.port),
             "Database": "app",
-            "MasterSecretArn": self._master.arn,
+            "MasterSecretArn": self.master.arn,
             "RotatorSecretArn": self._rotator.arn,
             "ApplicationSecretArn": self.secret.arn,
             **self._more_properties(),
+            **properties,
         }
-        database_roles.act(request_of(self.clock, request, properties))
+        database_roles.act(request_of(self.clock, request, all_properties))
 
     def log_in(self, user: str, password: str) -> psycopg.Connection:
         return psycopg.connect(
             host="localhost",
-            port=self._server.port,
+            port=self.server.port,
             user=user,
             password=password,
             dbname="app",
             sslmode="verify-full",
-            sslrootcert=str(self._server.authority.certificate),
+            sslrootcert=str(self.server.authority.certificate),
             autocommit=True,
         )
 

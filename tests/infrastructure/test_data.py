@@ -113,12 +113,6 @@ def test_roles_are_made_in_the_services_database(platform: Synthesised) -> None:
     assert secrets == {"RotatorSecretArn": ["RotatorSecret"], "ApplicationSecretArn": ["DatabaseSecret"]}
 
 
-def test_waiting_for_a_function_ends_after_its_own_limit(platform: Synthesised) -> None:
-    for resource in platform.of_type("Custom::DatabaseRoles", "Custom::CacheUser"):
-        (function,) = platform.assembly.referents(resource, resource.get("ServiceToken"))
-        assert int(resource.get("ServiceTimeout")) > function.get("Timeout")
-
-
 def test_cache_is_entered_by_its_user_alone(platform: Synthesised) -> None:
     cache = platform.only("AWS::ElastiCache::ServerlessCache")
     (group,) = platform.assembly.referents(cache, cache.get("UserGroupId"))

@@ -1,17 +1,26 @@
 """The application's roles, made in a real PostgreSQL by a master user who is no superuser, as on RDS."""
 
-from collections.abc import Iterator
+import json
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
+from pg8000.native import InterfaceError
 
 from database_roles.roles import RolesError, ensure_roles
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
 from sandbox.postgres import PostgresServer
-from tests.aws.servers import MASTER_PASSWORD
+from sandbox.tls import ensure_authority
+from tests.aws.rigs import DatabaseRig
+from tests.aws.servers import MASTER_PASSWORD, free_port
+from tests.aws.transport import Answer, AwsError
 
 PASSWORDS = {"master": MASTER_PASSWORD, "app_a": "a-1", "app_b": "b-1", "gantry_rotator": "rotator-1"}
 
@@ -165,6 +174,80 @@ def test_application_may_not_administer_roles(server: PostgresServer) -> None:
     ):
         with log_in(server, "app_a") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+@pytest.fixture
+def rig(server: PostgresServer) -> Iterator[DatabaseRig]:
+    made = DatabaseRig(server)
+    yield made
+    made.close()
+    server.set_master("master", MASTER_PASSWORD, database="app")
+    ensure(server)
+
+
+@contextmanager
+def after_a_minute(rig: DatabaseRig, happen: Callable[[], None]) -> Iterator[None]:
+    """Have something happen once, when the function has waited for a minute."""
+    sleep, due = rig.clock.sleep, rig.clock.now() + timedelta(minutes=1)
+    left = [happen]
+
+    def wait(seconds: float) -> None:
+        sleep(seconds)
+        if left and rig.clock.now() >= due:
+            left.pop()()
+
+    with mock.patch.object(rig.clock, "sleep", wait):
+        yield
+    assert not left
+
+
+def test_password_that_rds_is_still_setting_is_waited_for(rig: DatabaseRig) -> None:
+    """As after a restore, and while RDS rotates the master user's password."""
+    rig.master.put(rig.master.new_id(), json.dumps({"username": "master", "password": "new"}), "AWSCURRENT")
+    with after_a_minute(rig, lambda: rig.server.set_master("master", "new", database="app")):
+        rig.bootstrap("Update")
+
+
+def test_secret_that_changes_between_reading_and_log_in_is_read_again(rig: DatabaseRig) -> None:
+    rig.server.set_master("master", "newer", database="app")
+    document = json.dumps({"username": "master", "password": "newer"})
+    with after_a_minute(rig, lambda: rig.master.put(rig.master.new_id(), document, "AWSCURRENT")):
+        rig.bootstrap("Update")
+
+
+def test_secret_without_a_value_is_waited_for(rig: DatabaseRig) -> None:
+    there: list[bool] = []
+    model: Any = rig.models["secretsmanager"]
+    read = model.get_secret_value
+
+    def refuse_at_first(**asked: str) -> Answer:
+        if not there:
+            raise AwsError("ResourceNotFoundException", "no value of AWSCURRENT")
+        return read(**asked)
+
+    with (
+        mock.patch.object(model, "get_secret_value", refuse_at_first),
+        after_a_minute(rig, lambda: there.append(True)),
+    ):
+        rig.bootstrap("Update")
+
+
+def test_server_that_is_not_reached_is_waited_for_and_told(rig: DatabaseRig) -> None:
+    began = rig.clock.now()
+    with pytest.raises(InterfaceError, match="Can't create a connection"):
+        rig.bootstrap("Update", Port=str(free_port()))
+    assert rig.clock.now() - began > timedelta(minutes=12)
+
+
+def test_server_that_nobody_vouches_for_is_not_tried_again(rig: DatabaseRig, tmp_path: Path) -> None:
+    began = rig.clock.now()
+    stranger = ensure_authority(tmp_path).certificate
+    with (
+        mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(stranger)}),
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        rig.bootstrap("Update")
+    assert rig.clock.now() - began < timedelta(seconds=5)
 
 
 def test_strangers_do_not_come_in(server: PostgresServer) -> None:
