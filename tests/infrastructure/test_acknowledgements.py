@@ -75,7 +75,8 @@ def only_redirects_to_https(_: Synthesised, listener: Resource) -> bool:
 
 def no_event_is_lost(platform: Synthesised, function: Resource) -> bool:
     """CloudFormation waits for it; or it runs again on a schedule, and an alarm watches it."""
-    users = platform.assembly.referrers(function)
+    settings = "AWS::Lambda::EventInvokeConfig"
+    users = [user for user in platform.assembly.referrers(function) if user.type != settings]
     if all(user.type.startswith("Custom::") for user in users):
         return bool(users)
     rules = [user for user in users if user.type == "AWS::Events::Rule"]
