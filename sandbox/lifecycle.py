@@ -16,7 +16,7 @@ from sandbox.environment import IDENTITY_PATH, PROBLEMS_PATH
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
 from sandbox.parts import Part
-from sandbox.ports import EDGE_PORTS, HOST, LOAD_BALANCER_PORTS, Ports, becomes_free
+from sandbox.ports import EDGE_PORTS, HOST, LOAD_BALANCER_PORTS, Ports, taken
 from sandbox.postgres import PostgresServer
 from sandbox.problems import Problem, SandboxError
 from sandbox.processes import ProcessIdentity
@@ -219,10 +219,13 @@ class Sandbox:
         known = self._ports.known()
         if relocation.is_copy(self._layout):
             return list(known)  # they are the original's, whether it runs now or not
-        used = [
-            name for name in known if (self._edge if name.startswith(EDGE_PORTS) else self._server) in parts
-        ]
-        lost = [name for name in used if not becomes_free(known[name])]
+        used = {
+            name: port
+            for name, port in known.items()
+            if (self._edge if name.startswith(EDGE_PORTS) else self._server) in parts
+        }
+        others = taken(used.values())
+        lost = [name for name, port in used.items() if port in others]
         for name in lost:
             if name.startswith(LOAD_BALANCER_PORTS):
                 raise SandboxError(

@@ -33,14 +33,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def becomes_free(port: int) -> bool:
-    """Return whether a server could listen on the port soon: one that is ending may still have it."""
+def taken(ports: Collection[int]) -> set[int]:
+    """Return those ports that a server could not listen on soon: one that is ending may still have some."""
     deadline = time.monotonic() + _RELEASE_SECONDS
-    while not is_free(port):
+    while still := {port for port in ports if not is_free(port)}:
         if time.monotonic() > deadline:
-            return False
+            break
         time.sleep(0.05)
-    return True
+    return still
 
 
 class Ports:

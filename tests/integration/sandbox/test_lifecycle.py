@@ -126,7 +126,7 @@ def command_of(pid: int) -> list[str]:
         return []
 
 
-def test_a_taken_port_is_replaced(emulator: Emulator) -> None:
+def test_a_taken_port_is_replaced_unless_it_is_the_services_address(emulator: Emulator) -> None:
     emulator.client("sqs").create_queue(QueueName="kept")
     emulator.sandbox.stop()
     port = emulator.sandbox.status().ports["aws"]
@@ -136,14 +136,11 @@ def test_a_taken_port_is_replaced(emulator: Emulator) -> None:
         assert emulator.sandbox.status().ports["aws"] != port
         (url,) = emulator.client("sqs").list_queues()["QueueUrls"]
         emulator.client("sqs").send_message(QueueUrl=url, MessageBody="one")
-
-
-def test_a_taken_address_of_the_service_is_named_with_the_remedy(emulator: Emulator) -> None:
     emulator.sandbox.stop()
-    port = Ports(emulator.state_dir / "ports.json").get("edge/loadbalancer/app/web/1")
+    address = Ports(emulator.state_dir / "ports.json").get("edge/loadbalancer/app/web/1")
     with (
-        listening(port),
-        pytest.raises(SandboxError, match=rf"Port {port}, .*service .*gantry down --wipe"),
+        listening(address),
+        pytest.raises(SandboxError, match=rf"Port {address}, the service's address, .*gantry down --wipe"),
     ):
         emulator.sandbox.start()
     emulator.sandbox.start()
