@@ -125,12 +125,16 @@ def cdk(context: typer.Context) -> None:
     raise typer.Exit(code)
 
 
-@app.command(context_settings=_PASS_THROUGH)
-def test(context: typer.Context) -> None:
-    """Check style and types and run all tests; arguments go to pytest, which then runs alone."""
+@app.command(name="test", context_settings=_PASS_THROUGH)
+def run_tests(
+    context: typer.Context,
+    *,
+    long: Annotated[bool, typer.Option("--long", help="Run the long tests, and those alone.")] = False,
+) -> None:
+    """Check style and types and run the tests, or the long ones (--long); arguments go to pytest, alone."""
     from ops import testing
 
-    raise typer.Exit(testing.run(context.args))
+    raise typer.Exit(testing.run(context.args, long=long))
 
 
 @app.command()

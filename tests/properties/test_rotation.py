@@ -1,7 +1,6 @@
 """Whatever happens in whatever order, nobody is locked out, and a fresh rotation puts everything right."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -258,8 +257,9 @@ class SigningKeyMachine(Machine):
 
 
 # How many times as many examples as in the everyday run.
-THOROUGHNESS = int(os.environ.get("GANTRY_EXAMPLES", "1"))
-pytestmark = pytest.mark.timeout(300 * THOROUGHNESS)
+pytestmark = pytest.mark.parametrize(
+    "times", [1, pytest.param(10, marks=[pytest.mark.long, pytest.mark.timeout(3000)])]
+)
 
 
 def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int) -> None:
@@ -267,7 +267,7 @@ def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples * THOROUGHNESS,
+            max_examples=examples,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -287,17 +287,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
         yield server
 
 
-def test_database_roles(database: PostgresServer) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=20)
+def test_database_roles(database: PostgresServer, times: int) -> None:
+    check(Machine, lambda: DatabaseRig(database), examples=20 * times)
 
 
-def test_database_roles_behind_a_proxy(database: PostgresServer) -> None:
-    check(Machine, lambda: ProxiedDatabaseRig(database), examples=10)
+def test_database_roles_behind_a_proxy(database: PostgresServer, times: int) -> None:
+    check(Machine, lambda: ProxiedDatabaseRig(database), examples=10 * times)
 
 
-def test_cache_passwords(cache: servers.Cache) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=100)
+def test_cache_passwords(cache: servers.Cache, times: int) -> None:
+    check(Machine, lambda: CacheRig(cache), examples=100 * times)
 
 
-def test_signing_keys() -> None:
-    check(SigningKeyMachine, SigningKeyRig, examples=300)
+def test_signing_keys(times: int) -> None:
+    check(SigningKeyMachine, SigningKeyRig, examples=300 * times)
