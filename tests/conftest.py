@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 # Whose tests share something, those that take longest first, so that none is left for the end; a file that
 # shares nothing with its folder comes before it.
 GROUPS = (
+    "integration/test_bare_machine.py",
     "integration/platform/test_rehearsals.py",
     "integration/platform",
     "properties",
