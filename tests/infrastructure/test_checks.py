@@ -1,5 +1,6 @@
 """What others' rules say of the templates: cdk-nag's on every environment, and all of cfn-lint's."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,6 +99,18 @@ def test_solutions_pack_finds_nothing_in_a_pipeline_and_its_stages(tmp_path: Pat
 def test_every_rule_of_cfn_lint_is_followed_by_a_pipeline(synthesise: Synthesiser) -> None:
     pipeline = read(synthesise.pipeline(), environment="pipeline")
     assert lint(pipeline, NOT_FOLLOWED | NOT_FOLLOWED_BY_PIPELINE) == []
+
+
+def test_app_that_is_shown_cannot_be_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    app.node.set_context("environment", "dev")
+    app.node.set_context("placeholders", "shown")
+    monkeypatch.setattr(gantry_app, "App", lambda **_: app)
+    monkeypatch.setattr(gantry_app, "check", lambda *_: None)
+    gantry_app.main()
+    templates = [json.loads(file.read_text()) for file in tmp_path.glob("*.template.json")]
+    assert len(templates) >= 6
+    assert all("NeverDeployed" in template["Rules"] for template in templates)
 
 
 def lint(assembly: Assembly, not_followed: Mapping[str, str]) -> list[str]:

@@ -163,12 +163,10 @@ def pulled_from(platform: Synthesised) -> list[str]:
         "000000000000.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
     ],
 )
-@pytest.mark.parametrize("suffix", [":v1", ":v1@sha256:" + "0" * 64])
-def test_image_in_ecr_is_pulled_by_every_name_of_its_registry(
-    synthesise: Synthesiser, registry: str, suffix: str
-) -> None:
-    platform = synthesise("sandbox", {"container_image": f"{registry}/gantry/sandbox{suffix}"})
-    assert container(platform)["Image"] == f"{registry}/gantry/sandbox{suffix}"
+def test_image_in_ecr_is_pulled_by_every_name_of_its_registry(synthesise: Synthesiser, registry: str) -> None:
+    image = f"{registry}/gantry/sandbox:v1@sha256:{'0' * 64}"
+    platform = synthesise("sandbox", {"container_image": image})
+    assert container(platform)["Image"] == image
     region = next(part for part in registry.split(".") if part[:3] in ("us-", "cn-"))
     assert pulled_from(platform) == [f"arn:aws:ecr:{region}:{registry[:12]}:repository/gantry/sandbox"]
     assert variables(platform)["SERVICE_VERSION"] == "v1"
