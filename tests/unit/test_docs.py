@@ -34,8 +34,6 @@ CODE = (
     "tests",
 )
 CONTEXT = {"environment", "nag:packs", "placeholders"}
-# Documented together with the deployment that needs it.
-COMING = {"clean-up"}
 SETTINGS = {*keys(), *PipelineSettings.model_fields}
 # Commands of the AWS CLI that are none of the API's, or take options of their own.
 OWN_COMMANDS = {("configure", "sso"), ("sso", "login"), ("logs", "tail"), ("cloudtrail", "validate-logs")}
@@ -139,8 +137,7 @@ def problems(words: list[str]) -> Iterator[str]:
     while hasattr(command, "commands") and arguments:
         name = arguments.pop(0)
         if name not in command.commands:
-            if name not in COMING:
-                yield f"there is no ./gantry {name}"
+            yield f"there is no ./gantry {name}"
             return
         command = command.commands[name]
     if command.name == "cdk":
