@@ -212,8 +212,8 @@ class AuroraPostgres(Construct):
         streams = f"{group}:log-stream:*"
         acknowledge(
             role,
-            "Each instance writes a stream that is named by an id which RDS gives the instance; the name of the "
-            "group with an asterisk is the other form of that one name.",
+            "Each instance writes a stream that is named by an id which RDS gives the instance; the group's "
+            "name with an asterisk is the other form of that one name.",
             f"AwsSolutions-IAM5[Resource::{streams}]",
             f"AwsSolutions-IAM5[Resource::{group}:*]",
         )
