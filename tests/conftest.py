@@ -4,8 +4,13 @@ Run side by side (`./gantry test`), tests that share something stay in one proce
 """
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# What is timed is a benchmark: a busy machine makes no example wrong.
+settings.register_profile("gantry", deadline=None)
+settings.load_profile("gantry")
 
 # Whose tests share something, those that take longest first, so that none is left for the end; a file that
 # shares nothing with its folder comes before it.
