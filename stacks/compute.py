@@ -14,9 +14,9 @@ from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from gantry.accelerator import Accelerator, RegionalEndpoint
-from gantry.alarms import DeploymentAlarms
 from gantry.container_image import ServiceImage
 from gantry.deployment import DeploymentPlan
+from gantry.deployment_alarms import DeploymentAlarms, ShedRequests
 from gantry.load_balancer import PublicLoadBalancer
 from gantry.secrets import PlatformSecret
 from gantry.service_domain import ServiceDomain
@@ -82,6 +82,7 @@ class ComputeStack(LayerStack):
         alarms = self._deployment_alarms(door)
         image = service_image(self, settings=settings, source=service_dir)
         web = self._service(image, door, data, signing_key, alarms)
+        ShedRequests(self, "ShedRequests", log_group=web.log_group, name=settings.full_name)
         for name, value in {
             "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
             "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
@@ -183,11 +184,12 @@ class ComputeStack(LayerStack):
         return DeploymentAlarms(
             self,
             "DeploymentAlarms",
-            name_prefix=f"{settings.full_name}-deployment",
+            name=settings.full_name,
             runbook=settings.runbook("troubleshooting.md"),
             target_group=door.target_group,
             alternate_target_group=door.alternate_target_group,
-            server_errors=settings.observability.server_errors_alarm_count,
+            server_errors=settings.observability.deployment_errors_alarm_count,
+            server_errors_percent=settings.observability.deployment_errors_alarm_percent,
         )
 
     def _service(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from gantry.alarm import Notices
+from gantry.ingress_alarms import PortAllocationAlarm
 from gantry.platform_network import InterfaceEndpoints, PlatformNetwork
 from gantry.security_groups import SecurityGroups
 from stacks.layer import LayerStack, imported_key, log_retention
@@ -29,6 +31,7 @@ class NetworkRefs:
     restored_database_group: ec2.ISecurityGroup | None
     restore_test_functions_group: ec2.ISecurityGroup | None
     database_proxy_group: ec2.ISecurityGroup | None
+    alarms: tuple[str, ...]
 
 
 class NetworkStack(LayerStack):
@@ -66,6 +69,16 @@ class NetworkStack(LayerStack):
                 services=settings.network.interface_endpoints,
                 security_group=groups.endpoint,
             )
+        ports = PortAllocationAlarm(
+            self,
+            "PortAllocation",
+            notices=Notices(
+                prefix=settings.full_name,
+                topic=state.alert_topic,
+                runbook=settings.runbook("troubleshooting.md"),
+            ),
+            gateways=network.nat_gateways,
+        )
         self.refs = NetworkRefs(
             vpc=network.vpc,
             load_balancer_group=groups.load_balancer,
@@ -78,4 +91,5 @@ class NetworkStack(LayerStack):
             restored_database_group=groups.restored_database,
             restore_test_functions_group=groups.restore_test_functions,
             database_proxy_group=groups.database_proxy,
+            alarms=(ports.full_name,),
         )

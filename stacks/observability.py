@@ -13,11 +13,13 @@ from gantry.cost_alerts import CostAnomalies, MonthlyBudget
 from gantry.dashboard import AlarmGroup, Section, ServiceDashboard
 from gantry.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
 from gantry.health_canary import HealthCanary
+from gantry.ingress_alarms import BlockedRequestsAlarm, CertificateAlarm
 from gantry.subscribers import Subscribers
 from gantry.web_service import HEALTH_PATH
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import LayerStack, imported_key, log_retention
+from stacks.network import NetworkRefs
 from stacks.security import SecurityRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
@@ -32,6 +34,7 @@ class ObservabilityStack(LayerStack):
         *,
         settings: Settings,
         state: StateRefs,
+        network: NetworkRefs,
         data: DataRefs,
         compute: ComputeRefs,
         security: SecurityRefs,
@@ -39,7 +42,7 @@ class ObservabilityStack(LayerStack):
         super().__init__(
             scope, "observability", settings=settings, description="Gantry: dashboard and alarms"
         )
-        self._settings, self._state = settings, state
+        self._settings, self._state, self._network = settings, state, network
         self._data, self._compute, self._security = data, compute, security
         self._notices = Notices(
             prefix=settings.full_name,
@@ -57,7 +60,9 @@ class ObservabilityStack(LayerStack):
             self,
             "Dashboard",
             name=settings.full_name,
-            alarms=self._alarm_groups([pages, *symptoms], [*others, *self._data_alarms()]),
+            alarms=self._alarm_groups(
+                [pages, *symptoms], [*others, *self._ingress_alarms(), *self._data_alarms()]
+            ),
             sections=self._sections(canary),
         )
         self._subscribers()
@@ -80,6 +85,23 @@ class ObservabilityStack(LayerStack):
             server_errors=limits.server_errors_alarm_count,
             server_errors_percent=limits.server_errors_alarm_percent,
         )
+
+    def _ingress_alarms(self) -> list[NotifyingAlarm]:
+        limits, certificate = self._settings.observability, self._settings.load_balancer.certificate_arn
+        blocked = BlockedRequestsAlarm(
+            self,
+            "BlockedRequests",
+            notices=self._notices,
+            web_acl=self._compute.web_acl,
+            count=limits.blocked_requests_alarm_count,
+            percent=limits.blocked_requests_alarm_percent,
+        )
+        if certificate is None:
+            return [blocked]
+        expires = CertificateAlarm(
+            self, "CertificateExpires", notices=self._notices, certificate_arn=certificate
+        )
+        return [blocked, expires]
 
     def _data_alarms(self) -> list[NotifyingAlarm]:
         settings, limits, notices = self._settings, self._settings.observability, self._notices
@@ -112,11 +134,12 @@ class ObservabilityStack(LayerStack):
         self, pages: Sequence[cloudwatch.IAlarm], notices: Sequence[cloudwatch.IAlarm]
     ) -> list[AlarmGroup]:
         deployment = self._named("Deployment", self._compute.deployment_alarms)
+        network = self._named("Network", self._network.alarms)
         rotation = self._named("Rotation", self._security.rotation_alarms)
         restores = self._named("RestoreTest", self._data.restore_test_alarms)
         return [
             AlarmGroup(title="Pages", alarms=pages, width=6),
-            AlarmGroup(title="Notices", alarms=[*notices, *deployment], width=9),
+            AlarmGroup(title="Notices", alarms=[*notices, *network, *deployment], width=9),
             AlarmGroup(title="Secrets and backups", alarms=[*rotation, *restores], width=9),
         ]
 

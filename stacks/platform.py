@@ -68,6 +68,7 @@ class Platform:
             scope,
             settings=settings,
             state=self.state.refs,
+            network=self.network.refs,
             data=self.data.refs,
             compute=self.compute.refs,
             security=self.security.refs,

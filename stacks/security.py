@@ -143,6 +143,7 @@ class SecurityStack(LayerStack):
             secrets_key=self._secrets_key,
             strategy=strategy,
             schedule=schedule,
+            longest_deployment=Duration.minutes(settings.deployment.wait_minutes),
             service=self._compute.service,
             cluster_name=settings.full_name,
             wake_rules=self._wake_rules,

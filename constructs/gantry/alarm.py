@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from aws_cdk.aws_cloudwatch_actions import SnsAction
@@ -42,10 +43,16 @@ class NotifyingAlarm(cloudwatch.Alarm):
         What is wrong, in a sentence.
     metric, threshold, periods
         Beyond the threshold in so many periods in a row, the alarm rings.
+    datapoints
+        In how many of the periods it suffices to be beyond; by default in all.
     comparison
         What is beyond.
     missing
         What a period without data means; where it is missing data, the topic is told of that, too.
+    calendar
+        Whether periods are those of the calendar, in UTC, evaluated when they are over; else they slide.
+    warm_up
+        How long after its creation the alarm is not evaluated.
     section
         Section of the runbook; by default it is called like the alarm.
     """
@@ -61,8 +68,11 @@ class NotifyingAlarm(cloudwatch.Alarm):
         metric: cloudwatch.IMetric,
         threshold: float,
         periods: int,
+        datapoints: int | None = None,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+        calendar: bool = False,
+        warm_up: Duration | None = None,
         section: str | None = None,
     ) -> None:
         self.full_name = f"{notices.prefix}-{name}"
@@ -74,11 +84,31 @@ class NotifyingAlarm(cloudwatch.Alarm):
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=datapoints,
             comparison_operator=comparison,
             treat_missing_data=missing,
         )
+        self._evaluate(calendar=calendar, warm_up=warm_up)
         if notices.topic is not None:
             self.add_alarm_action(SnsAction(notices.topic))
             self.add_ok_action(SnsAction(notices.topic))
             if missing is cloudwatch.TreatMissingData.MISSING:
                 self.add_insufficient_data_action(SnsAction(notices.topic))
+
+    def _evaluate(self, *, calendar: bool, warm_up: Duration | None) -> None:
+        """Set what the L2 construct does not know.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html
+        """
+        alarm = self.node.default_child
+        assert isinstance(alarm, cloudwatch.CfnAlarm)  # noqa: S101 - what the L2 construct makes
+        if calendar:
+            alarm.evaluation_window = cloudwatch.CfnAlarm.EvaluationWindowProperty(
+                wall_clock_window=cloudwatch.CfnAlarm.WallClockWindowProperty(timezone="UTC")
+            )
+        if warm_up is not None:
+            alarm.warm_up_configuration = cloudwatch.CfnAlarm.WarmUpConfigurationProperty(
+                warm_up_period_duration_in_minutes=warm_up.to_minutes(),
+                only_start_evaluating_after_warm_up_period_ends=True,
+            )

@@ -1,6 +1,6 @@
 """Alarms on the service's golden signals, and the one that pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
@@ -11,81 +11,11 @@ from constructs import Construct
 
 from gantry.alarm import Notices, NotifyingAlarm
 from gantry.metrics import FIVE_MINUTES, MINUTE
-from gantry.nag import HIPAA, NIST, acknowledge, shared
 
-_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
-
-
-class DeploymentAlarms(Construct):
-    """The alarms that roll a deployment back: answers of 5xx, and targets that are not healthy.
-
-    They are metric alarms with names of their own, because ECS watches alarms by name and no composite ones.
-    They tell nobody: a deployment that is rolled back fails, and says so.
-
-    Parameters
-    ----------
-    name_prefix, runbook
-        Begins the alarms' names; address of the page that says what they mean.
-    target_group, alternate_target_group
-        Whose targets are watched; the second one where deployments move the traffic between two.
-    server_errors
-        Answers of 5xx within a minute that are too many.
-
-    Attributes
-    ----------
-    alarms
-        The alarms.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name_prefix: str,
-        runbook: str,
-        target_group: elbv2.ApplicationTargetGroup,
-        alternate_target_group: elbv2.ApplicationTargetGroup | None,
-        server_errors: int,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self._notices = Notices(prefix=name_prefix, topic=None, runbook=runbook)
-        self._server_errors = server_errors
-        self.alarms = [*self._watch(target_group)]
-        if alternate_target_group is not None:
-            self.alarms += self._watch(alternate_target_group, of="Alternate")
-        acknowledge(
-            self,
-            "ECS watches these alarms by name and rolls the deployment back: that is their action.",
-            *shared("CloudWatchAlarmAction", (NIST, HIPAA)),
-        )
-
-    def _watch(self, group: elbv2.ApplicationTargetGroup, of: str = "") -> Iterator[NotifyingAlarm]:
-        errors = group.metrics.http_code_target(
-            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"
-        )
-        unhealthy = group.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
-        prefix = f"{of.lower()}-" if of else ""
-        yield self._alarm(
-            f"{of}ServerErrors", f"{prefix}server-errors", errors, self._server_errors, minutes=2
-        )
-        yield self._alarm(f"{of}UnhealthyTargets", f"{prefix}unhealthy-targets", unhealthy, 1, minutes=5)
-
-    def _alarm(
-        self, construct_id: str, name: str, metric: cloudwatch.Metric, threshold: int, *, minutes: int
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            construct_id,
-            name=name,
-            notices=self._notices,
-            meaning="A deployment that is in progress is rolled back.",
-            metric=metric,
-            threshold=threshold,
-            periods=minutes,
-            comparison=_AT_LEAST,
-            section="a-deployment-was-rolled-back",
-        )
+_LATENCY_MINUTES = 5
+# Of fewer than 10 / (1 - 0.95) answers within the evaluated time a p95 says little:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html
+_LATENCY_REQUESTS_A_MINUTE = 200 // _LATENCY_MINUTES
 
 
 class ServiceAlarms(Construct):
@@ -132,10 +62,9 @@ class ServiceAlarms(Construct):
         self._requests = request_metrics(load_balancer, target_group, alternate_target_group)
         if alternate_target_group is not None:
             self._groups.append(alternate_target_group.metrics)
-        latency = self._requests.target_response_time(period=MINUTE, statistic="p95")
         self.symptoms = [
             self._errors(load_balancer, server_errors, server_errors_percent),
-            self._alarm("Latency", "latency", "One answer in twenty is too slow.", latency, latency_seconds),
+            self._latency(latency_seconds),
             self._no_healthy_targets(),
         ]
         self.alarms = [
@@ -158,6 +87,22 @@ class ServiceAlarms(Construct):
             periods=5,
         )
 
+    def _latency(self, seconds: float) -> NotifyingAlarm:
+        """Return the alarm on p95; few slow answers of few are no reason to page.
+
+        Not ``EvaluateLowSampleCountPercentile``: it would keep an alarm in ALARM while few requests come.
+        """
+        latency = cloudwatch.MathExpression(
+            expression=f"IF(requests >= {_LATENCY_REQUESTS_A_MINUTE}, latency, 0)",
+            using_metrics={
+                "requests": self._requests.request_count(period=MINUTE, statistic="Sum"),
+                "latency": self._requests.target_response_time(period=MINUTE, statistic="p95"),
+            },
+            period=MINUTE,
+            label="p95 (s)",
+        )
+        return self._alarm("Latency", "latency", "One answer in twenty is too slow.", latency, seconds)
+
     def _saturation(self, cpu_percent: int, memory_percent: int) -> list[NotifyingAlarm]:
         cpu = self._service.metric_cpu_utilization(period=MINUTE)
         memory = self._service.metric_memory_utilization(period=MINUTE)
@@ -174,9 +119,12 @@ class ServiceAlarms(Construct):
         The load balancer's own 5xx count: without a healthy target there are no others. It does not count
         such requests among those of the target group.
         """
-        failed = "(FILL(errors, 0) + FILL(refused, 0))"
         share = cloudwatch.MathExpression(
-            expression=f"IF({failed} > {count}, 100 * {failed} / (FILL(requests, 0) + FILL(refused, 0)), 0)",
+            expression=share_above(
+                count,
+                part="(FILL(errors, 0) + FILL(refused, 0))",
+                whole="(FILL(requests, 0) + FILL(refused, 0))",
+            ),
             using_metrics={
                 "errors": self._requests.http_code_target(
                     elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=FIVE_MINUTES, statistic="Sum"
@@ -212,7 +160,8 @@ class ServiceAlarms(Construct):
                 [group.healthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
             ),
             threshold=1,
-            periods=2,
+            periods=4,
+            datapoints=3,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
@@ -230,7 +179,8 @@ class ServiceAlarms(Construct):
             ),
             threshold=1,
             periods=15,
-            comparison=_AT_LEAST,
+            datapoints=12,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         )
 
 
@@ -243,8 +193,21 @@ def request_metrics(
     return target_group.metrics if alternate_target_group is None else load_balancer.metrics
 
 
+def share_above(count: int, *, part: str, whole: str) -> str:
+    """Return the expression of a share in percent, which is 0 unless the part is above a count.
+
+    A share alone says little of few, and a count alone is a lever for anybody who can send requests.
+    """
+    return f"IF({part} > {count}, 100 * {part} / {whole}, 0)"
+
+
 def _sum(metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.IMetric:
-    """Return the sum of metrics; without data of any there is none of the sum."""
+    """Return the sum of metrics, to which one without data adds nothing: an empty target group has none.
+
+    Data may come minutes late, and then ``FILL`` makes up the newest points, so that an alarm must not want
+    all of its periods:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html (FILL)
+    """
     if len(metrics) == 1:
         return metrics[0]
     names = {f"m{index}": metric for index, metric in enumerate(metrics)}

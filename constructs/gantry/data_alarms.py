@@ -1,5 +1,6 @@
 """Alarms on the database, the cache and the backups."""
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
@@ -149,7 +150,10 @@ class CacheAlarms(Construct):
 
 
 class BackupAlarm(NotifyingAlarm):
-    """Rings when a day passes in which no backup was made; an event tells of one that failed, not of none.
+    """Enters ALARM after a calendar day without a backup; an event tells of one that failed, not of none.
+
+    Its day does not slide: two backups in a row may be more than 24 hours apart. The first evaluation waits
+    until one whole day has passed since the alarm exists.
 
     Parameters
     ----------
@@ -165,10 +169,12 @@ class BackupAlarm(NotifyingAlarm):
             construct_id,
             name="backup-overdue",
             notices=notices,
-            meaning="No backup of the database was made within a day.",
+            meaning="No backup of the database was made on a whole day (UTC).",
             metric=backup_jobs(vault_name, "NumberOfBackupJobsCompleted", "completed"),
             threshold=1,
             periods=1,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
+            calendar=True,
+            warm_up=Duration.days(2),
         )

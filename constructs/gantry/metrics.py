@@ -8,6 +8,8 @@ those of rotations and restore tests, which the functions of `lambdas/` publish:
 - https://docs.aws.amazon.com/AmazonECS/latest/developerguide/Container-Insights-metrics-ECS.html
 - https://docs.aws.amazon.com/waf/latest/developerguide/waf-metrics.html
 - https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html
+- https://docs.aws.amazon.com/vpc/latest/userguide/metrics-dimensions-nat-gateway.html
+- https://docs.aws.amazon.com/acm/latest/userguide/cloudwatch-metrics.html
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Literal
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
@@ -23,6 +26,7 @@ from aws_cdk import aws_wafv2 as wafv2
 MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
 DAY = Duration.days(1)
+SHED_REQUESTS = "ShedRequests"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,12 @@ def task_count(service: ecs.FargateService, name: str, label: str) -> cloudwatch
 
 
 def firewall_requests(
-    web_acl: wafv2.CfnWebACL, name: str, *, rule: str = "ALL", label: str
+    web_acl: wafv2.CfnWebACL,
+    name: str,
+    *,
+    rule: str = "ALL",
+    label: str | None = None,
+    period: Duration = MINUTE,
 ) -> cloudwatch.Metric:
     """Return how many requests a rule of a web ACL, or all of it, dealt with in one way."""
     return cloudwatch.Metric(
@@ -103,8 +112,42 @@ def firewall_requests(
         metric_name=name,
         dimensions_map={"Region": Stack.of(web_acl).region, "Rule": rule, "WebACL": web_acl.name or ""},
         statistic="Sum",
-        period=MINUTE,
+        period=period,
         label=label,
+    )
+
+
+def failed_port_allocations(gateway: ec2.CfnNatGateway) -> cloudwatch.Metric:
+    """Return how many connections a NAT gateway had no port for."""
+    return cloudwatch.Metric(
+        namespace="AWS/NATGateway",
+        metric_name="ErrorPortAllocation",
+        dimensions_map={"NatGatewayId": gateway.attr_nat_gateway_id},
+        statistic="Sum",
+        period=FIVE_MINUTES,
+    )
+
+
+def days_to_expiry(certificate_arn: str) -> cloudwatch.Metric:
+    """Return the days until a certificate expires."""
+    return cloudwatch.Metric(
+        namespace="AWS/CertificateManager",
+        metric_name="DaysToExpiry",
+        dimensions_map={"CertificateArn": certificate_arn},
+        statistic="Minimum",
+        period=DAY,
+    )
+
+
+def service_namespace(name: str) -> str:
+    """Return the namespace of what the log of an environment's service counts; a filter sets no dimension."""
+    return f"Gantry/{name}"
+
+
+def shed_requests(name: str) -> cloudwatch.Metric:
+    """Return how many requests an environment's service refused on purpose because it was overloaded."""
+    return cloudwatch.Metric(
+        namespace=service_namespace(name), metric_name=SHED_REQUESTS, statistic="Sum", period=MINUTE
     )
 
 

@@ -36,6 +36,8 @@ class PlatformNetwork(Construct):
     ----------
     vpc
         The VPC.
+    nat_gateways
+        Its NAT gateways.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class PlatformNetwork(Construct):
             restrict_default_security_group=True,
         )
         self._keep_default_group_restricted()
+        self.nat_gateways = [each for each in self.vpc.node.find_all() if isinstance(each, ec2.CfnNatGateway)]
         self._name_subnets(name)
         acknowledge(
             self.vpc,

@@ -1,5 +1,6 @@
 """A secret's rotation: its function, its schedule, and the alarms that tell when either fails."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,6 +83,8 @@ class RotatedSecret(Construct):
         What is rotated, its name, and the key that encrypts it, imported by ARN.
     strategy, schedule
         How and when.
+    longest_deployment
+        How long a deployment waits on purpose, with the tasks that read the earlier credential.
     service, cluster_name
         Whose tasks read the secret, and the name of the cluster that they run in.
     wake_rules
@@ -108,6 +111,7 @@ class RotatedSecret(Construct):
         secrets_key: kms.IKey,
         strategy: RotationStrategy,
         schedule: RotationSchedule,
+        longest_deployment: Duration,
         service: ecs.FargateService,
         cluster_name: str,
         wake_rules: Sequence[events.Rule],
@@ -153,7 +157,7 @@ class RotatedSecret(Construct):
         for rule in wake_rules:
             target = targets.LambdaFunction(self.function, retry_attempts=2, dead_letter_queue=dead_letters)
             rule.add_target(target)
-        self.alarms = self._alarms(schedule.period, dead_letters)
+        self.alarms = self._alarms(schedule.period, longest_deployment, dead_letters)
 
     def _dead_letter_queue(self) -> sqs.Queue:
         return sqs.Queue(
@@ -191,8 +195,11 @@ class RotatedSecret(Construct):
         # Secrets Manager tries the function while it makes the schedule.
         rotation.node.add_dependency(self.function.role or self.function)
 
-    def _alarms(self, period: Duration, dead_letters: sqs.Queue) -> list[NotifyingAlarm]:
+    def _alarms(
+        self, period: Duration, longest_deployment: Duration, dead_letters: sqs.Queue
+    ) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
+        unretired_hours = 1 + math.ceil(longest_deployment.to_minutes() / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
         return [
@@ -202,8 +209,9 @@ class RotatedSecret(Construct):
                         "nobody looks after it.", missing=cloudwatch.TreatMissingData.MISSING),
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or the care for the secret, failed."),
-            self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), 1,
-                        "An earlier credential still logs in an hour after it could have been retired."),
+            self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), unretired_hours,
+                        f"An earlier credential still logs in {unretired_hours} h after it could have been "
+                        "retired."),
             self._alarm("DeadLetters", letters, 0, "The function could not be run, or failed three times."),
         ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, TooManyRequests
 
 from taskboard.errors import UnavailableError
 from taskboard.settings import Settings
@@ -143,7 +143,8 @@ class Database:
         ) as error:
             if isinstance(error, psycopg.errors.DiskFull | psycopg.errors.IoError):
                 self._full_until = time.monotonic() + _FULL_MEMORY
-            raise UnavailableError("database", str(error).strip()) from error
+            shed = isinstance(error, TooManyRequests)
+            raise UnavailableError("database", str(error).strip(), shed=shed) from error
 
     async def probe(self) -> DatabaseProbe:
         """Make a round trip.

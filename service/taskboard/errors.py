@@ -77,9 +77,12 @@ class UnavailableError(ApiError):
         Its name.
     reason
         Why, for the log; never shown to a client.
+    shed
+        Whether the request is refused on purpose because too many wait already. The log says so, and a
+        deployment is not rolled back for it.
     """
 
-    def __init__(self, part: Part, reason: str) -> None:
+    def __init__(self, part: Part, reason: str, *, shed: bool = False) -> None:
         super().__init__(
             HTTPStatus.SERVICE_UNAVAILABLE,
             f"{part}_unavailable",
@@ -89,6 +92,7 @@ class UnavailableError(ApiError):
         )
         self.part: Part = part
         self.reason = reason
+        self.shed = shed
 
 
 class NotFoundError(ApiError):
@@ -120,7 +124,8 @@ def install(app: FastAPI) -> None:
 
 async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UnavailableError):
-        _logger.warning("the %s does not answer: %s", error.part, error.reason)
+        extra = {"shed": True} if error.shed else {}
+        _logger.warning("the %s does not answer: %s", error.part, error.reason, extra=extra)
     if isinstance(error, ApiError):
         return error_response(error)
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for

@@ -181,12 +181,14 @@ class DeploymentSettings(SettingsModel):
             yield Problem("alternate_target_group", False, f"must be true with strategy = {self.strategy}")
         if self.strategy == "linear" and self.step_percent < 3:
             yield Problem("step_percent", self.step_percent, "must be at least 3 with strategy = linear")
-        if self._minutes > _LONGEST_DEPLOYMENT_MINUTES:
-            allowed = f"makes a deployment of {self._minutes} minutes, over {_LONGEST_DEPLOYMENT_MINUTES}"
+        if self.wait_minutes > _LONGEST_DEPLOYMENT_MINUTES:
+            allowed = f"makes a deployment of {self.wait_minutes} minutes, over {_LONGEST_DEPLOYMENT_MINUTES}"
             yield Problem("step_minutes", self.step_minutes, allowed)
 
     @property
-    def _minutes(self) -> int:
-        """Minutes that a deployment waits in all."""
+    def wait_minutes(self) -> int:
+        """Minutes that a deployment waits in all; a rolling one does not."""
+        if self.strategy == "rolling":
+            return 0
         waits = {"linear": math.ceil(100 / self.step_percent) - 1, "canary": 1}.get(self.strategy, 0)
         return waits * self.step_minutes + self.bake_minutes

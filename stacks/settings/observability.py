@@ -21,6 +21,18 @@ class ObservabilitySettings(SettingsModel):
     server_errors_alarm_percent: float = Field(
         1.0, ge=0, lt=100, description="Share of answers that 5xx must have besides."
     )
+    deployment_errors_alarm_count: int = Field(
+        20, ge=1, description="Answers of 5xx within a minute that roll a deployment back."
+    )
+    deployment_errors_alarm_percent: float = Field(
+        5.0, ge=0, lt=100, description="Share of answers that these must have besides."
+    )
+    blocked_requests_alarm_count: int = Field(
+        100, ge=1, description="Requests that the firewall blocks within five minutes."
+    )
+    blocked_requests_alarm_percent: float = Field(
+        10.0, ge=0, lt=100, description="Share of all requests that these must have besides."
+    )
     capacity_alarm_percent: int = Field(95, ge=1, le=99, description="Share of the database's most capacity.")
     connections_alarm_percent: int = Field(80, ge=1, le=99, description="Share of its most connections.")
     replica_lag_alarm_milliseconds: int = Field(1000, ge=1, description="Lag of a reader behind the writer.")

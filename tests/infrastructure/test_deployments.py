@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ops.assembly import Resource
+from tests.aws.cloudwatch import Alarm
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 PREPARED: dict[str, object] = {"deployment.alternate_target_group": True}
@@ -130,17 +131,18 @@ def test_alarms_watch_both_groups(synthesise: Synthesiser) -> None:
     service = platform.only("AWS::ECS::Service")
     alarms = list(platform.assembly.referents(service, configuration(platform)["Alarms"]["AlarmNames"]))
     watched = {
-        (alarm.get("MetricName"), group.name)
+        (metric.name, metric.dimensions["TargetGroup"]["Fn::GetAtt"][0])
         for alarm in alarms
-        for group in platform.assembly.referents(alarm)
-        if group.type == "AWS::ElasticLoadBalancingV2::TargetGroup"
+        for metric in Alarm(alarm.properties).metrics
+        if "TargetGroup" in metric.dimensions
     }
+    groups = platform.of_type("AWS::ElasticLoadBalancingV2::TargetGroup")
     assert watched == {
-        (metric, group)
-        for metric in ("HTTPCode_Target_5XX_Count", "UnHealthyHostCount")
-        for group in ("Targets", "AlternateTargets")
+        (f"AWS/ApplicationELB {name}", group.logical_id)
+        for name in ("HTTPCode_Target_5XX_Count", "RequestCount", "UnHealthyHostCount")
+        for group in groups
     }
-    assert len({alarm.get("AlarmName") for alarm in alarms}) == 4
+    assert (len(groups), len({alarm.get("AlarmName") for alarm in alarms})) == (2, 4)
 
 
 def test_second_target_group_comes_and_goes_without_touching_the_door(synthesise: Synthesiser) -> None:

@@ -14,7 +14,7 @@ from tests.pages import anchors
 
 SYMPTOMS = {"errors", "latency", "no-healthy-targets"}
 NOTICES = {
-    "cpu", "memory", "unhealthy-targets",
+    "cpu", "memory", "unhealthy-targets", "blocked-requests",
     "database-capacity", "database-connections", "database-transaction-ids",
     "cache-storage", "cache-evictions", "cache-throttles",
 }  # fmt: skip
@@ -90,12 +90,15 @@ def test_what_is_watched(platform: Synthesised) -> None:
     expected |= {"database-replica-lag"} if settings.aurora.readers else set()
     expected |= {"backup-overdue"} if settings.backup.enabled else set()
     expected |= {"canary"} if settings.canary.enabled else set()
+    expected |= {"certificate-expires"} if settings.load_balancer.certificate_arn else set()
     assert set(alarms(platform)) == expected
+    assert set(alarms(platform, layer="Network")) == {"nat-port-allocation"}
 
 
 def test_silence_is_no_alarm_but_where_it_means_an_outage(platform: Synthesised) -> None:
     breaching = {n for n, alarm in alarms(platform).items() if alarm.get("TreatMissingData") == "breaching"}
-    assert breaching - {"backup-overdue"} == {"no-healthy-targets"}
+    # ACM publishes nothing more of a certificate that has expired.
+    assert breaching - {"backup-overdue", "certificate-expires"} == {"no-healthy-targets"}
 
 
 def test_few_errors_of_few_requests_wake_nobody(synthesise: Synthesiser) -> None:
