@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
@@ -88,7 +89,11 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
     primary = next(deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
     return {
         "url": outputs["ServiceUrl"],
-        "health": _health(outputs["ServiceUrl"], on_this_machine=environment.endpoint_url is not None),
+        "health": _health(
+            outputs["ServiceUrl"],
+            on_this_machine=environment.endpoint_url is not None,
+            named=environment.settings.domain.name is not None,
+        ),
         "desired": service["desiredCount"],
         "running": service["runningCount"],
         "deployment": primary.get("rolloutState", primary["status"]),
@@ -96,11 +101,15 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
     }
 
 
-def _health(url: str, *, on_this_machine: bool) -> str:
+def _health(url: str, *, on_this_machine: bool, named: bool) -> str:
     # A proxy leads to the internet, and from there no way leads back to this machine.
-    proxies = [urllib.request.ProxyHandler({})] if on_this_machine else []
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})] if on_this_machine else []
+    context = ssl.create_default_context()
+    # Without a name of its own the service is reached by AWS's, for which no certificate can be.
+    context.check_hostname = named
+    handlers.append(urllib.request.HTTPSHandler(context=context))
     try:
-        with urllib.request.build_opener(*proxies).open(f"{url}/healthz", timeout=5) as response:
+        with urllib.request.build_opener(*handlers).open(f"{url}/healthz", timeout=5) as response:
             return f"HTTP {response.status}"
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"

@@ -1,0 +1,65 @@
+"""What `./gantry status` makes of the service's certificate."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from ops.status import _health
+from sandbox.tls import Authority, ensure_authority
+
+
+class Service(BaseHTTPRequestHandler):
+    """Is healthy."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in http.server
+        del format, args
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return ensure_authority(tmp_path)
+
+
+@pytest.fixture
+def port(authority: Authority) -> Iterator[int]:
+    """The port of a server whose certificate is for ``localhost`` and ``127.0.0.1``."""
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    server.socket = authority.server_context().wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "expected"),
+    [
+        ("127.0.0.1", True, "HTTP 200"),
+        # As a load balancer's own name, for which no certificate can be.
+        ("0.0.0.0", False, "HTTP 200"),
+        ("0.0.0.0", True, "certificate is not valid for '0.0.0.0'"),
+    ],
+)
+def test_name_of_a_certificate_counts_where_the_service_has_one(
+    port: int, authority: Authority, host: str, named: bool, expected: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        found = _health(f"https://{host}:{port}", on_this_machine=True, named=named)
+    assert expected in found
+
+
+def test_untrusted_certificate_is_none_at_all(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    found = _health(f"https://127.0.0.1:{port}", on_this_machine=True, named=False)
+    assert found.startswith("unreachable")
+    assert "CERTIFICATE_VERIFY_FAILED" in found
