@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 check = typer.Typer(no_args_is_help=True, help="Check an environment before or after it is deployed.")
 app.add_typer(check, name="check")
+firewall = typer.Typer(no_args_is_help=True, help="Look at the web application firewall.")
+app.add_typer(firewall, name="firewall")
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Environment = Annotated[
@@ -192,6 +194,19 @@ def cost(
 
     request = costs.Request(environment, compare, requests_per_second or (), context or (), assume or ())
     costs.run(request, as_json=json)
+
+
+@firewall.command()
+def blocked(
+    *,
+    environment: Environment = "sandbox",
+    since: Annotated[str, typer.Option("--since", help="How far back: 90m, 1h, 2d.")] = "1h",
+    json: Json = False,
+) -> None:
+    """List what the firewall refused or counted, by rule, path and address."""
+    from ops import firewall as web_firewall
+
+    web_firewall.show_blocked(environment, since=since, as_json=json)
 
 
 @check.command()

@@ -89,6 +89,7 @@ class ComputeStack(LayerStack):
             "ClusterName": web.cluster.cluster_name,
             "ServiceName": web.service.service_name,
             "ServiceLogGroupName": web.log_group.log_group_name,
+            "FirewallLogGroupName": firewall.log_group_name,
             "SigningKeySecretArn": signing_key.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)
@@ -174,7 +175,10 @@ class ComputeStack(LayerStack):
             "Firewall",
             name=settings.full_name,
             load_balancer=door.load_balancer,
-            requests_per_five_minutes=settings.load_balancer.requests_per_five_minutes,
+            requests_per_five_minutes=settings.firewall.requests_per_five_minutes,
+            managed_groups=settings.firewall.managed_groups,
+            allowed_addresses=settings.firewall.allowed_addresses,
+            blocked_addresses=settings.firewall.blocked_addresses,
             logs_key=self._logs_key,
             log_retention=log_retention(settings),
         )

@@ -1,5 +1,8 @@
 """The web application firewall in front of a load balancer."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_kms as kms
@@ -7,13 +10,6 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-# In the order in which they look at a request; together within the 1500 capacity units of the basic price.
-_MANAGED_RULES = (
-    "AWSManagedRulesAmazonIpReputationList",
-    "AWSManagedRulesKnownBadInputsRuleSet",
-    "AWSManagedRulesCommonRuleSet",
-    "AWSManagedRulesSQLiRuleSet",
-)
 _SECRET_HEADERS = ("authorization", "cookie")
 
 
@@ -23,9 +19,10 @@ def log_group_name(name: str) -> str:
 
 
 class WebFirewall(Construct):
-    """AWS's managed rules and a rate limit for each address, in front of a load balancer.
+    """Lists of addresses, a rate limit for each address and AWS's managed rules, in front of a load balancer.
 
-    What it refuses is logged, without the headers that carry credentials.
+    What it refuses or counts is logged, without the headers that carry credentials. All rules together stay
+    within the 1500 capacity units of the basic price.
 
     Parameters
     ----------
@@ -35,13 +32,18 @@ class WebFirewall(Construct):
         What it protects.
     requests_per_five_minutes
         More from one address are refused with 403.
+    managed_groups
+        AWS's groups of rules, in the order in which they look at a request, each with those of its rules that
+        count what they find instead of blocking it.
+    allowed_addresses, blocked_addresses
+        IPv4 ranges whose requests pass, or are refused, whatever the other rules say.
     logs_key, log_retention
         Of its log.
 
     Attributes
     ----------
-    web_acl
-        The web ACL.
+    web_acl, log_group_name
+        The web ACL, and the name of its log.
     """
 
     def __init__(
@@ -52,22 +54,20 @@ class WebFirewall(Construct):
         name: str,
         load_balancer: elbv2.IApplicationLoadBalancer,
         requests_per_five_minutes: int,
+        managed_groups: Mapping[str, Sequence[str]],
+        allowed_addresses: Sequence[str],
+        blocked_addresses: Sequence[str],
         logs_key: kms.IKey,
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
-        rate_limit = wafv2.CfnWebACL.RuleProperty(
-            name="rate-limit",
-            priority=0,
-            action=wafv2.CfnWebACL.RuleActionProperty(block={}),
-            statement=wafv2.CfnWebACL.StatementProperty(
-                rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
-                    aggregate_key_type="IP", evaluation_window_sec=300, limit=requests_per_five_minutes
-                )
-            ),
-            visibility_config=_visibility("rate-limit"),
-        )
-        managed = [_managed_rule(rules, priority) for priority, rules in enumerate(_MANAGED_RULES, start=1)]
+        self._name = name
+        rules = [
+            *self._addresses("Allowed", allowed_addresses, wafv2.CfnWebACL.RuleActionProperty(allow={})),
+            *self._addresses("Blocked", blocked_addresses, wafv2.CfnWebACL.RuleActionProperty(block={})),
+            _rate_limit(requests_per_five_minutes),
+            *(_managed_group(group, counted) for group, counted in managed_groups.items()),
+        ]
         self.web_acl = wafv2.CfnWebACL(
             self,
             "WebAcl",
@@ -75,7 +75,9 @@ class WebFirewall(Construct):
             scope="REGIONAL",
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visibility(name),
-            rules=[rate_limit, *managed],
+            rules=[
+                wafv2.CfnWebACL.RuleProperty(priority=priority, **rule) for priority, rule in enumerate(rules)
+            ],
         )
         wafv2.CfnWebACLAssociation(
             self,
@@ -83,13 +85,33 @@ class WebFirewall(Construct):
             resource_arn=load_balancer.load_balancer_arn,
             web_acl_arn=self.web_acl.attr_arn,
         )
-        self._log(name, logs_key, log_retention)
+        self.log_group_name = log_group_name(name)
+        self._log(logs_key, log_retention)
 
-    def _log(self, name: str, key: kms.IKey, retention: logs.RetentionDays) -> None:
+    def _addresses(
+        self, kind: str, ranges: Sequence[str], action: wafv2.CfnWebACL.RuleActionProperty
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rule on a list of addresses, if there are any."""
+        if not ranges:
+            return
+        name = f"{kind.lower()}-addresses"
+        addresses = wafv2.CfnIPSet(
+            self,
+            f"{kind}Addresses",
+            name=f"{self._name}-{name}",
+            scope="REGIONAL",
+            ip_address_version="IPV4",
+            addresses=list(ranges),
+        )
+        reference = wafv2.CfnWebACL.IPSetReferenceStatementProperty(arn=addresses.attr_arn)
+        statement = wafv2.CfnWebACL.StatementProperty(ip_set_reference_statement=reference)
+        yield _rule(name, statement, action=action)
+
+    def _log(self, key: kms.IKey, retention: logs.RetentionDays) -> None:
         group = logs.LogGroup(
             self,
             "LogGroup",
-            log_group_name=log_group_name(name),
+            log_group_name=self.log_group_name,
             encryption_key=key,
             retention=retention,
             removal_policy=RemovalPolicy.DESTROY,
@@ -120,18 +142,35 @@ class WebFirewall(Construct):
         )
 
 
-def _managed_rule(name: str, priority: int) -> wafv2.CfnWebACL.RuleProperty:
-    return wafv2.CfnWebACL.RuleProperty(
-        name=name,
-        priority=priority,
-        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-        statement=wafv2.CfnWebACL.StatementProperty(
-            managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-                vendor_name="AWS", name=name
-            )
-        ),
-        visibility_config=_visibility(name),
+def _rate_limit(requests_per_five_minutes: int) -> dict[str, Any]:
+    statement = wafv2.CfnWebACL.RateBasedStatementProperty(
+        aggregate_key_type="IP", evaluation_window_sec=300, limit=requests_per_five_minutes
     )
+    return _rule(
+        "rate-limit",
+        wafv2.CfnWebACL.StatementProperty(rate_based_statement=statement),
+        action=wafv2.CfnWebACL.RuleActionProperty(block={}),
+    )
+
+
+def _managed_group(name: str, counted: Sequence[str]) -> dict[str, Any]:
+    count = wafv2.CfnWebACL.RuleActionProperty(count={})
+    overrides = [
+        wafv2.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=count) for rule in counted
+    ]
+    statement = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+        vendor_name="AWS", name=name, rule_action_overrides=overrides or None
+    )
+    return _rule(
+        name,
+        wafv2.CfnWebACL.StatementProperty(managed_rule_group_statement=statement),
+        override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
+    )
+
+
+def _rule(name: str, statement: wafv2.CfnWebACL.StatementProperty, **action: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a rule without its priority, which is its place among the others."""
+    return {"name": name, "statement": statement, "visibility_config": _visibility(name), **action}
 
 
 def _visibility(metric: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

@@ -124,6 +124,7 @@ SUPPORTING = frozenset(
         "AWS::SQS::QueuePolicy",
         "AWS::SecretsManager::ResourcePolicy",
         "AWS::SecretsManager::SecretTargetAttachment",
+        "AWS::WAFv2::IPSet",
         "AWS::WAFv2::LoggingConfiguration",
         "AWS::WAFv2::WebACLAssociation",
         "Custom::VpcRestrictDefaultSG",

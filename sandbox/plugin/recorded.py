@@ -69,6 +69,12 @@ RECORDED: dict[str, Recorded] = {
         named_by="PolicyName",
     ),
     "AWS::ECS::ClusterCapacityProviderAssociations": Recorded("{Cluster}", replaces=("Cluster",)),
+    "AWS::WAFv2::IPSet": Recorded(
+        "{Name}|{uuid}|{Scope}",
+        {"Arn": "arn:aws:wafv2:{region}:{account}:regional/ipset/{Name}/{uuid}"},
+        replaces=("Name", "Scope"),
+        named_by="Name",
+    ),
     "AWS::WAFv2::LoggingConfiguration": Recorded(
         "{ResourceArn}", {"ManagedByFirewallManager": False}, replaces=("ResourceArn",)
     ),

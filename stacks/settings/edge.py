@@ -30,9 +30,6 @@ class LoadBalancerSettings(SettingsModel):
         examples=["arn:aws:acm:us-east-1:123456789012:certificate/…"],
     )
     allow_http: bool = Field(False, description="Serve without HTTPS; never in prod.")
-    requests_per_five_minutes: int = Field(
-        2000, ge=10, le=2_000_000_000, description="Requests that WAF lets pass from one address."
-    )
     access_logs: bool = Field(
         True, description="Whether every request is logged to the delivery bucket, under alb/."
     )

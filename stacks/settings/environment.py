@@ -9,6 +9,7 @@ from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
+from stacks.settings.firewall import FirewallSettings
 from stacks.settings.images import IMAGE, EcrRepository, ecr_repository, version
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
@@ -48,6 +49,7 @@ class Settings(SettingsModel):
     ecs: EcsSettings = EcsSettings()
     deployment: DeploymentSettings = DeploymentSettings()
     load_balancer: LoadBalancerSettings = LoadBalancerSettings()
+    firewall: FirewallSettings = FirewallSettings()
     domain: DomainSettings = DomainSettings()
     accelerator: AcceleratorSettings = AcceleratorSettings()
     security: SecuritySettings = SecuritySettings()

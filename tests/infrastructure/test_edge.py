@@ -140,7 +140,7 @@ def test_firewall_stands_before_the_load_balancer(platform: Synthesised) -> None
 
 
 def test_firewall_limits_the_rate_of_an_address_as_set(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"load_balancer.requests_per_five_minutes": 123})
+    platform = synthesise("sandbox", {"firewall.requests_per_five_minutes": 123})
     rules = {rule["Name"]: rule for rule in platform.only("AWS::WAFv2::WebACL").get("Rules")}
     limit = rules["rate-limit"]["Statement"]["RateBasedStatement"]
     assert (limit["Limit"], limit["EvaluationWindowSec"], limit["AggregateKeyType"]) == (123, 300, "IP")
@@ -153,6 +153,55 @@ def test_firewall_blocks_what_its_managed_rules_find(platform: Synthesised) -> N
     managed = [rule for rule in rules if "ManagedRuleGroupStatement" in rule["Statement"]]
     assert len(managed) == 4
     assert all(rule["OverrideAction"] == {"None": {}} for rule in managed)
+    assert overrides(platform) == {"SizeRestrictions_BODY": {"Count": {}}}
+
+
+def overrides(platform: Synthesised) -> dict[str, object]:
+    return {
+        override["Name"]: override["ActionToUse"]
+        for rule in platform.only("AWS::WAFv2::WebACL").get("Rules")
+        for override in rule["Statement"].get("ManagedRuleGroupStatement", {}).get("RuleActionOverrides", ())
+    }
+
+
+LISTS: dict[str, object] = {
+    "firewall.counted_rules": ["SQLi_BODY", "NoUserAgent_HEADER"],
+    "firewall.allowed_addresses": ["198.51.100.0/24"],
+    "firewall.blocked_addresses": ["203.0.113.7/32"],
+}
+# https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html
+# https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statements-list.html
+CAPACITY = {
+    "AWSManagedRulesAmazonIpReputationList": 25, "AWSManagedRulesKnownBadInputsRuleSet": 200,
+    "AWSManagedRulesCommonRuleSet": 700, "AWSManagedRulesSQLiRuleSet": 200,
+    "IPSetReferenceStatement": 1, "RateBasedStatement": 2,
+}  # fmt: skip
+
+
+def test_firewall_asks_who_before_what_and_costs_no_more_than_the_basic_price(
+    synthesise: Synthesiser,
+) -> None:
+    """Up to 1500 capacity units cost nothing more: https://aws.amazon.com/waf/pricing/."""
+    platform = synthesise("sandbox", LISTS)
+    rules = sorted(platform.only("AWS::WAFv2::WebACL").get("Rules"), key=lambda rule: rule["Priority"])
+    assert [(rule["Name"], rule.get("Action")) for rule in rules[:3]] == [
+        ("allowed-addresses", {"Allow": {}}),
+        ("blocked-addresses", {"Block": {}}),
+        ("rate-limit", {"Block": {}}),
+    ]
+    sets = {each.get("Name"): each.get("Addresses") for each in platform.of_type("AWS::WAFv2::IPSet")}
+    assert sets == {
+        "gantry-sandbox-allowed-addresses": ["198.51.100.0/24"],
+        "gantry-sandbox-blocked-addresses": ["203.0.113.7/32"],
+    }
+    assert overrides(platform) == {"NoUserAgent_HEADER": {"Count": {}}, "SQLi_BODY": {"Count": {}}}
+    used = [
+        CAPACITY[statement["Name"] if kind == "ManagedRuleGroupStatement" else kind]
+        for rule in rules
+        for kind, statement in rule["Statement"].items()
+    ]
+    assert len(used) == 7
+    assert sum(used) <= 1500
 
 
 def accelerator_types(platform: Synthesised) -> set[str]:
