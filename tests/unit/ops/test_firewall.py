@@ -1,6 +1,9 @@
 """What `./gantry firewall blocked` makes of WAF's log."""
 
+import json
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,3 +64,41 @@ def test_times_are_minutes_hours_or_days(text: str, expected: timedelta) -> None
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(CliError, match="give minutes, hours or days"):
         show_blocked("prod", since=text, as_json=False)
+
+
+class Logs:
+    """CloudWatch Logs with one group."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Any] = {}
+
+    def get_paginator(self, _operation: str) -> "Logs":
+        return self
+
+    def paginate(self, **asked: object) -> list[dict[str, Any]]:
+        self.asked = asked
+        return [{"events": [{"message": json.dumps(each)}]} for each in (BLOCKED, COUNTED)]
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, *, endpoint_url: str | None = None) -> Logs:
+    logs = Logs()
+    outputs = {"FirewallLogGroupName": "aws-waf-logs-gantry-prod"}
+    connected = SimpleNamespace(endpoint_url=endpoint_url, logs=logs, outputs=lambda _layer: outputs)
+    monkeypatch.setattr("ops.firewall.connect", lambda _name: connected)
+    return logs
+
+
+def test_log_of_the_firewall_is_read_from_the_time_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs = environment(monkeypatch)
+    show_blocked("prod", since="2h", as_json=True)
+    assert [each["action"] for each in json.loads(capsys.readouterr().out)] == ["BLOCK", "COUNT"]
+    assert logs.asked["logGroupName"] == "aws-waf-logs-gantry-prod"
+    assert time.time() - logs.asked["startTime"] / 1000 == pytest.approx(7200, abs=60)
+
+
+def test_sandbox_says_that_it_has_no_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment(monkeypatch, endpoint_url="http://127.0.0.1:4566")
+    with pytest.raises(CliError, match="no firewall"):
+        show_blocked("sandbox", since="1h", as_json=False)
