@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+from stacks.settings.values import web_address
 
 _Email = Annotated[
     str, Field(pattern=r"^[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+$", examples=["team@example.com"])
 ]
 _Webhook = Annotated[
-    str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*)?$", examples=["https://example.com/…"])
+    str,
+    Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*)?$", examples=["https://example.com/…"]),
+    AfterValidator(web_address),
 ]
 
 
@@ -43,7 +46,7 @@ class CanarySettings(SettingsModel):
     """The canary that asks the service how it is, from outside."""
 
     enabled: bool = Field(False, description="Whether there is one; each run costs.")
-    url: str | None = Field(
+    url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None,
         pattern=r"^https?://[^\s/]+(/\S*)?$",
         description="What it asks; by default /healthz of domain.name, without HTTPS of the load balancer.",

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.values import known_time_zone, schedule_expression
 
 # What docs/service-contract.md promises every container; an environment's own variables come beside them.
 CONTRACT_VARIABLES = frozenset(
@@ -42,12 +43,12 @@ _LONGEST_DEPLOYMENT_MINUTES = 36 * 60
 class ScheduledCapacity(SettingsModel):
     """Bounds of the number of tasks from a time on, until another action sets others."""
 
-    schedule: str = Field(
+    schedule: Annotated[str, AfterValidator(schedule_expression)] = Field(
         pattern=r"^(cron|at)\(.+\)$",
         description="When, as Application Auto Scaling writes it.",
         examples=["cron(0 7 ? * MON-FRI *)"],
     )
-    time_zone: str = Field(
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] = Field(
         "Etc/UTC",
         pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+-]+)+$",
         description="Time zone of the schedule.",

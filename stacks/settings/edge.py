@@ -7,12 +7,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.values import HOST_NAME
 
 _CERTIFICATE = re.compile(r"^arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):certificate/.+$")
 _LISTENER = re.compile(
     r"^arn:aws:globalaccelerator::(?P<account>\d{12}):accelerator/[0-9a-f-]+/listener/\w+$"
 )
-_HOST_NAME = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
 def _unnamed(pattern: re.Pattern[str]) -> str:
@@ -52,7 +52,7 @@ class DomainSettings(SettingsModel):
 
     name: str | None = Field(
         None,
-        pattern=_HOST_NAME,
+        pattern=HOST_NAME,
         max_length=253,
         description="Name of the service; turns HTTPS on.",
         examples=["tasks.example.com"],
@@ -62,7 +62,7 @@ class DomainSettings(SettingsModel):
     )
     hosted_zone_name: str | None = Field(
         None,
-        pattern=_HOST_NAME,
+        pattern=HOST_NAME,
         max_length=253,
         description="Name of the zone.",
         examples=["example.com"],

@@ -1,5 +1,6 @@
 """All settings of one environment."""
 
+import math
 from collections.abc import Iterator
 from typing import Self
 
@@ -19,10 +20,13 @@ from stacks.settings.recovery import BackupSettings, RecoverySettings
 from stacks.settings.rotation import RotationSettings
 from stacks.settings.security import SecuritySettings
 from stacks.settings.state import StateSettings
+from stacks.settings.values import addresses_of_subnet
 
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
 # Where AWS reports what belongs to no region, such as root's log-ins.
 GLOBAL_REGION = "us-east-1"
+# Addresses of a private subnet that functions and interface endpoints may take.
+_KEPT_ADDRESSES = 16
 
 
 class Settings(SettingsModel):
@@ -65,6 +69,7 @@ class Settings(SettingsModel):
             [
                 *self._naming_problems(),
                 *self._registry_problems(),
+                *self._address_problems(),
                 *self._https_problems(),
                 *self._deployment_problems(),
                 *self._accelerator_problems(),
@@ -92,6 +97,15 @@ class Settings(SettingsModel):
             yield Problem("ecs.registry_secret_arn", secret, allowed)
         if secret is not None and secret.split(":")[3] != self.region:
             yield Problem("ecs.registry_secret_arn", secret, f"must be a secret of region {self.region}")
+
+    def _address_problems(self) -> Iterator[Problem]:
+        tasks = math.ceil(2 * self.ecs.max_capacity / len(self.network.zones))
+        room = addresses_of_subnet(self.network.cidr) - _KEPT_ADDRESSES
+        if tasks > room:
+            allowed = (
+                f"leaves a private subnet {room} addresses; a deployment at ecs.max_capacity needs {tasks}"
+            )
+            yield Problem("network.cidr", self.network.cidr, allowed)
 
     def _https_problems(self) -> Iterator[Problem]:
         balancer = self.load_balancer

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.values import vpc_range
 
 _Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
 
@@ -28,10 +29,10 @@ _Endpoint = Literal[
 class NetworkSettings(SettingsModel):
     """The VPC and its zones."""
 
-    cidr: str = Field(
+    cidr: Annotated[str, AfterValidator(vpc_range)] = Field(
         "10.0.0.0/16",
-        pattern=r"^\d{1,3}(\.\d{1,3}){3}/(1[6-9]|2[0-4])$",
-        description="Address range, from /16 to /24.",
+        pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$",
+        description="Address range, from /16 to /23; each subnet has a sixteenth of it.",
         examples=["10.0.0.0/16"],
     )
     zones: tuple[_Zone, ...] = Field(

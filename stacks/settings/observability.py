@@ -1,15 +1,24 @@
 """Settings of when alarms ring."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from stacks.settings.model import SettingsModel
+from stacks.settings.values import web_address
+
+_IN_REPOSITORY = "docs/"
+
+
+def _runbooks(value: str) -> str:
+    return value if value == _IN_REPOSITORY else web_address(value)
 
 
 class ObservabilitySettings(SettingsModel):
     """When alarms ring."""
 
-    runbooks: str = Field(
-        "docs/",
+    runbooks: Annotated[str, AfterValidator(_runbooks)] = Field(
+        _IN_REPOSITORY,
         pattern=r"^(docs/|https://\S+/)$",
         description="Where the pages of docs/ are read; alarms link to them.",
         examples=["https://git.example.com/gantry/blob/main/docs/"],

@@ -56,6 +56,8 @@ def _problems(model: type[BaseModel], details: ErrorDetails) -> Iterator[tuple[s
         yield key, _value(details["input"]), f"there is no such setting{_nearest(model, key)}"
     elif details["type"] == "missing":
         yield key, "", f"is missing; must be {allowed(model, location)}"
+    elif isinstance(error, ValueError):
+        yield key, _value(details["input"]), str(error)
     else:
         yield key, _value(details["input"]), f"must be {allowed(model, location)}"
 

@@ -124,12 +124,61 @@ def test_all_mistakes_are_told_at_once() -> None:
             {"cost.anomaly_monitor_arn": "arn:aws:ce::333333333333:anomalymonitor/0-0"},
             "cost.anomaly_monitor_arn = .* must go unless anomalies",
         ),
+        ({"network.cidr": "10.0.1.0/16"}, "network.cidr = .* must begin at .* first address .* 10.0.0.0/16"),
+        ({"network.cidr": "999.1.1.1/16"}, "network.cidr = .* must be a range of IPv4 addresses"),
+        ({"network.cidr": "10.0.0.0/33"}, "network.cidr = .* must be a range of IPv4 addresses"),
+        (
+            {"network.cidr": "10.0.0.0/24"},
+            "network.cidr = .* must be from /16 to /23: .* load balancer",
+        ),
+        ({"network.cidr": "10.0.0.0/8"}, "network.cidr = .* must be from /16 to /23"),
+        (
+            {"network.cidr": "127.0.0.0/16"},
+            "network.cidr = .* must not be of what a VPC cannot have",
+        ),
+        (
+            {"network.cidr": "10.0.0.0/23", "ecs.max_capacity": "17"},
+            'network.cidr = "10.0.0.0/23" .* leaves a private subnet 11 addresses; .* needs 12',
+        ),
+        ({"canary.url": "https://www..example.com/"}, "canary.url = .* must be an address of the web"),
+        ({"canary.url": "https://www.example.com:99999/"}, "canary.url = .* must be .*: Port out of range"),
+        ({"alerts.webhooks": '["https://a_b.example.com"]'}, "alerts.webhooks.0 = .* must be an address of"),
+        (
+            {"observability.runbooks": "https://-/"},
+            "observability.runbooks = .* must be an address",
+        ),
+        (
+            {"rotation.valkey_schedule": "cron(0 3 32 * ? *)"},
+            "rotation.valkey_schedule = .* must have day of month from 1 to 31, not 32",
+        ),
+        (
+            {"rotation.valkey_schedule": "cron(0 3 1 * 1 *)"},
+            "rotation.valkey_schedule = .* must have . as day of month or as day of week",
+        ),
+        ({"rotation.database_schedule": "cron(0 3 1 * *)"}, "database_schedule = .* must have six fields"),
         ({"observability.runbooks": "http://example.com/"}, "observability.runbooks = .* such as .https://"),
     ],
 )
 def test_impossible_values_are_refused_with_the_reason(overrides: dict[str, str], reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         load_settings("prod", overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"schedule": "cron(0 24 * * ? *)"}, "must have hours from 0 to 23, not 24"),
+        ({"schedule": "cron(0 7 ? * MON-FREE *)"}, "must have day of week from 1 to 7, not MON-FREE"),
+        ({"schedule": "at(2030-02-30T18:00:00)"}, "must be a date and time such as"),
+        ({"time_zone": "Europe/Atlantis"}, "must be the name of a time zone such as Europe/Berlin"),
+    ],
+)
+def test_scheduled_scaling_is_at_times_that_there_are(change: dict[str, str], reason: str) -> None:
+    action = {"schedule": "cron(0 7 ? * MON-FRI *)", "min_capacity": 3, "max_capacity": 6} | change
+    with pytest.raises(
+        SettingsError, match=f"ecs.scheduled_scaling.night.{next(iter(change))} = .* {reason}"
+    ):
+        load_settings("prod", overrides={"ecs.scheduled_scaling": {"night": action}})
 
 
 def test_canary_cannot_ask_the_load_balancer_by_its_own_name_over_https() -> None:
