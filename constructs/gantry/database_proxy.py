@@ -11,6 +11,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.platform_network import lasting_subnet_ids
 from gantry.secrets import read_statements
 
 # The rest is left to those who reach the cluster itself: bootstrap, rotations, operators.
@@ -34,7 +35,7 @@ class DatabaseProxy(Construct):
     name
         Name of the proxy.
     vpc, security_group
-        Where it lives: in isolated subnets, behind this group alone, like the cluster.
+        Where it lives: in isolated subnets of two zones, behind this group alone.
     cluster
         What it leads to.
     secrets, secrets_key
@@ -97,7 +98,7 @@ class DatabaseProxy(Construct):
             require_tls=True,
             debug_logging=False,
             idle_client_timeout=_IDLE_CLIENT_TIMEOUT,
-            vpc_subnet_ids=vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
+            vpc_subnet_ids=lasting_subnet_ids(vpc),
             vpc_security_group_ids=[security_group.security_group_id],
         )
         proxy.node.add_dependency(role, log_group)

@@ -80,6 +80,8 @@ class PublicLoadBalancer(Construct):
                 "its own would leave it behind when its creation is rolled back.",
                 *shared("ELBDeletionProtectionEnabled", (NIST, HIPAA)),
             )
+        # "Enable zonal shift for your Application Load Balancer": off by default, and it costs nothing.
+        self.load_balancer.set_attribute("zonal_shift.config.enabled", "true")
         self._log_requests(access_logs)
         self._port, self._health_path = port, health_path
         self._vpc, self._deregistration_delay = vpc, deregistration_delay

@@ -11,9 +11,24 @@ from constructs import Construct
 
 from gantry.nag import acknowledge
 
+# Each zone has its part of the range, whether it is in use or not: a zone that is added moves no subnet.
+MOST_ZONES = 3
+FEWEST_ZONES = 2
+
+
+def lasting_subnet_ids(vpc: ec2.IVpc) -> list[str]:
+    """Return the isolated subnets of the zones that every environment has from the first deployment on.
+
+    For what keeps the subnets that it was made with (`SubnetIds` of AWS::ElastiCache::ServerlessCache and
+    `VpcSubnetIds` of AWS::RDS::DBProxy are create-only): a zone that is added later would replace it.
+    """
+    return [subnet.subnet_id for subnet in vpc.isolated_subnets[:FEWEST_ZONES]]
+
 
 class PlatformNetwork(Construct):
     """Public, private and isolated subnets in every zone, recorded by flow logs.
+
+    Zones can be added, after those that there are. Another order, or one zone fewer, would replace subnets.
 
     Parameters
     ----------
@@ -22,7 +37,7 @@ class PlatformNetwork(Construct):
     cidr
         Range of the VPC.
     availability_zones
-        Names of the zones.
+        Names of the zones, two or three.
     nat_gateways
         How many; one a zone survives the loss of a zone.
     flow_log_group_name
@@ -60,6 +75,7 @@ class PlatformNetwork(Construct):
             vpc_name=name,
             ip_addresses=ec2.IpAddresses.cidr(cidr),
             availability_zones=list(availability_zones),
+            reserved_azs=MOST_ZONES - len(availability_zones),
             nat_gateways=nat_gateways,
             subnet_configuration=[
                 ec2.SubnetConfiguration(

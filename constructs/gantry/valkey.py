@@ -8,6 +8,8 @@ from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from gantry.platform_network import lasting_subnet_ids
+
 _ENGINE = "valkey"
 # All keys and channels, and every command but those that administer the server or block it for others.
 APPLICATION_ACCESS = "on ~* &* +@all -@admin -@dangerous +info"
@@ -23,7 +25,7 @@ class ValkeyCache(Construct):
     user_ids
         Who may enter.
     vpc, security_group
-        Where it lives: in isolated subnets, behind this group alone.
+        Where it lives: in isolated subnets of two zones, behind this group alone.
     key
         Encrypts it at rest; imported by ARN when it belongs to another stack.
     max_data_gb, max_ecpu_per_second
@@ -69,7 +71,7 @@ class ValkeyCache(Construct):
             major_engine_version="8",
             serverless_cache_name=name,
             user_group_id=group.ref,
-            subnet_ids=vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
+            subnet_ids=lasting_subnet_ids(vpc),
             security_group_ids=[security_group.security_group_id],
             kms_key_id=key.key_arn,
             cache_usage_limits=limits,

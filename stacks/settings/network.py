@@ -40,7 +40,7 @@ class NetworkSettings(SettingsModel):
         min_length=2,
         max_length=3,
         strict=False,
-        description="Letters of the region's zones.",
+        description="Letters of the region's zones. A third one can be added, at the end.",
     )
     nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
     interface_endpoints: tuple[_Endpoint, ...] = Field(

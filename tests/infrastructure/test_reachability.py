@@ -132,6 +132,24 @@ def test_subnets_stand_in_every_zone(platform: Synthesised) -> None:
     assert sorted(zones) == sorted(platform.settings.availability_zones * 3)
 
 
+def test_load_balancer_can_leave_a_zone_out(platform: Synthesised) -> None:
+    balancer = platform.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert {"Key": "zonal_shift.config.enabled", "Value": "true"} in balancer.get("LoadBalancerAttributes")
+
+
+def test_third_zone_moves_no_subnet(synthesise: Synthesiser) -> None:
+    """Each zone has its part of the range from the start, and in the smallest one a load balancer's /27."""
+    two, three = (
+        {subnet.logical_id: subnet.get("CidrBlock") for subnet in platform.of_type("AWS::EC2::Subnet")}
+        for platform in (
+            synthesise("dev", {"network.cidr": "10.9.0.0/23", "network.zones": zones})
+            for zones in (["a", "b"], ["a", "b", "c"])
+        )
+    )
+    assert two.items() < three.items()
+    assert {cidr.partition("/")[2] for cidr in three.values()} == {"27"}
+
+
 def test_endpoints_let_in_those_who_call_apis(synthesise: Synthesiser) -> None:
     platform = synthesise("prod", {"network.interface_endpoints": ["secretsmanager", "ecr.api"]})
     endpoints = [each for each in platform.of_type("AWS::EC2::VPCEndpoint") if each.get("SecurityGroupIds")]
