@@ -109,17 +109,17 @@ class Assembly:
             name: self._by_address[stack.id, target]
             for stack in self.stacks
             for name, value in stack.exports.items()
-            for target in _targets(value)
+            for target in targets(value)
             if (stack.id, target) in self._by_address
         }
 
     def referents(self, resource: Resource, value: Value = None) -> Iterator[Resource]:
         """Yield the resources that a resource, or one value of it, refers to, in its stack and in others."""
         value = resource.properties if value is None else value
-        for target in _targets(value):
+        for target in targets(value):
             if (resource.stack, target) in self._by_address:
                 yield self._by_address[resource.stack, target]
-        for name in _imports(value):
+        for name in imports(value):
             if name in self._exports:
                 yield self._exports[name]
 
@@ -156,7 +156,7 @@ def _walk(value: Value) -> Iterator[tuple[str, Value]]:
             yield from _walk(inner)
 
 
-def _targets(value: Value) -> Iterator[str]:
+def targets(value: Value) -> Iterator[str]:
     """Yield the logical ids that Ref, Fn::GetAtt and Fn::Sub name."""
     for key, argument in _walk(value):
         if key == "Ref" and isinstance(argument, str):
@@ -167,7 +167,7 @@ def _targets(value: Value) -> Iterator[str]:
             yield from _SUBSTITUTION.findall(argument if isinstance(argument, str) else argument[0])
 
 
-def _imports(value: Value) -> Iterator[str]:
+def imports(value: Value) -> Iterator[str]:
     """Yield the names of the exports that are used, `<stack>:<output>` for weak references too."""
     for key, argument in _walk(value):
         if key == "Fn::ImportValue" and isinstance(argument, str):

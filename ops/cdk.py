@@ -14,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import failures, preflight, rehearsal
+from ops import failures, preflight, protection, rehearsal
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
 from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
@@ -119,6 +119,13 @@ def _without_aws(variables: Mapping[str, str]) -> dict[str, str]:
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
 
 
+def _is_pipeline(arguments: Sequence[str]) -> bool:
+    try:
+        return is_pipeline(environment_of(arguments))
+    except SettingsError as error:
+        raise CliError(str(error)) from error
+
+
 def _settings(arguments: Sequence[str]) -> Settings:
     environment, in_sandbox = environment_of(arguments), _in_sandbox(arguments)
     overrides = _replaced(arguments) | _given(arguments)
@@ -188,8 +195,15 @@ def run(arguments: Sequence[str]) -> int:
         if changes and _in_sandbox(arguments):
             stack.enter_context(deploying(environment_of(arguments)))
         variables = _variables(arguments)
+        protected = connected(arguments) if command == "deploy" and not _is_pipeline(arguments) else None
+        if protected:
+            app = next(_values(arguments, {"-a", "--app"}), "")
+            context = _replaced(arguments) | _context(arguments)
+            protection.before_deployment(protected, app=Path(app) if app else None, context=context)
         with _interruptible(arguments):
             code = subprocess.run(command_line(arguments), cwd=ROOT, env=variables, check=False).returncode
+        if protected:
+            protection.after_deployment(protected)
     if code and changes:
         for cause in _causes(arguments, began=began):
             report(cause.as_error())

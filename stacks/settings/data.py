@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import FIXED, Problem, SettingsModel, refuse
 
 _SNAPSHOT = re.compile(r"^arn:aws[a-z-]*:rds:(?P<region>[a-z0-9-]+):\d{12}:cluster-snapshot:.+$")
 _Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
@@ -37,10 +37,10 @@ class AuroraSettings(SettingsModel):
         description="Whether the service reaches the database through RDS Proxy, which shares connections "
         "among tasks and is charged for 8 capacity units at least.",
     )
-    restore_from_snapshot: str | None = Field(
+    restore_from_snapshot: Annotated[str | None, FIXED] = Field(
         None,
         pattern=_SNAPSHOT.pattern.replace("?P<region>", ""),
-        description="Backup that the cluster begins as; never to be changed or removed after.",
+        description="Backup that the cluster begins as.",
         examples=["arn:aws:rds:us-west-2:123456789012:cluster-snapshot:awsbackup:copyjob-…"],
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -12,7 +12,7 @@ from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.firewall import FirewallSettings
 from stacks.settings.images import IMAGE, EcrRepository, ecr_repository, version
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Lasting, Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
@@ -27,17 +27,24 @@ LAYERS = ("state", "network", "data", "compute", "security", "observability")
 GLOBAL_REGION = "us-east-1"
 # Addresses of a private subnet that functions and interface endpoints may take.
 _KEPT_ADDRESSES = 16
+_ELSEWHERE = Lasting("Another value is another environment; what is deployed stays as it is.")
 
 
 class Settings(SettingsModel):
     """Everything that differs between environments."""
 
-    name: str = Field(
+    name: Annotated[str, _ELSEWHERE] = Field(
         "gantry", pattern=NAME, max_length=20, description="Begins every name.", examples=["gantry"]
     )
-    environment: str = Field(pattern=NAME, max_length=20, description="Names the file.", examples=["prod"])
-    account: str = Field(pattern=ACCOUNT, description="Id of the AWS account.", examples=["123456789012"])
-    region: str = Field(pattern=REGION, description="AWS region.", examples=["us-east-1"])
+    environment: Annotated[str, _ELSEWHERE] = Field(
+        pattern=NAME, max_length=20, description="Names the file.", examples=["prod"]
+    )
+    account: Annotated[str, _ELSEWHERE] = Field(
+        pattern=ACCOUNT, description="Id of the AWS account.", examples=["123456789012"]
+    )
+    region: Annotated[str, _ELSEWHERE] = Field(
+        pattern=REGION, description="AWS region.", examples=["us-east-1"]
+    )
     container_image: str | None = Field(
         None,
         pattern=IMAGE,

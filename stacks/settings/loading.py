@@ -14,8 +14,8 @@ from stacks.settings.pipeline import PipelineSettings
 from stacks.settings.problems import SettingsError, explain, shown
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "config"
-# Context of app.py, and what the CDK CLI itself keeps; all its other keys carry one of these characters.
-_CDK_KEYS = frozenset({"acknowledged-issue-numbers", "cli-telemetry", "environment", "placeholders"})
+# Context of app.py and ops, and what the CDK CLI itself keeps; its other keys carry one of these characters.
+_CDK_KEYS = frozenset({"acknowledged-issue-numbers", "cli-telemetry", "environment", "lose", "placeholders"})
 _CDK_CHARACTERS = frozenset("@:/")
 # What a pipeline's file must have and an environment's cannot.
 _STAGES = "stages"

@@ -21,6 +21,24 @@ class SettingsModel(BaseModel):
 
 
 @dataclass(frozen=True)
+class Lasting:
+    """Marks a setting that cannot be changed at will once its environment is deployed.
+
+    Its change would replace what holds data, has a name or an address, or is in use.
+
+    Attributes
+    ----------
+    how
+        How far it lasts, for the reference: a sentence.
+    """
+
+    how: str
+
+
+FIXED = Lasting("Fixed after the first deployment.")
+
+
+@dataclass(frozen=True)
 class Problem:
     """A value that is possible by itself but not beside the others.
 

@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel, refuse
 from stacks.settings.values import vpc_range
 
+_APPENDED = Lasting("After the first deployment only a third one can be added, at the end.")
 _Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
 
 # The APIs that tasks and functions call.
@@ -29,18 +30,18 @@ _Endpoint = Literal[
 class NetworkSettings(SettingsModel):
     """The VPC and its zones."""
 
-    cidr: Annotated[str, AfterValidator(vpc_range)] = Field(
+    cidr: Annotated[str, AfterValidator(vpc_range), FIXED] = Field(
         "10.0.0.0/16",
         pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$",
         description="Address range, from /16 to /23; each subnet has a sixteenth of it.",
         examples=["10.0.0.0/16"],
     )
-    zones: tuple[_Zone, ...] = Field(
+    zones: Annotated[tuple[_Zone, ...], _APPENDED] = Field(
         ("a", "b", "c"),
         min_length=2,
         max_length=3,
         strict=False,
-        description="Letters of the region's zones. A third one can be added, at the end.",
+        description="Letters of the region's zones.",
     )
     nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
     interface_endpoints: tuple[_Endpoint, ...] = Field(

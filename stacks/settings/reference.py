@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stacks.settings.environment import Settings
+from stacks.settings.model import Lasting
 from stacks.settings.schema import allowed
 
 _PREFACE = """\
@@ -49,7 +50,9 @@ def _summary(model: type[BaseModel]) -> str:
 
 
 def _row(name: str, field: FieldInfo, location: tuple[str, ...]) -> str:
-    cells = (f"`{name}`", _default(field), _allowed(location), field.description or "")
+    lasting = [each.how for each in field.metadata if isinstance(each, Lasting)]
+    meaning = " ".join([field.description or "", *lasting])
+    cells = (f"`{name}`", _default(field), _allowed(location), meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -38,32 +38,6 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
     ),
     ("dev", {"region": "eu-west-1"}),
 )
-STATEFUL = frozenset(
-    {
-        "AWS::Backup::BackupVault",
-        "AWS::DynamoDB::Table",
-        "AWS::ECR::Repository",
-        "AWS::ElastiCache::ServerlessCache",
-        "AWS::KMS::Key",
-        "AWS::RDS::DBCluster",
-        "AWS::S3::Bucket",
-        "AWS::SecretsManager::Secret",
-    }
-)
-
-# What holds no data, but is more than its properties: what replaces it has other addresses or subscribers,
-# takes the database along, or (custom resources) is undone by the function behind it.
-IRREPLACEABLE = frozenset(
-    {
-        "AWS::EC2::EIP",
-        "AWS::EC2::Subnet",
-        "AWS::EC2::VPC",
-        "AWS::ElastiCache::UserGroup",
-        "AWS::RDS::DBInstance",
-        "AWS::RDS::DBSubnetGroup",
-        "AWS::SNS::Topic",
-    }
-)
 # What may stay when a stack goes without holding what a person would miss.
 LEFT_BEHIND = frozenset(
     {

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+from ops.replacements import IRREPLACEABLE, STATEFUL
 from stacks.settings import LAYERS
 from tests.infrastructure.synthesis import (
     ENVIRONMENTS,
-    IRREPLACEABLE,
     LEFT_BEHIND,
-    STATEFUL,
     Synthesised,
     Synthesiser,
 )

@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
-from stacks.settings import keys
+from ops import protection
+from ops.console import CliError
+from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, losses
+from stacks.settings import Settings, keys
+from stacks.settings.model import Lasting
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
 FILE = Path(__file__).with_name("settings_matrix.toml")
@@ -93,3 +98,82 @@ def test_setting_can_be_changed_and_changed_back(key: str, synthesise: Synthesis
     before, after = pair(key, MATRIX[key], synthesise)
     stuck = locked(before, after) | locked(after, before)
     assert bool(stuck) == ("transition" in MATRIX[key]), stuck
+
+
+def create_only(kind: str) -> frozenset[str]:
+    """Return what a resource keeps as long as it lives, as the schema of its type has it."""
+    if kind.startswith("Custom::"):
+        return frozenset()
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    return frozenset(path.split("/")[2] for path in schema.get("createOnlyProperties", ()))
+
+
+def lasting(key: str) -> bool:
+    """Tell whether the reference says that a setting cannot be changed at will after the first deployment."""
+    model: Any = Settings
+    *sections, name = key.split(".")
+    for section in sections:
+        model = model.model_fields[section].annotation
+    return any(isinstance(each, Lasting) for each in model.model_fields[name].metadata)
+
+
+def templates(platform: Synthesised) -> dict[str, dict[str, Any]]:
+    return {stack.layer: platform.template(stack.layer) for stack in platform.assembly.stacks}
+
+
+def keeps_its_name(loss: Loss, before: Synthesised, after: Synthesised) -> bool:
+    """Tell whether what is replaced has a name that the one in its place would have, too: AWS refuses it."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", loss.type).schema
+    names = [path.split("/")[2] for path in schema["primaryIdentifier"]]
+    old, new = (
+        [
+            platform.template(loss.stack)["Resources"][loss.logical_id].get("Properties", {}).get(n)
+            for n in names
+        ]
+        for platform in (before, after)
+    )
+    return old == new and None not in old
+
+
+@pytest.mark.parametrize("key", [key for key in MATRIX if key not in MOVES_STACKS])
+def test_setting_that_would_replace_what_must_stay_says_that_it_is_fixed(
+    key: str, synthesise: Synthesiser
+) -> None:
+    states = pair(key, MATRIX[key], synthesise)
+    replaced = [
+        loss
+        for before, after in (states, states[::-1])
+        for loss in losses(templates(before), templates(after), create_only)
+        if loss.properties and (loss.type in STATEFUL | IRREPLACEABLE or keeps_its_name(loss, before, after))
+    ]
+    assert not replaced or lasting(key), replaced
+
+
+def test_settings_that_say_that_they_are_fixed_would_replace_something(synthesise: Synthesiser) -> None:
+    cases = {key: MATRIX[key] for key in MATRIX if lasting(key) and key not in MOVES_STACKS}
+    cases["network.zones"] = {"environment": "dev", "value": ["b", "a", "c"]}
+    for key, case in cases.items():
+        before, after = map(templates, pair(key, case, synthesise))
+        assert any(loss.properties for loss in losses(before, after, create_only)), key
+
+
+@pytest.mark.parametrize("key", [key for key in MATRIX if lasting(key) and key not in MOVES_STACKS])
+def test_change_of_a_fixed_setting_is_refused_by_its_name(key: str, synthesise: Synthesiser) -> None:
+    before, after = map(templates, pair(key, MATRIX[key], synthesise))
+    with pytest.raises(CliError, match=re.escape(f"({key})")):
+        protection.refuse(after, before)
+
+
+def test_zones_are_refused_but_for_one_more_at_the_end(synthesise: Synthesiser) -> None:
+    two, three, other = (
+        templates(synthesise("dev", {"network.zones": list(zones)})) for zones in ("ab", "abc", "bac")
+    )
+    protection.refuse(two, three)
+    for before, after in ((three, two), (three, other)):
+        with pytest.raises(CliError, match=r"\(network.zones\)") as raised:
+            protection.refuse(before, after)
+        assert "zonal shift" in str(raised.value.remedy)
+
+
+def test_settings_that_move_stacks_say_so() -> None:
+    assert {key for key in MATRIX if "." not in key and lasting(key)} == MOVES_STACKS

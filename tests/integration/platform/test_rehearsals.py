@@ -1,5 +1,7 @@
 """Other environments, rehearsed in the sandbox: deployed, compared, changed, rolled back and destroyed."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ops.protection import POLICY
 from sandbox.lifecycle import Sandbox
 from sandbox.tls import ensure_authority
 from tests.infrastructure.synthesis import Synthesiser
@@ -77,10 +80,23 @@ def test_changed_setting_changes_what_is_deployed(prod: Rehearsal) -> None:
     assert succeeded(prod.cdk("diff", "--fail", "Observability", of=changed))
 
 
+def test_replacement_of_the_network_is_refused_and_denied_to_others(dev: Rehearsal) -> None:
+    before = dev.stack("network")
+    result = dev.deploy("Network", of=dev.synthesised(network__cidr="10.99.0.0/16"))
+    assert result.returncode == 1
+    said = " ".join(result.stderr.split())
+    assert re.search(r"AWS::EC2::VPC \w+ would be replaced: CidrBlock cannot change \(network.cidr\)", said)
+    assert dev.stack("network") == before
+    policy = dev.emulator.client("cloudformation").get_stack_policy(StackName="gantry-dev-network")
+    assert json.loads(policy["StackPolicyBody"]) == POLICY
+
+
 def test_update_that_fails_leaves_everything_as_it_was(dev: Rehearsal) -> None:
     # No two networks can be had at once: what later layers use of this one would have to go first.
     moved = dev.synthesised(network__cidr="10.99.0.0/16")
-    assert not succeeded(dev.deploy("Network", of=moved))
+    lost = (each.logical_id for each in moved.assembly.resources)
+    result = dev.cdk("deploy", "Network", "--exclusively", "-c", f"lose={','.join(lost)}", of=moved)
+    assert result.returncode == 1
     assert dev.stack("network")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert succeeded(dev.cdk("diff", "--fail", "Network"))
 

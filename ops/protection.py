@@ -1,0 +1,207 @@
+"""Keeps updates from replacing or removing what holds data, has an address, or is used by everything else.
+
+Before a deployment its templates are compared with the deployed ones; after it, stack policies deny the same
+to every other way of deploying. What a person gives up by its id, `-c lose=<logical id>`, may go.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
+
+from ops.assembly import Assembly, Value, read, synthesised
+from ops.aws import Environment
+from ops.console import CliError, err
+from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, Template, losses
+from stacks.settings import GLOBAL_REGION, LAYERS
+
+LOSE = "lose"
+# Instances and addresses of NAT gateways go with the settings that say how many there are.
+_COUNTED = frozenset({"AWS::EC2::EIP", "AWS::RDS::DBInstance"})
+_CREATE_ONLY = Path(__file__).with_name("create_only.json")
+# Which setting a property stands for, and what to do instead of changing it.
+_SETTINGS = {
+    ("AWS::EC2::VPC", "CidrBlock"): "network.cidr",
+    ("AWS::EC2::Subnet", "CidrBlock"): "network.cidr",
+    ("AWS::EC2::Subnet", "AvailabilityZone"): "network.zones",
+    ("AWS::EC2::Subnet", ""): "network.zones",
+    ("AWS::RDS::DBCluster", "SnapshotIdentifier"): "aurora.restore_from_snapshot",
+}
+_IMPAIRED_ZONE = (
+    "Zones can only be added, at the end of network.zones. Have the load balancer leave an impaired one out, "
+    "with a zonal shift: docs/troubleshooting.md, `A zone is impaired`."
+)
+# A stack of which there is nothing yet, or nothing any more: the next deployment creates it.
+_NOT_MADE = re.compile(r"(REVIEW|DELETE|ROLLBACK)_|CREATE_FAILED")
+
+
+def _deny(action: str, types: Collection[str]) -> dict[str, Value]:
+    condition = {"StringEquals": {"ResourceType": sorted(types)}}
+    return {"Effect": "Deny", "Action": action, "Principal": "*", "Resource": "*", "Condition": condition}
+
+
+# "Prevent updates to stack resources" (AWS CloudFormation User Guide): a policy protects what no statement
+# allows, a Deny counts more than an Allow, and the deletion of the stack itself is not its business.
+_ALLOWED = {"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}
+POLICY = {
+    "Statement": [
+        *_ALLOWED["Statement"],
+        _deny("Update:Replace", STATEFUL | IRREPLACEABLE),
+        _deny("Update:Delete", (STATEFUL | IRREPLACEABLE) - _COUNTED),
+    ]
+}
+
+
+@cache
+def create_only() -> Mapping[str, tuple[str, ...]]:
+    """Return the properties that each protected type keeps as long as it lives, by AWS's schemas."""
+    return {
+        kind: tuple(names) for kind, names in json.loads(_CREATE_ONLY.read_text(encoding="utf-8")).items()
+    }
+
+
+def before_deployment(environment: Environment, *, app: Path | None, context: Mapping[str, str]) -> None:
+    """Refuse a deployment that would replace or remove what is protected.
+
+    Parameters
+    ----------
+    environment
+        Where it goes.
+    app
+        The cloud assembly that is deployed, if it is not synthesised.
+    context
+        What the CDK CLI is given for it with `-c`.
+
+    Raises
+    ------
+    CliError
+        When it must not go on; names setting, resource and property.
+    """
+    settings, lose = environment.settings, frozenset(filter(None, context.get(LOSE, "").split(",")))
+    with _asking("compared with what is deployed"):
+        if not (deployed := _deployed(environment)):
+            return
+        given = {key: value for key, value in context.items() if key != "environment"}
+        if app is not None and (app / "manifest.json").exists():
+            made: AbstractContextManager[Assembly] = nullcontext(read(app, environment=settings.environment))
+        else:
+            made = synthesised(settings.environment, context=given | {"region": settings.region})
+        with made as assembly:
+            refuse(deployed, _templates(assembly), lose=lose)
+        if lose:
+            _set_policies(environment, _ALLOWED)
+
+
+def after_deployment(environment: Environment) -> None:
+    """Give each stack a policy that denies every update to replace or remove what is protected."""
+    with _asking("protected by a stack policy"):
+        _set_policies(environment, POLICY)
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Say what does not happen where the CDK's own roles may deploy, but the caller may not ask."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
+
+
+def refuse(
+    before: Mapping[str, Template], after: Mapping[str, Template], *, lose: Collection[str] = ()
+) -> None:
+    """Refuse an update of templates, by name of the stack, that loses what is protected.
+
+    Raises
+    ------
+    CliError
+        When it does; names setting, resource and property.
+    """
+    found = [
+        loss
+        for loss in losses(before, after, lambda kind: create_only().get(kind, ()))
+        if _is_protected(loss.type, replaced=bool(loss.properties)) and loss.logical_id not in lose
+    ]
+    if found:
+        lines = "\n".join(f"  {_shown(loss)}" for loss in found)
+        raise CliError(
+            f"This deployment would take away what must stay; nothing was deployed:\n{lines}",
+            remedy=_way(found),
+        )
+
+
+def _is_protected(kind: str, *, replaced: bool) -> bool:
+    return kind in STATEFUL | IRREPLACEABLE and (replaced or kind not in _COUNTED)
+
+
+def _settings(found: Collection[Loss]) -> list[str]:
+    """Return the settings that were changed, as far as what they replace or remove tells."""
+    names = {_SETTINGS.get((loss.type, name)) for loss in found for name in loss.properties or ("",)}
+    return sorted(filter(None, names))
+
+
+def _shown(loss: Loss) -> str:
+    keys = "".join(f" ({key})" for key in _settings([loss]))
+    what = f"replaced: {', '.join(loss.properties)} cannot change" if loss.properties else "removed"
+    return f"{loss.stack}: {loss.type} {loss.logical_id} would be {what}{keys}"
+
+
+def _way(found: Collection[Loss]) -> str:
+    keys = _settings(found)
+    if keys == ["network.zones"]:
+        return _IMPAIRED_ZONE
+    undo = f"Set {' and '.join(keys)} back" if keys else "Undo the change"
+    ids = ",".join(dict.fromkeys(loss.logical_id for loss in found))
+    return (
+        f"{undo}: another value needs another environment. Only if all of it may be lost, add -c {LOSE}={ids}"
+    )
+
+
+def _set_policies(environment: Environment, policy: Mapping[str, Value]) -> None:
+    for region, name in _stacks(environment):
+        environment.cloudformation_in(region).set_stack_policy(
+            StackName=name, StackPolicyBody=json.dumps(policy)
+        )
+
+
+def _deployed(environment: Environment) -> dict[str, Template]:
+    """Return the templates of the stacks that there are, by their names."""
+    found: dict[str, Template] = {}
+    for region, name in _stacks(environment):
+        body = environment.cloudformation_in(region).get_template(StackName=name)["TemplateBody"]
+        found[name] = json.loads(body) if isinstance(body, str) else body
+    return found
+
+
+def _stacks(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Yield region and name of each stack that an update is of, and not another creation."""
+    settings = environment.settings
+    places = {"recovery": settings.recovery.region, "global": GLOBAL_REGION}
+    for layer in (*LAYERS, *places):
+        region, name = places.get(layer, settings.region), settings.stack_name(layer)
+        if region is None:
+            continue
+        try:
+            stack = environment.cloudformation_in(region).describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            continue
+        if not _NOT_MADE.match(stack["StackStatus"]):
+            yield region, name
+
+
+def _templates(assembly: Assembly) -> dict[str, Template]:
+    found: dict[str, Template] = {}
+    for stack in assembly.stacks:
+        resources = {
+            each.logical_id: {"Type": each.type, "Properties": each.properties} for each in stack.resources
+        }
+        outputs = {key: {"Value": value, "Export": {"Name": key}} for key, value in stack.exports.items()}
+        found[stack.name] = {"Resources": resources, "Outputs": outputs}
+    return found
