@@ -19,6 +19,7 @@ GROUPS = (
     "integration/platform/test_rehearsals.py",
     "integration/platform",
     "properties",
+    "infrastructure/test_settings_matrix.py",
     "infrastructure",
     "integration/sandbox",
     "integration/tasks",

@@ -18,6 +18,8 @@ from stacks.settings import Settings, load_pipeline, load_settings, platforms
 ROOT = Path(__file__).parents[2]
 BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
 ENVIRONMENTS = platforms()
+# As settings_matrix.toml has it, so that it is synthesised once.
+HEALTH_CANARY: dict[str, object] = {"canary.url": "https://www.example.com/healthz", "canary.enabled": True}
 # What no environment has switched on, or only elsewhere than where the shipped ones are.
 SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
     (

@@ -8,7 +8,7 @@ import pytest
 
 from ops.assembly import Assembly, Stack, read
 from stacks.settings import LAYERS, load_pipeline
-from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
+from tests.infrastructure.synthesis import ENVIRONMENTS, HEALTH_CANARY, Synthesised, Synthesiser
 
 # CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 RECOVERY = "recovery"
@@ -55,15 +55,11 @@ def test_references_are_strong_within_a_region_and_weak_only_across(platform: Sy
         assert set(template.get("Parameters", {})) <= {"BootstrapVersion"}
 
 
-# As settings_matrix.toml has it, so that it is synthesised once.
-CANARY = {"canary.url": "https://www.example.com/healthz", "canary.enabled": True}
-
-
 def test_layers_use_what_they_are_meant_to_of_each_other(synthesise: Synthesiser) -> None:
     """An export that nobody meant to make ties two stacks together for ever."""
     found = {
         f"{use.consumer.stack.lower()} uses {use.producer.stack.lower()} {use.producer.construct}"
-        for environment, beside in (*((name, {}) for name in ENVIRONMENTS), ("prod", CANARY))
+        for environment, beside in (*((name, {}) for name in ENVIRONMENTS), ("prod", HEALTH_CANARY))
         for use in synthesise(environment, beside).assembly.cross_stack_references()
     }
     assert sorted(found) == USES.read_text().splitlines(), f"write into {USES.name} what is meant"

@@ -233,5 +233,5 @@ def apis(platform: Synthesised, function: Resource) -> set[str]:
         for statement in policy.get("PolicyDocument", "Statement", default=())
         for action in as_list(statement["Action"])
     }
-    # The key is used by Secrets Manager.
-    return called - {"ec2", "kms", "logs", "sqs", "xray"}
+    # The key is used by Secrets Manager, and the service-linked role is made by ElastiCache.
+    return called - {"ec2", "iam", "kms", "logs", "sqs", "xray"}

@@ -17,7 +17,11 @@ TABLE: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("service_pr
 ]
 DOCUMENTED = {(each["name"], each["policy"]): set(each["keys"]) for each in TABLE}
 # Log deliveries that no environment has switched on.
-VARIANTS = [*COMBINATIONS, ("prod", {"accelerator.mode": "create"}), None]
+VARIANTS: list[tuple[str, dict[str, object]] | None] = [
+    *COMBINATIONS,
+    ("prod", {"accelerator.mode": "create"}),
+    None,
+]
 
 
 @pytest.fixture(params=VARIANTS, ids=name_of)

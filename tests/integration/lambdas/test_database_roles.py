@@ -223,7 +223,8 @@ def test_secret_without_a_value_is_waited_for(rig: DatabaseRig) -> None:
     def refuse_at_first(**asked: str) -> Answer:
         if not there:
             raise AwsError("ResourceNotFoundException", "no value of AWSCURRENT")
-        return read(**asked)
+        value: Answer = read(**asked)
+        return value
 
     with (
         mock.patch.object(model, "get_secret_value", refuse_at_first),
