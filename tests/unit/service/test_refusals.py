@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from fastapi import FastAPI, Request
 from psycopg_pool import PoolTimeout, TooManyRequests
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from taskboard import errors, logs
 from taskboard.database import Database
@@ -53,9 +55,9 @@ def test_only_a_full_queue_sheds_and_the_log_says_so(
         asyncio.run(borrow())
     app = FastAPI()
     errors.install(app)
-    handler = app.exception_handlers[errors.HTTPException]
+    handler = app.exception_handlers[HTTPException]
     with caplog.at_level(logging.WARNING):
-        response = asyncio.run(handler(Request({"type": "http"}), raised.value))  # type: ignore[arg-type]
+        response: Response = asyncio.run(handler(Request({"type": "http"}), raised.value))  # type: ignore[arg-type]
     assert response.status_code == 503
     (record,) = caplog.records
     assert json.loads(logs.JsonFormatter().format(record)).get("shed", False) is shed
