@@ -14,7 +14,7 @@ from tests.integration.platform.deployments import Rehearsal, succeeded
 from tests.integration.sandbox.emulator import Emulator
 
 # Each takes the time of three deployments.
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 TAKEN = "taken-before"
 # What CloudFormation does not try to delete; everything else goes with the failed creation.
 LEFT_ALONE = {
