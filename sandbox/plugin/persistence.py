@@ -3,7 +3,8 @@
 ministack loads and saves the state of its services as a whole, at start and at shutdown. A killed process
 would lose everything since the last start. What is on disk when it is killed:
 
-- every request that was answered, and every stack operation whose end can be seen;
+- every request that was answered, but for the last moment of logs and metrics;
+- every stack operation whose end can be seen;
 - of a stack operation under way enough to roll it back at the next start;
 - what changes without a request (schedules, deliveries of messages, metrics) as of the last minute.
 """
@@ -29,8 +30,9 @@ _logger = logging.getLogger(__name__)
 
 # How long changes are gathered before they are written, where no answer promises that they are.
 _DELAY_SECONDS = 0.25
-# A request changes no more than a change set there, and its state is by far the largest.
-_ANSWERED_BEFORE = frozenset({"cloudformation"})
+# A request changes no more than a change set in the one, and one line or number of many in the others, which
+# grow: every request would wait until the largest states are written.
+_ANSWERED_BEFORE = frozenset({"cloudformation", "cloudwatch", "cloudwatch_logs"})
 _RETRY_SECONDS = 5.0
 # During a stack operation nearly every service changes all the time.
 _STACK_DELAY_SECONDS = 1.0
