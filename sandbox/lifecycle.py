@@ -27,6 +27,7 @@ from sandbox.valkey import ValkeyServer
 __all__ = ["Problem", "Sandbox", "SandboxError", "SandboxStatus"]
 
 _START_SECONDS = 60.0
+_ANSWER_SECONDS = 20.0  # a deployment and a load beside it may keep the emulator busy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -278,7 +279,7 @@ def _ask(port: int | None, path: str) -> str | None:
     """Return what the control plane on a port answers, or None."""
     if port is None:
         return None
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    connection = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
