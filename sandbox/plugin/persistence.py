@@ -3,7 +3,7 @@
 ministack loads and saves the state of its services as a whole, at start and at shutdown. A killed process
 would lose everything since the last start. What is on disk when it is killed:
 
-- every request that was answered, but for the last moment of logs and metrics;
+- every request that was answered, but for the last of logs and metrics;
 - every stack operation whose end can be seen;
 - of a stack operation under way enough to roll it back at the next start;
 - what changes without a request (schedules, deliveries of messages, metrics) as of the last minute.
@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,14 @@ from sandbox.plugin.patching import wrap
 
 _logger = logging.getLogger(__name__)
 
-# How long changes are gathered before they are written, where no answer promises that they are.
+# How long changes are gathered before they are written, where no answer promises that they are; and how many times
+# as long as the last writing took: logs grow to tens of megabytes, and no thread runs while JSON is made.
 _DELAY_SECONDS = 0.25
-# A request changes no more than a change set in the one, and one line or number of many in the others, which
-# grow: every request would wait until the largest states are written.
-_ANSWERED_BEFORE = frozenset({"cloudformation", "cloudwatch", "cloudwatch_logs"})
+_DELAY_FACTOR = 20
+# One line or number of many, which grow: nothing waits until they are written.
+_GROWING = frozenset({"cloudwatch", "cloudwatch_logs"})
+# A request changes no more than a change set in CloudFormation.
+_ANSWERED_BEFORE = _GROWING | {"cloudformation"}
 _RETRY_SECONDS = 5.0
 # During a stack operation nearly every service changes all the time.
 _STACK_DELAY_SECONDS = 1.0
@@ -74,7 +78,8 @@ class StateKeeper:
         self._due: dict[str, float] = {}
         self._written: dict[str, int] = {}
         self._wake = threading.Condition()
-        self._saving = threading.Lock()
+        self._saving: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._seconds: dict[str, float] = {}
 
     def start(self) -> None:
         """Start the thread."""
@@ -88,8 +93,9 @@ class StateKeeper:
         key
             Name of its state file.
         within
-            Seconds in which further changes may follow.
+            Seconds in which further changes may follow; more if writing takes long.
         """
+        within = max(within, _DELAY_FACTOR * self._seconds.get(key, 0.0))
         with self._wake:
             self._due.setdefault(key, time.monotonic() + within)
             self._wake.notify()
@@ -108,12 +114,13 @@ class StateKeeper:
             self.changed(key, within=_RETRY_SECONDS)
 
     def save_everything(self) -> None:
-        """Write the state of all services now."""
+        """Write the state of all services now, but for what grows: that soon."""
         for key in app._build_persistence_save_dict():
-            self.save(key)
+            (self.changed if key in _GROWING else self.save)(key)
 
     def _save(self, key: str) -> None:
-        with self._saving:  # or an older state could be written over a newer one
+        with self._saving[key]:  # or an older state could be written over a newer one
+            began = time.monotonic()
             state = _snapshot(app._build_persistence_save_dict().get(key))
             if state is None:
                 return
@@ -122,6 +129,7 @@ class StateKeeper:
             if self._written.get(key) != hash(text):
                 write_atomically(self._directory / f"{key}.json", text)
                 self._written[key] = hash(text)
+            self._seconds[key] = time.monotonic() - began
 
     def _run(self) -> None:
         swept = time.monotonic()

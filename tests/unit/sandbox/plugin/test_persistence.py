@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,41 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path, monkeypatch:
     keeper.save("sns")
     folder.unlink()
     wait_for(folder, "sns", {"topics": 1})
+
+
+def test_a_service_is_written_while_another_takes_its_time(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def large() -> object:
+        began.set()
+        assert goes_on.wait(30)
+        return services["sns"]
+
+    monkeypatch.setattr(
+        app, "_build_persistence_save_dict", lambda: {"sns": large, "sqs": lambda: services["sqs"]}
+    )
+    keeper = StateKeeper(tmp_path)
+    saving = threading.Thread(target=keeper.save, args=["sns"])
+    saving.start()
+    assert began.wait(30)
+    keeper.save("sqs")
+    assert payload(tmp_path, "sqs") == {"queues": 1}
+    goes_on.set()
+    saving.join()
+
+
+def test_the_longer_a_state_takes_the_less_often_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large() -> object:
+        time.sleep(0.2)
+        return {}
+
+    monkeypatch.setattr(app, "_build_persistence_save_dict", lambda: {"cloudwatch_logs": large})
+    keeper = StateKeeper(tmp_path)
+    keeper.save("cloudwatch_logs")
+    before = time.monotonic()
+    keeper.changed("cloudwatch_logs")
+    assert keeper._due["cloudwatch_logs"] - before >= 20 * 0.2
