@@ -132,12 +132,23 @@ class Exchange:
         unread = sending is not None and not sending.done()
         headers = response_headers(event, close=unread)
         response = h11.Response(status_code=event.status_code, reason=event.reason, headers=headers)
+        if _is_short(response):
+            # As a whole or not at all: until it has begun to be sent, another target may be asked.
+            await self._client.send(response, *await self._whole_content(upstream))
+            upstream.end_exchange()
+            return
         try:
             await self._pass_content_on(upstream, response)
         except UpstreamError as error:
             self._client.abort()
             raise ClientGoneError from error
         upstream.end_exchange()
+
+    async def _whole_content(self, upstream: Upstream) -> list[h11.Event]:
+        events = [await upstream.next_event(self._listener.idle_timeout)]
+        while not isinstance(events[-1], h11.EndOfMessage):
+            events.append(await upstream.next_event(self._listener.idle_timeout))
+        return events
 
     async def _pass_content_on(self, upstream: Upstream, response: h11.Response) -> None:
         send = self._client.http.send
@@ -177,3 +188,7 @@ class Exchange:
             while data := await upstream.read(timeout=None):
                 await self._client.write(data)
         self._client.end_stream()
+
+
+def _is_short(response: h11.Response) -> bool:
+    return int(dict(response.headers).get(b"content-length", _FLUSH_SIZE)) < _FLUSH_SIZE

@@ -59,6 +59,19 @@ async def test_an_idempotent_request_goes_elsewhere_when_the_target_dies(method:
             assert len(service.heads) == 3
 
 
+@pytest.mark.parametrize(("request_", "status"), [(GET, b"200"), (POST, b"502")])
+@scenario
+async def test_a_short_answer_that_breaks_off_was_no_answer(request_: bytes, status: bytes) -> None:
+    def answer_by_half(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+
+    with socket_target(answer_by_half) as dying:
+        async with target(OK) as service, load_balancer(dying, service.port) as edge:
+            assert (await edge.ask(request_)).startswith(b"HTTP/1.1 " + status)
+            assert len(service.heads) == (status == b"200")
+
+
 @scenario
 async def test_a_request_that_may_have_been_obeyed_is_not_sent_twice() -> None:
     with socket_target(close_having_read) as dying:
