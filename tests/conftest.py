@@ -3,6 +3,8 @@
 Run side by side (`./gantry test`), tests that share something stay in one process; alone, all of them do.
 """
 
+import signal
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -11,6 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 # What is timed is a benchmark: a busy machine makes no example wrong.
 settings.register_profile("gantry", deadline=None)
 settings.load_profile("gantry")
+
+# A shell has what it starts in the background ignore Ctrl-C, which the programs under test then would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whose tests share something, those that take longest first, so that none is left for the end; a file that
 # shares nothing with its folder comes before it.

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 from aws_cdk import App, Stage
 
 from ops.assembly import Assembly, Resource, read
@@ -18,6 +19,11 @@ from stacks.settings import Settings, load_pipeline, load_settings, platforms
 ROOT = Path(__file__).parents[2]
 BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
 ENVIRONMENTS = platforms()
+# For what takes long: every day what runs here and what differs from it most, the others with the long tests.
+ENVIRONMENTS_IN_TURN = [
+    name if name in {"sandbox", "prod"} else pytest.param(name, marks=pytest.mark.long)
+    for name in ENVIRONMENTS
+]
 # As settings_matrix.toml has it, so that it is synthesised once.
 HEALTH_CANARY: dict[str, object] = {"canary.url": "https://www.example.com/healthz", "canary.enabled": True}
 # What no environment has switched on, or only elsewhere than where the shipped ones are.

@@ -8,7 +8,7 @@ import pytest
 from ops.assembly import Resource
 from ops.security.findings import Finding
 from tests.infrastructure.checking import Checker
-from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser, as_list
+from tests.infrastructure.synthesis import ENVIRONMENTS, ENVIRONMENTS_IN_TURN, Synthesised, Synthesiser, as_list
 
 Check = Callable[[Synthesised, Resource], bool]
 
@@ -137,7 +137,7 @@ def suffix(finding: Finding) -> str:
     return finding.rule.partition("-")[2]
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS_IN_TURN)
 def test_reasons_of_acknowledgements_are_true(
     environment: str, checked: Checker, synthesise: Synthesiser
 ) -> None:
@@ -152,6 +152,7 @@ def test_reasons_of_acknowledgements_are_true(
     assert untrue == set()
 
 
+@pytest.mark.long
 def test_every_acknowledged_rule_has_its_check(checked: Checker) -> None:
     rules = {suffix(finding) for environment in ENVIRONMENTS for finding in accepted(checked, environment)}
     assert rules == CHECKS.keys() | LEFT_TO_REVIEW.keys()

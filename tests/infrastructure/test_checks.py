@@ -15,7 +15,7 @@ from ops.security.assessment import assess
 from ops.security.findings import pack_of
 from stacks.exemptions import EXEMPTIONS
 from tests.infrastructure.checking import Checker
-from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser, new_app, new_pipeline
+from tests.infrastructure.synthesis import ENVIRONMENTS_IN_TURN, Synthesiser, new_app, new_pipeline
 
 # Rules of cfn-lint that are not followed, and why.
 NOT_FOLLOWED = {
@@ -46,18 +46,18 @@ SWITCHED_ON: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS_IN_TURN)
 def test_solutions_pack_finds_nothing(environment: str, checked: Checker) -> None:
     failed = [finding.id for finding in checked(environment).failed]
     assert [finding for finding in failed if pack_of(finding) == "AwsSolutions"] == []
 
 
-@pytest.mark.parametrize("environment", ["prod", "staging"])
+@pytest.mark.parametrize("environment", ["prod", pytest.param("staging", marks=pytest.mark.long)])
 def test_no_pack_finds_anything_where_data_is_kept(environment: str, checked: Checker) -> None:
     assert checked(environment).failed == []
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS_IN_TURN)
 def test_what_is_acknowledged_is_still_found(environment: str, checked: Checker) -> None:
     assert checked(environment).stale == ()
 
@@ -78,8 +78,9 @@ def test_what_is_exempt_is_still_found(checked: Checker) -> None:
     assert found == {name for each in EXEMPTIONS for name in shared(each.rule, each.packs)}
 
 
-def test_every_rule_of_cfn_lint_is_followed(platform: Synthesised) -> None:
-    assert lint(platform.assembly, NOT_FOLLOWED) == []
+@pytest.mark.parametrize("environment", ENVIRONMENTS_IN_TURN)
+def test_every_rule_of_cfn_lint_is_followed(environment: str, synthesise: Synthesiser) -> None:
+    assert lint(synthesise(environment).assembly, NOT_FOLLOWED) == []
 
 
 def test_what_can_be_switched_on_follows_every_rule_of_cfn_lint(synthesise: Synthesiser) -> None:
@@ -96,6 +97,7 @@ def test_solutions_pack_finds_nothing_in_a_pipeline_and_its_stages(tmp_path: Pat
     assert assessment.stale == ()
 
 
+@pytest.mark.long
 def test_every_rule_of_cfn_lint_is_followed_by_a_pipeline(synthesise: Synthesiser) -> None:
     pipeline = read(synthesise.pipeline(), environment="pipeline")
     assert lint(pipeline, NOT_FOLLOWED | NOT_FOLLOWED_BY_PIPELINE) == []

@@ -3,8 +3,11 @@
 What each is about stands in settings_matrix.toml: another value than the environment's and, by layer and
 type, what then changes, is added (+) and is removed (-). A feature that is off leaves nothing behind: what
 turning it on adds is not there before.
+
+Each setting alone is a long test; every day those that are about different things change together.
 """
 
+import contextlib
 import json
 import re
 import tomllib
@@ -18,7 +21,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untype
 from ops import protection
 from ops.console import CliError
 from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, losses
-from stacks.settings import Settings, keys
+from stacks.settings import Settings, SettingsError, keys, load_settings
 from stacks.settings.model import Lasting
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
@@ -78,10 +81,34 @@ def pair(key: str, case: Mapping[str, Any], synthesise: Synthesiser) -> tuple[Sy
     return before, synthesise(environment, beside | {key: case["value"]})
 
 
+def together() -> Iterator[dict[str, Any]]:
+    """Yield settings of prod that need no others and whose changes differ, as one change."""
+    left = {key: case for key, case in MATRIX.items() if case.keys() <= {"value", "changes"}}
+    while left:
+        changed: set[str] = set()
+        overrides: dict[str, Any] = {}
+        for key, case in list(left.items()):
+            if changed.isdisjoint(case["changes"]) and case["changes"] != EVERYTHING:
+                with contextlib.suppress(SettingsError):  # they cannot be combined
+                    load_settings("prod", overrides=overrides | {key: case["value"]})
+                    overrides[key] = case["value"]
+                    changed.update(case["changes"])
+            if key in overrides or case["changes"] == EVERYTHING:
+                del left[key]
+        yield {"value": overrides, "changes": sorted(changed)}
+
+
 def test_table_has_every_setting() -> None:
     assert list(MATRIX) == list(keys()), f"write into {FILE.name}, in this order, what a setting changes"
 
 
+@pytest.mark.parametrize("case", list(together()), ids=lambda case: next(iter(case["value"])))
+def test_settings_change_what_they_are_about_alone(case: dict[str, Any], synthesise: Synthesiser) -> None:
+    found = set(changes(synthesise("prod"), synthesise("prod", case["value"])))
+    assert sorted(found) == case["changes"], f"changed together: {case['value']}"
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("key", MATRIX)
 def test_setting_changes_what_it_is_about_alone(key: str, synthesise: Synthesiser) -> None:
     before, after = pair(key, MATRIX[key], synthesise)
@@ -92,6 +119,7 @@ def test_setting_changes_what_it_is_about_alone(key: str, synthesise: Synthesise
         assert sorted(found) == MATRIX[key]["changes"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [key for key in MATRIX if key not in MOVES_STACKS])
 def test_setting_can_be_changed_and_changed_back(key: str, synthesise: Synthesiser) -> None:
     """What another stack imports must not go before that stack is updated, which is after."""
@@ -135,6 +163,7 @@ def keeps_its_name(loss: Loss, before: Synthesised, after: Synthesised) -> bool:
     return old == new and None not in old
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [key for key in MATRIX if key not in MOVES_STACKS])
 def test_setting_that_would_replace_what_must_stay_says_that_it_is_fixed(
     key: str, synthesise: Synthesiser
@@ -149,6 +178,7 @@ def test_setting_that_would_replace_what_must_stay_says_that_it_is_fixed(
     assert not replaced or lasting(key), replaced
 
 
+@pytest.mark.long
 def test_settings_that_say_that_they_are_fixed_would_replace_something(synthesise: Synthesiser) -> None:
     cases = {key: MATRIX[key] for key in MATRIX if lasting(key) and key not in MOVES_STACKS}
     cases["network.zones"] = {"environment": "dev", "value": ["b", "a", "c"]}
@@ -157,6 +187,7 @@ def test_settings_that_say_that_they_are_fixed_would_replace_something(synthesis
         assert any(loss.properties for loss in losses(before, after, create_only)), key
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [key for key in MATRIX if lasting(key) and key not in MOVES_STACKS])
 def test_change_of_a_fixed_setting_is_refused_by_its_name(key: str, synthesise: Synthesiser) -> None:
     before, after = map(templates, pair(key, MATRIX[key], synthesise))

@@ -288,16 +288,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 
 def test_database_roles(database: PostgresServer, times: int) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=20 * times)
+    check(Machine, lambda: DatabaseRig(database), examples=10 * times)
 
 
 def test_database_roles_behind_a_proxy(database: PostgresServer, times: int) -> None:
-    check(Machine, lambda: ProxiedDatabaseRig(database), examples=10 * times)
+    check(Machine, lambda: ProxiedDatabaseRig(database), examples=5 * times)
 
 
 def test_cache_passwords(cache: servers.Cache, times: int) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=100 * times)
+    check(Machine, lambda: CacheRig(cache), examples=40 * times)
 
 
 def test_signing_keys(times: int) -> None:
-    check(SigningKeyMachine, SigningKeyRig, examples=300 * times)
+    check(SigningKeyMachine, SigningKeyRig, examples=120 * times)
