@@ -15,6 +15,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import failures, preflight, protection, rehearsal
+from ops.assembly import read
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
 from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
@@ -33,6 +34,8 @@ from stacks.settings import (
 )
 
 _CONTEXT_OPTIONS = frozenset({"-c", "--context"})
+_APP_OPTIONS = frozenset({"-a", "--app"})
+_OUTPUT_OPTIONS = frozenset({"-o", "--output"})
 # These commands work on the assembly alone; every other one talks to AWS.
 _OFFLINE = frozenset(
     {"acknowledge", "ack", "context", "docs", "init", "list", "ls", "notices", "synth", "synthesize"}
@@ -67,6 +70,12 @@ def _values(arguments: Sequence[str], options: Collection[str]) -> Iterator[str]
         option, _, value = word.partition("=")
         if option in options:
             yield value or following
+
+
+def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
+    """Return arguments without an option and what it gives."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [w for before, w in pairs if w.split("=")[0] not in options and before not in options]
 
 
 def _is_rehearsal(arguments: Sequence[str]) -> bool:
@@ -170,13 +179,19 @@ def command_line(arguments: Sequence[str]) -> list[str]:
     for key, value in ({"environment": environment} | _replaced(arguments)).items():
         if key not in given:
             words += ["--context", f"{key}={value}"]
-    # The CLI locks its output folder: what may be deployed side by side needs one each.
-    folder = {SANDBOX: "cdk.out"}.get(environment, f"cdk.out.{environment}")
-    if _in_sandbox(arguments) and not any(
-        word.split("=")[0] in ("-o", "--output", "-a", "--app") for word in arguments
-    ):
-        words += ["--output", str(SANDBOX_DIR / folder)]
+    if _in_sandbox(arguments) and not any(_values(arguments, _OUTPUT_OPTIONS | _APP_OPTIONS)):
+        words += ["--output", str(_output(arguments))]
     return words
+
+
+def _output(arguments: Sequence[str]) -> Path:
+    """Return the folder into which the CLI has the app synthesised."""
+    environment = environment_of(arguments)
+    folder = "cdk.out"
+    if _in_sandbox(arguments):
+        # The CLI locks its output folder: what may be deployed side by side needs one each.
+        folder = str(SANDBOX_DIR / (folder if environment == SANDBOX else f"{folder}.{environment}"))
+    return ROOT / next(_values(arguments, _OUTPUT_OPTIONS), folder)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -195,18 +210,42 @@ def run(arguments: Sequence[str]) -> int:
         if changes and _in_sandbox(arguments):
             stack.enter_context(deploying(environment_of(arguments)))
         variables = _variables(arguments)
-        protected = connected(arguments) if command == "deploy" and not _is_pipeline(arguments) else None
-        if protected:
-            app = next(_values(arguments, {"-a", "--app"}), "")
-            context = _replaced(arguments) | _context(arguments)
-            protection.before_deployment(protected, app=Path(app) if app else None, context=context)
         with _interruptible(arguments):
-            code = subprocess.run(command_line(arguments), cwd=ROOT, env=variables, check=False).returncode
-        if protected:
-            protection.after_deployment(protected)
+            if command == "deploy" and not _is_pipeline(arguments):
+                code = _deploy(arguments, variables)
+            else:
+                code = _run(arguments, variables)
     if code and changes:
         for cause in _causes(arguments, began=began):
             report(cause.as_error())
+    return code
+
+
+def _run(arguments: Sequence[str], variables: Mapping[str, str], *, stdout: int | None = None) -> int:
+    command = command_line(arguments)
+    return subprocess.run(command, cwd=ROOT, env=variables, stdout=stdout, check=False).returncode
+
+
+def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Deploy the very assembly that was compared with what is deployed."""
+    environment = connected(arguments)
+    app = next(_values(arguments, _APP_OPTIONS), None)
+    if app is None or not (ROOT / app / "manifest.json").exists():
+        context = [word for each in _values(arguments, _CONTEXT_OPTIONS) for word in ("-c", each)]
+        source = ["--app", app] if app else []
+        made = _output(arguments)
+        # It synthesises, and says less than `cdk synth` does.
+        listing = ["list", *context, *source, "--output", str(made)]
+        if code := _run(listing, variables, stdout=subprocess.DEVNULL):
+            return code
+        arguments = [*_without(arguments, _APP_OPTIONS | _OUTPUT_OPTIONS), "--app", str(made)]
+        app = str(made)
+    lose = frozenset(filter(None, _context(arguments).get(protection.LOSE, "").split(",")))
+    protection.before_deployment(
+        environment, read(ROOT / app, environment=environment.settings.environment), lose=lose
+    )
+    code = _run(arguments, variables)
+    protection.after_deployment(environment)
     return code
 
 

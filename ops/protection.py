@@ -7,14 +7,14 @@ to every other way of deploying. What a person gives up by its id, `-c lose=<log
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from ops.assembly import Assembly, Value, read, synthesised
+from ops.assembly import Assembly, Value
 from ops.aws import Environment
 from ops.console import CliError, err
 from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, Template, losses
@@ -65,34 +65,25 @@ def create_only() -> Mapping[str, tuple[str, ...]]:
     }
 
 
-def before_deployment(environment: Environment, *, app: Path | None, context: Mapping[str, str]) -> None:
+def before_deployment(environment: Environment, assembly: Assembly, *, lose: Collection[str]) -> None:
     """Refuse a deployment that would replace or remove what is protected.
 
     Parameters
     ----------
     environment
         Where it goes.
-    app
-        The cloud assembly that is deployed, if it is not synthesised.
-    context
-        What the CDK CLI is given for it with `-c`.
+    assembly
+        What is deployed.
+    lose
+        Logical ids of what may go.
 
     Raises
     ------
     CliError
         When it must not go on; names setting, resource and property.
     """
-    settings, lose = environment.settings, frozenset(filter(None, context.get(LOSE, "").split(",")))
     with _asking("compared with what is deployed"):
-        if not (deployed := _deployed(environment)):
-            return
-        given = {key: value for key, value in context.items() if key != "environment"}
-        if app is not None and (app / "manifest.json").exists():
-            made: AbstractContextManager[Assembly] = nullcontext(read(app, environment=settings.environment))
-        else:
-            made = synthesised(settings.environment, context=given | {"region": settings.region})
-        with made as assembly:
-            refuse(deployed, _templates(assembly), lose=lose)
+        refuse(_deployed(environment), _templates(assembly), lose=lose)
         if lose:
             _set_policies(environment, _ALLOWED)
 

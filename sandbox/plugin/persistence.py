@@ -29,8 +29,9 @@ from sandbox.plugin.patching import wrap
 
 _logger = logging.getLogger(__name__)
 
-# How long changes are gathered before they are written, where no answer promises that they are; and how many times
-# as long as the last writing took: logs grow to tens of megabytes, and no thread runs while JSON is made.
+# How long changes are gathered before they are written, where no answer promises that they are; and how many
+# times as long as the last writing took. Logs grow to tens of megabytes, and while they are made into JSON
+# nothing else runs.
 _DELAY_SECONDS = 0.25
 _DELAY_FACTOR = 20
 # One line or number of many, which grow: nothing waits until they are written.

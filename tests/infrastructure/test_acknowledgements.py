@@ -8,7 +8,13 @@ import pytest
 from ops.assembly import Resource
 from ops.security.findings import Finding
 from tests.infrastructure.checking import Checker
-from tests.infrastructure.synthesis import ENVIRONMENTS, ENVIRONMENTS_IN_TURN, Synthesised, Synthesiser, as_list
+from tests.infrastructure.synthesis import (
+    ENVIRONMENTS,
+    ENVIRONMENTS_IN_TURN,
+    Synthesised,
+    Synthesiser,
+    as_list,
+)
 
 Check = Callable[[Synthesised, Resource], bool]
 

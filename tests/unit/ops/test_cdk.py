@@ -1,11 +1,17 @@
 """How `./gantry cdk` chooses the environment."""
 
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
-from ops import cdk
+from ops import cdk, preflight, protection
+from ops.assembly import Assembly
 from ops.console import CliError
 from ops.paths import SANDBOX_DIR
 from stacks.settings import load_settings
+from tests.unit.ops import assemblies
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +82,48 @@ def test_command_that_needs_aws_says_how_to_start_the_sandbox(
         cdk.run(["deploy", "--all"])
     assert raised.value.remedy is not None
     assert "./gantry up" in raised.value.remedy
+
+
+def test_what_is_deployed_is_what_was_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        done.append(words[1:])
+        if words[1] == "list":
+            assemblies.write(Path(words[words.index("--output") + 1]))
+        return SimpleNamespace(returncode=0)
+
+    def compare(_: object, assembly: Assembly, **given: object) -> None:
+        done.append(["compare", str(assembly.directory), *map(str, given.values())])
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(cdk, "connected", lambda _: SimpleNamespace(settings=load_settings("dev")))
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    monkeypatch.setattr(protection, "before_deployment", compare)
+    monkeypatch.setattr(protection, "after_deployment", lambda _: None)
+    made = str(tmp_path)
+    given = ["-c", "environment=dev", "-c", "lose=Vpc"]
+    assert cdk.run(["deploy", "--all", *given, "--output", made]) == 0
+    assert done == [
+        ["list", *given, "--output", made],
+        ["compare", made, "frozenset({'Vpc'})"],
+        ["deploy", "--all", *given, "--app", made],
+    ]
+    done.clear()
+    assert cdk.run(["deploy", "--all", *given, "--app", made]) == 0
+    assert [words[0] for words in done] == ["compare", "deploy"]
+
+
+def test_app_that_does_not_synthesise_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        done.append(words[1])
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(cdk, "connected", lambda _: SimpleNamespace(settings=load_settings("dev")))
+    monkeypatch.setattr(cdk, "_causes", lambda *_, **__: [])
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    assert cdk.run(["deploy", "-c", "environment=dev"]) == 3
+    assert done == ["list"]

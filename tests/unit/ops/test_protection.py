@@ -11,6 +11,7 @@ from botocore.stub import ANY, Stubber
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
 from ops import protection
+from ops.assembly import read
 from ops.aws import Environment
 from ops.console import CliError
 from ops.protection import POLICY
@@ -171,19 +172,21 @@ def test_assembly_is_compared_with_what_is_deployed_and_losses_are_let_go_by_nam
     asked = {"StackName": settings.stack_name("network")}
     found = {"Stacks": [asked | {"StackStatus": "CREATE_COMPLETE", "CreationTime": 0}]}
     with Stubber(CLIENT) as stub:
-        for read in (True, False) if lose else (True,):
+        for compared in (True, False) if lose else (True,):
             for layer in (*LAYERS, "global"):
                 if layer != "network":
                     stub.add_client_error("describe_stacks", "ValidationError", "Stack does not exist")
                     continue
                 stub.add_response("describe_stacks", found, asked)
-                if read:
+                if compared:
                     template = json.dumps(stack(NetworkVpc=VPC))
                     stub.add_response("get_template", {"TemplateBody": template}, asked)
                 else:
                     stub.add_response("set_stack_policy", {}, asked | {"StackPolicyBody": ANY})
         with nullcontext() if lose else pytest.raises(CliError, match="NetworkVpc would be replaced"):
             protection.before_deployment(
-                Cloud(settings, boto3.Session(), None), app=directory, context={"lose": lose}
+                Cloud(settings, boto3.Session(), None),
+                read(directory, environment="sandbox"),
+                lose={lose} - {""},
             )
         stub.assert_no_pending_responses()
