@@ -14,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import failures, preflight, protection, rehearsal
+from ops import failures, preflight, protection, rehearsal, service_environment
 from ops.assembly import read
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
@@ -228,6 +228,8 @@ def _run(arguments: Sequence[str], variables: Mapping[str, str], *, stdout: int 
 
 def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     """Deploy the very assembly that was compared with what is deployed."""
+    if _in_sandbox(arguments):
+        service_environment.ensure()
     environment = connected(arguments)
     app = next(_values(arguments, _APP_OPTIONS), None)
     if app is None or not (ROOT / app / "manifest.json").exists():

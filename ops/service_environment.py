@@ -1,13 +1,17 @@
 """Makes service/.venv, in which the sandbox runs the service's tasks."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from ops import turns
 from ops.console import CliError, tail
 from ops.paths import LOG_DIR, SERVICE_DIR
+
+_LOCK = LOG_DIR.parent / "service-setup.lock"
 
 
 def ensure(folder: Path = SERVICE_DIR) -> bool:
@@ -23,7 +27,12 @@ def ensure(folder: Path = SERVICE_DIR) -> bool:
     requirements = folder / "requirements.txt"
     if not requirements.exists():
         return False
-    home = folder / ".venv"
+    # Two sandboxes may be started at once, with a folder each for their data, but not for this.
+    with turns.held(_LOCK, fcntl.LOCK_EX, "the set-up of the service's packages"):
+        return _ensure(folder / ".venv", requirements)
+
+
+def _ensure(home: Path, requirements: Path) -> bool:
     python, stamp = home / "bin" / "python", home / "stamp"
     # The programs in it name their Python by its full path: a copy of the folder needs its own.
     digest = hashlib.sha256(requirements.read_bytes() + f"{sys.version}{home}".encode()).hexdigest()

@@ -25,7 +25,7 @@ def alone(command: str, *, state_dir: Path = SANDBOX_DIR) -> Iterator[None]:
     state_dir
         The sandbox's state directory.
     """
-    with _held(state_dir / "turn.lock", fcntl.LOCK_EX, command):
+    with held(state_dir / "turn.lock", fcntl.LOCK_EX, command):
         yield
 
 
@@ -42,13 +42,24 @@ def deploying(environment: str, *, state_dir: Path = SANDBOX_DIR) -> Iterator[No
     """
     command = f"./gantry cdk ({environment})"
     with ExitStack() as stack:
-        stack.enter_context(_held(state_dir / "turn.lock", fcntl.LOCK_SH, command))
-        stack.enter_context(_held(state_dir / f"turn.{environment}.lock", fcntl.LOCK_EX, command))
+        stack.enter_context(held(state_dir / "turn.lock", fcntl.LOCK_SH, command))
+        stack.enter_context(held(state_dir / f"turn.{environment}.lock", fcntl.LOCK_EX, command))
         yield
 
 
 @contextmanager
-def _held(file: Path, how: int, command: str) -> Iterator[None]:
+def held(file: Path, how: int, command: str) -> Iterator[None]:
+    """Hold the lock of a file; a command that waits for it says for whom.
+
+    Parameters
+    ----------
+    file
+        The file, which is made where there is none.
+    how
+        ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``.
+    command
+        The command that holds it.
+    """
     with _locked(file, how) as lock:
         lock.seek(0)
         lock.truncate()

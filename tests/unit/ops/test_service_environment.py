@@ -1,6 +1,8 @@
 """The service's environment: nothing half made is ever taken for whole."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,28 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_is_made_once(folder: Path, ran: list[str]) -> None:
     assert service_environment.ensure(folder)
     assert not service_environment.ensure(folder)
+    assert ran == ["venv", "pip"]
+
+
+def test_one_that_another_command_makes_is_waited_for(
+    folder: Path, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, began, goes_on = service_environment._run, threading.Event(), threading.Event()
+
+    def run(*arguments: object) -> None:
+        began.set()
+        assert goes_on.wait(30)
+        make(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(service_environment, "_run", run)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(service_environment.ensure, folder)
+        assert began.wait(30)
+        second = pool.submit(service_environment.ensure, folder)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        goes_on.set()
+        assert (first.result(), second.result()) == (True, False)
     assert ran == ["venv", "pip"]
 
 
