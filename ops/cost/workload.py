@@ -59,6 +59,7 @@ class Assumptions(BaseModel):
     function_seconds: Decimal = _number("1", "seconds that a function runs each time")
     function_runs: Decimal = _number("500", "runs a month of a function that no schedule starts")
     account_events_millions: Decimal = _number("0.5", "million management events a month in the account")
+    key_rotations: Decimal = _number("2", "yearly rotations of a KMS key so far; the first two are charged")
     pipeline_runs: Decimal = _number("30", "runs of a pipeline in a month")
     pipeline_minutes: Decimal = _number("30", "minutes that the actions of one run take in all")
     build_minutes: Decimal = _number("5", "minutes that a build project takes in one run")

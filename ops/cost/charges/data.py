@@ -118,6 +118,10 @@ def _table(table: Resource, context: Context) -> Iterator[Usage | Unknown]:
 
 
 def _backup_plan(plan: Resource, context: Context) -> Iterator[Usage | Unknown]:
+    # A snapshot has no charge within its cluster's backup retention period (Amazon Aurora User Guide,
+    # "Understanding Amazon Aurora backup storage usage").
+    clusters = context.of_type("AWS::RDS::DBCluster")
+    free = max((number(each.get("BackupRetentionPeriod"), "1") for each in clusters), default=Decimal(0))
     for rule in plan.get("BackupPlan", "BackupPlanRule", default=()):
         name = rule.get("RuleName", "backup")
         interval = _days_between(str(rule.get("ScheduleExpression", "")))
@@ -126,7 +130,8 @@ def _backup_plan(plan: Resource, context: Context) -> Iterator[Usage | Unknown]:
         if kept is None:
             yield Unknown(f"{name} backups", "they are kept for ever, so their amount has no end")
             continue
-        yield Usage(f"{name} backups, {kept:.0f} kept", "aurora-backup-gb", size * kept)
+        charged = max(Decimal(0), kept - free / interval)
+        yield Usage(f"{name} backups, {kept:.0f} kept", "aurora-backup-gb", size * charged)
         for copy in rule.get("CopyActions", ()):
             copies = _kept(copy, interval)
             if copies is None:

@@ -1,5 +1,8 @@
 """Charges of observability: logs, alarms, dashboards, canaries."""
 
+import itertools
+import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,6 +12,8 @@ from ops.cost.usage import Charge, Context, Unknown, Usage, number
 from ops.cost.workload import DAYS_A_MONTH
 
 _STANDARD_PERIOD_SECONDS = 60
+# Namespaces of services, which are charged with them or not at all.
+_AWS = re.compile(r"AWS/|ECS/ContainerInsights|CloudWatchSynthetics|None")
 
 
 def _log_group(group: Resource, context: Context) -> Iterator[Usage | Unknown]:
@@ -33,7 +38,7 @@ def _log_group(group: Resource, context: Context) -> Iterator[Usage | Unknown]:
     )
 
 
-def _alarm(alarm: Resource, _: Context) -> Iterator[Usage | Unknown]:
+def _alarm(alarm: Resource, context: Context) -> Iterator[Usage | Unknown]:
     metrics = [each["MetricStat"] for each in alarm.get("Metrics", default=()) if "MetricStat" in each]
     periods = [number(each.get("Period"), "60") for each in metrics] or [number(alarm.get("Period"), "60")]
     fine = min(periods) < _STANDARD_PERIOD_SECONDS
@@ -41,6 +46,24 @@ def _alarm(alarm: Resource, _: Context) -> Iterator[Usage | Unknown]:
     # Detecting anomalies takes the metric and the two sides of its band.
     count = len(periods) * 3 if alarm.get("ThresholdMetricId") else len(periods)
     yield Usage("alarm" if count == 1 else f"alarm on {count} metrics", price, Decimal(count))
+    earlier = {
+        metric
+        for other in itertools.takewhile(lambda each: each != alarm, context.of_type(alarm.type))
+        for metric in _published(other)
+    }
+    if own := _published(alarm) - earlier:
+        yield Usage("custom metrics that functions publish", "custom-metric", Decimal(len(own)))
+
+
+def _published(alarm: Resource) -> frozenset[str]:
+    """Return the custom metrics of an alarm but those of metric filters, which have no dimensions."""
+    stats = [each["MetricStat"] for each in alarm.get("Metrics", default=()) if "MetricStat" in each]
+    own = [{name: alarm.get(name) for name in ("Namespace", "MetricName", "Dimensions")}]
+    return frozenset(
+        json.dumps(each, sort_keys=True)
+        for each in own + [stat.get("Metric", {}) for stat in stats]
+        if each.get("Dimensions") and not _AWS.match(str(each.get("Namespace")))
+    )
 
 
 def _metric_filter(filters: Resource, _: Context) -> Iterator[Usage | Unknown]:

@@ -13,10 +13,16 @@ _PAID_RULE_GROUPS = {
     "AWSManagedRulesAntiDDoSRuleSet",
     "AWSManagedRulesBotControlRuleSet",
 }
+_CHARGED_ROTATIONS = Decimal(2)
 
 
-def _key(_: Resource, __: Context) -> Iterator[Usage | Unknown]:
+def _key(key: Resource, context: Context) -> Iterator[Usage | Unknown]:
     yield Usage("customer managed key", "key-month", Decimal(1))
+    primaries = context.referents(key, "AWS::KMS::Key") or [key]
+    if any(each.get("EnableKeyRotation") for each in primaries):
+        # The first and the second rotation of a key add a month's price each (AWS KMS pricing).
+        rotations = min(context.assumptions.key_rotations, _CHARGED_ROTATIONS)
+        yield Usage("its rotations", "key-month", rotations)
 
 
 def _secret(_: Resource, __: Context) -> Iterator[Usage | Unknown]:

@@ -69,6 +69,11 @@ SCALING = resource(
     MaxCapacity=10,
     Of=ref("S/Service"),
 )
+OWN_METRIC = {
+    "Namespace": "Gantry",
+    "MetricName": "DaysSinceRotation",
+    "Dimensions": [{"Name": "Secret", "Value": "a"}],
+}
 LOGS = resource("AWS::Logs::LogGroup", "S/Logs", RetentionInDays=73)
 BUCKET = resource(
     "AWS::S3::Bucket",
@@ -261,6 +266,33 @@ CASES: dict[str, Case] = {
         [resource("AWS::KMS::Key", "S/Key")],
         {"key-month": 1},
     ),
+    "key that rotates": Case(
+        [resource("AWS::KMS::Key", "S/Key", EnableKeyRotation=True)],
+        {"key-month": 3},
+    ),
+    "replica of a key that rotates": Case(
+        [
+            resource("AWS::KMS::ReplicaKey", "S/Replica", PrimaryKeyArn=ref("S/Key")),
+            resource("AWS::KMS::Key", "S/Key", EnableKeyRotation=True),
+        ],
+        {"key-month": 3},
+    ),
+    "backups within the cluster's own retention, and after it": Case(
+        [
+            resource(
+                "AWS::Backup::BackupPlan",
+                "S/Plan",
+                BackupPlan={
+                    "BackupPlanRule": [
+                        cron("0 5 * * ? *"),
+                        cron("0 5 ? * SUN *", Lifecycle={"DeleteAfterDays": 70}),
+                    ]
+                },
+            ),
+            CLUSTER,
+        ],
+        {"aurora-backup-gb": 50},
+    ),
     "secret": Case(
         [resource("AWS::SecretsManager::Secret", "S/Secret")],
         {"secret-month": 1},
@@ -309,6 +341,13 @@ CASES: dict[str, Case] = {
     "alarm": Case(
         [resource("AWS::CloudWatch::Alarm", "S/A", Period=300)],
         {"alarm-metric": 1},
+    ),
+    "alarm on a function's own metric, which another alarm has, too": Case(
+        [
+            resource("AWS::CloudWatch::Alarm", "S/A", **OWN_METRIC),
+            resource("AWS::CloudWatch::Alarm", "S/B", **OWN_METRIC),
+        ],
+        {"alarm-metric": 1, "custom-metric": 1},
     ),
     "alarm of fine resolution": Case(
         [resource("AWS::CloudWatch::Alarm", "S/A", Period=10)],

@@ -61,7 +61,6 @@ def test_every_charged_type_is_tried_above() -> None:
     assert CHARGES.keys() - tried == {
         "AWS::AccessAnalyzer::Analyzer",
         "AWS::ECS::Cluster",
-        "AWS::KMS::ReplicaKey",
     }
 
 
