@@ -215,7 +215,7 @@ class ComputeStack(LayerStack):
             alternate=door.alternate,
             image=image,
             port=SERVICE_PORT,
-            environment=self._environment(data),
+            environment=self._environment(image, data),
             secrets={
                 "DATABASE_SECRET": data.database_secret,
                 "VALKEY_SECRET": data.valkey_secret,
@@ -237,14 +237,14 @@ class ComputeStack(LayerStack):
             deployment_alarms=alarms.alarms,
         )
 
-    def _environment(self, data: DataRefs) -> dict[str, str]:
+    def _environment(self, image: ServiceImage, data: DataRefs) -> dict[str, str]:
         settings, proxy = self._settings, data.proxy
         # What a client prepares pins it to one of the proxy's connections.
         proxied = {} if proxy is None else {"DATABASE_PREPARED_STATEMENTS": "false"}
         return settings.ecs.environment | {
             "PORT": str(SERVICE_PORT),
             "ENVIRONMENT": settings.environment,
-            "SERVICE_VERSION": settings.service_version,
+            "SERVICE_VERSION": image.version,
             "LOG_LEVEL": settings.ecs.log_level,
             "STOP_TIMEOUT_SECONDS": str(settings.ecs.stop_timeout_seconds),
             "COOKIE_SECURE": "true" if settings.https else "false",

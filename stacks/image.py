@@ -9,6 +9,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 
 from gantry.container_image import RegistryCredentials, ServiceImage
 from stacks.settings import Settings
+from stacks.settings.images import version
 
 
 def service_image(scope: Stack, *, settings: Settings, source: Path) -> ServiceImage:
@@ -17,7 +18,7 @@ def service_image(scope: Stack, *, settings: Settings, source: Path) -> ServiceI
     Parameters
     ----------
     scope
-        Where its repository or its registry's credentials are imported.
+        Where it is built, or its repository and its registry's credentials are imported.
     settings
         The environment's settings.
     source
@@ -25,10 +26,11 @@ def service_image(scope: Stack, *, settings: Settings, source: Path) -> ServiceI
     """
     architecture = settings.ecs.cpu_architecture
     if settings.container_image is None:
-        return ServiceImage.built(source, architecture)
+        return ServiceImage.built(scope, source, architecture)
     return ServiceImage.named(
         settings.container_image,
         architecture,
+        version=version(settings.container_image),
         repository=_repository(scope, settings),
         credentials=_credentials(scope, settings),
     )

@@ -10,6 +10,7 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
 
 from gantry.secrets import read_statements
 
@@ -36,6 +37,10 @@ class ServiceImage:
         The image, as ECS knows it.
     architecture
         The processor that it is for.
+    version
+        What identifies it, and changes only with it: its tag or digest, or the hash of what it is built from.
+    from_ecr
+        Whether it is pulled from Amazon ECR.
     repository
         Repository of Amazon ECR that a named image is in; the CDK grants the pull of an image that it builds.
     credentials
@@ -44,14 +49,23 @@ class ServiceImage:
 
     source: ecs.ContainerImage
     architecture: Architecture
+    version: str
+    from_ecr: bool
     repository: ecr.IRepository | None = None
     credentials: RegistryCredentials | None = None
 
     @classmethod
-    def built(cls, folder: Path, architecture: Architecture) -> "ServiceImage":
+    def built(cls, scope: Construct, folder: Path, architecture: Architecture) -> "ServiceImage":
         """Return the image that is built from a folder with a Dockerfile."""
-        asset = ecs.ContainerImage.from_asset(str(folder), platform=_BUILT_FOR[architecture])
-        return cls(source=asset, architecture=architecture)
+        asset = ecr_assets.DockerImageAsset(
+            scope, "ServiceImage", directory=str(folder), platform=_BUILT_FOR[architecture]
+        )
+        return cls(
+            source=ecs.ContainerImage.from_docker_image_asset(asset),
+            architecture=architecture,
+            version=asset.asset_hash[:12],  # as git shortens a commit
+            from_ecr=True,
+        )
 
     @classmethod
     def named(
@@ -59,6 +73,7 @@ class ServiceImage:
         reference: str,
         architecture: Architecture,
         *,
+        version: str,
         repository: ecr.IRepository | None = None,
         credentials: RegistryCredentials | None = None,
     ) -> "ServiceImage":
@@ -70,6 +85,8 @@ class ServiceImage:
             Name with tag, digest or both.
         architecture
             The processor that it is for.
+        version
+            Its tag or digest.
         repository
             Where it is in Amazon ECR.
         credentials
@@ -79,6 +96,8 @@ class ServiceImage:
         return cls(
             source=ecs.ContainerImage.from_registry(reference, credentials=secret),
             architecture=architecture,
+            version=version,
+            from_ecr=repository is not None,
             repository=repository,
             credentials=credentials,
         )
@@ -87,11 +106,6 @@ class ServiceImage:
     def cpu_architecture(self) -> ecs.CpuArchitecture:
         """The processor of the tasks."""
         return _RUNS_ON[self.architecture]
-
-    @property
-    def from_ecr(self) -> bool:
-        """Whether it is pulled from Amazon ECR."""
-        return self.repository is not None or isinstance(self.source, ecs.AssetImage)
 
     def grant_pull(self, task_definition: ecs.FargateTaskDefinition) -> None:
         """Let the execution role of a task definition pull the image."""

@@ -11,7 +11,7 @@ from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.firewall import FirewallSettings
-from stacks.settings.images import IMAGE, EcrRepository, ecr_repository, version
+from stacks.settings.images import IMAGE, EcrRepository, ecr_repository
 from stacks.settings.model import Lasting, Problem, SettingsModel, refuse
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
@@ -252,11 +252,6 @@ class Settings(SettingsModel):
     def runbook(self, page: str) -> str:
         """Return where a page of docs/, or a section of one, is read."""
         return f"{self.observability.runbooks}{page}"
-
-    @property
-    def service_version(self) -> str:
-        """What the service reports as its version: the tag of its image, else the digest."""
-        return "local" if self.container_image is None else version(self.container_image)
 
     @property
     def ecr_repository(self) -> EcrRepository | None:

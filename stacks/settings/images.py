@@ -18,6 +18,7 @@ _ECR = re.compile(
     r"(?P<account>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)"
     r"\.(amazonaws\.(com(\.cn)?|eu)|on\.(aws|amazonwebservices\.(com\.cn|eu)))/(?P<name>[^:@]+)"
 )
+
 _VERSION = re.compile(r"(:(?P<tag>[^:@/]+))?(@sha256:(?P<digest>[0-9a-f]+))?$")
 
 
@@ -36,6 +37,6 @@ def ecr_repository(image: str) -> EcrRepository | None:
 
 
 def version(image: str) -> str:
-    """Return the tag of an image, else its digest."""
+    """Return the tag of an image, else the beginning of its digest."""
     found = _VERSION.search(image)
-    return (found["tag"] or found["digest"] or "") if found else ""
+    return (found["tag"] or (found["digest"] or "")[:12]) if found else ""

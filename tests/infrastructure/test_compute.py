@@ -1,5 +1,7 @@
 """The service: what it runs as, what it is told, and how it is rolled back."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -170,6 +172,17 @@ def test_image_in_ecr_is_pulled_by_every_name_of_its_registry(synthesise: Synthe
     region = next(part for part in registry.split(".") if part[:3] in ("us-", "cn-"))
     assert pulled_from(platform) == [f"arn:aws:ecr:{region}:{registry[:12]}:repository/gantry/sandbox"]
     assert variables(platform)["SERVICE_VERSION"] == "v1"
+
+
+def test_version_is_the_tag_of_a_named_image_or_else_its_digest(synthesise: Synthesiser) -> None:
+    image = f"public.ecr.aws/team/app@sha256:{'0' * 64}"
+    assert variables(synthesise("sandbox", {"container_image": image}))["SERVICE_VERSION"] == "0" * 12
+
+
+def test_version_of_a_built_image_is_the_hash_of_what_it_is_built_from(prod: Synthesised) -> None:
+    version = variables(prod)["SERVICE_VERSION"]
+    assert re.fullmatch(r"[0-9a-f]{12}", version)
+    assert f":{version}" in json.dumps(container(prod)["Image"])
 
 
 def test_image_of_a_public_registry_is_granted_nothing(synthesise: Synthesiser) -> None:

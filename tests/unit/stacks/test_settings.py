@@ -318,7 +318,6 @@ def test_override_replaces_the_files_value() -> None:
     settings = load_settings("prod", overrides={"ecs.max_capacity": "20", "container_image": "repo:v2"})
     assert settings.ecs.max_capacity == 20
     assert settings.container_image == "repo:v2"
-    assert settings.service_version == "v2"
 
 
 def test_region_comes_from_the_argument_then_the_variable_then_the_file(
