@@ -234,6 +234,7 @@ class SecurityStack(LayerStack):
             subject=github.subject,
             provider_arn=github_provider_arn(self),
             regions=self._settings.regions,
+            session=Duration.hours(self._settings.deployment.session_hours),
         )
         if github.provider == "create":
             role.node.add_dependency(GitHubProvider(self, "GitHubProvider"))

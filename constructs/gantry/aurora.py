@@ -199,9 +199,11 @@ class AuroraPostgres(Construct):
             resource_name="RDSOSMetrics",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        role = iam.Role(
-            self, "MonitoringRole", assumed_by=iam.ServicePrincipal("monitoring.rds.amazonaws.com")
+        principal = iam.ServicePrincipal(
+            "monitoring.rds.amazonaws.com",
+            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
         )
+        role = iam.Role(self, "MonitoringRole", assumed_by=principal)
         role.add_to_policy(
             # AWS decides on the one form of a log group's name or the other, by action and over time
             # ("Overview of managing access permissions to your CloudWatch Logs resources").

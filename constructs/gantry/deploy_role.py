@@ -37,6 +37,8 @@ class GitHubDeployRole(iam.Role):
         GitHub as an identity provider of the account.
     regions
         Where stacks are deployed.
+    session
+        The longest session, which has to last as long as a deployment; IAM allows twelve hours.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class GitHubDeployRole(iam.Role):
         subject: str,
         provider_arn: str,
         regions: Sequence[str],
+        session: Duration,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             role_name=name,
             description=f"Deployments by {subject}",
-            max_session_duration=Duration.hours(1),
+            max_session_duration=session,
             assumed_by=iam.WebIdentityPrincipal(
                 provider_arn,
                 {"StringEquals": {f"{GITHUB_ISSUER}:aud": _AUDIENCE, f"{GITHUB_ISSUER}:sub": subject}},

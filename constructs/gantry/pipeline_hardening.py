@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aws_cdk import CfnElement, Stack, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import IConstruct
@@ -44,7 +45,8 @@ def harden(
     connection_arn
         What its source uses.
     cdk_version, build_image, log_group
-        With what, in what, and where to the check of permissions runs and logs, like the other builds.
+        With what, in what, and where to the check of permissions and what approves run and log, like the
+        other builds.
     artifact_buckets
         Its buckets.
     """
@@ -53,6 +55,10 @@ def harden(
     if check is not None:
         project = check.node.find_child("CDKSecurityCheck")
         _pin_check(project, cdk_version, build_image, log_group)
+        function = check.node.find_child("CDKPipelinesAutoApprove").node.default_child
+        if not isinstance(function, lambda_.CfnFunction):
+            raise TypeError(f"{check.node.path} has no function that approves")
+        function.add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
         _acknowledge_check(check)
     _deny_unused(pipeline)
     _acknowledge_grants(pipeline, artifact_buckets)

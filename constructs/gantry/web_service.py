@@ -248,6 +248,7 @@ class WebService(Construct):
             family=family,
             cpu=cpu,
             memory_limit_mib=memory_mib,
+            task_role=self._task_role(),
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=architecture,
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
@@ -259,6 +260,18 @@ class WebService(Construct):
             "AwsSolutions-ECS2",
         )
         return task_definition
+
+    def _task_role(self) -> iam.Role:
+        """Return a role that tasks of this account and region alone may assume."""
+        stack = Stack.of(self)
+        principal = iam.ServicePrincipal(
+            "ecs-tasks.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
+            },
+        )
+        return iam.Role(self, "TaskRole", assumed_by=principal)
 
     @staticmethod
     def _allow_start(

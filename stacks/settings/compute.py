@@ -193,3 +193,11 @@ class DeploymentSettings(SettingsModel):
             return 0
         waits = {"linear": math.ceil(100 / self.step_percent) - 1, "canary": 1}.get(self.strategy, 0)
         return waits * self.step_minutes + self.bake_minutes
+
+    @property
+    def session_hours(self) -> int:
+        """Hours in which all stacks are deployed: two, and its waits. No session of a role is longer than 12.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-settings.html
+        """
+        return min(12, 2 + math.ceil(self.wait_minutes / 60))

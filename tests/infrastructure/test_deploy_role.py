@@ -78,10 +78,22 @@ def test_role_may_take_on_the_roles_of_the_bootstrap_and_nothing_else(deployable
     assert deployable.only("AWS::IAM::Role", path=ROLE).get("ManagedPolicyArns") is None
 
 
-def test_session_is_short_and_the_name_known_to_workflows(deployable: Synthesised) -> None:
-    role = deployable.only("AWS::IAM::Role", path=ROLE)
-    assert role.get("MaxSessionDuration") == 3600
-    assert role.get("RoleName") == "gantry-prod-deploy"
+def test_name_is_known_to_workflows(deployable: Synthesised) -> None:
+    assert deployable.only("AWS::IAM::Role", path=ROLE).get("RoleName") == "gantry-prod-deploy"
+
+
+@pytest.mark.parametrize(("waits", "hours"), [(0, 3), (10, 4), (1440, 12)])
+def test_session_lasts_as_long_as_the_longest_deployment(
+    synthesise: Synthesiser, waits: int, hours: int
+) -> None:
+    slow = {
+        "deployment.strategy": "canary",
+        "deployment.alternate_target_group": True,
+        "deployment.step_minutes": 60,
+        "deployment.bake_minutes": waits,
+    }
+    role = synthesise("prod", GITHUB | slow).only("AWS::IAM::Role", path=ROLE)
+    assert role.get("MaxSessionDuration") == hours * 3600
 
 
 def test_existing_provider_is_relied_on_and_not_made_again(synthesise: Synthesiser) -> None:

@@ -25,7 +25,7 @@ def test_code_of_a_function_cannot_use_what_lambda_needs_to_attach_it(platform: 
 
 def test_task_itself_may_do_nothing_at_aws(platform: Synthesised) -> None:
     """The service's needs are its own to add; the execution role's are not the container's."""
-    role = platform.only("AWS::IAM::Role", path="Web/TaskDefinition/TaskRole")
+    role = platform.only("AWS::IAM::Role", path="Web/TaskRole")
     assert role.get("ManagedPolicyArns") is None
     assert not [policy for policy in platform.of_type("AWS::IAM::Policy") if "TaskRole" in policy.path]
 

@@ -266,6 +266,8 @@ def test_builds_log_to_one_encrypted_group_that_forgets(assembly: Assembly) -> N
     for project in of_type(assembly, "AWS::CodeBuild::Project"):
         target = project.get("LogsConfig", "CloudWatchLogs", "GroupName")
         assert list(assembly.referents(project, target)) == [group], project.path
+    (approves,) = (each for each in of_type(assembly, "AWS::Lambda::Function") if "Approve" in each.path)
+    assert list(assembly.referents(approves, approves.get("LoggingConfig", "LogGroup"))) == [group]
 
 
 def from_events(resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
