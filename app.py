@@ -21,7 +21,6 @@ from cdk_nag import (
 
 from gantry.python_asset import BundlingError
 from stacks.exemptions import exempt
-from stacks.never_deployed import never_deployed
 from stacks.pipeline import Pipeline
 from stacks.platform import Platform
 from stacks.settings import (
@@ -104,11 +103,11 @@ def main() -> None:
     build_dir = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
     try:
         packs = packs_of(app)
-        settings, shown = settings_of(app), shows_placeholders(app)
+        settings = settings_of(app)
         # Variables are those of the machine that builds: in a pipeline, its own region.
         names = settings.stages if isinstance(settings, PipelineSettings) else ()
         stages = [load_settings(stage, environ={}) for stage in names]
-        if not shown:
+        if not shows_placeholders(app):
             refuse_placeholders(settings, *stages)
         if isinstance(settings, PipelineSettings):
             Pipeline(app, settings=settings, stages=stages, build_dir=build_dir)
@@ -117,8 +116,6 @@ def main() -> None:
     except (SettingsError, BundlingError) as error:
         sys.exit(f"gantry: {error}")
     check(app, packs)
-    if shown:
-        never_deployed(app)
     app.synth()
 
 

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from gantry.python_asset import PythonSource
 from gantry.python_function import FunctionDefaults
+from stacks.never_deployed import refuse_when_shown
 from stacks.settings import Settings
 
 _RETENTION = {
@@ -55,6 +56,7 @@ class LayerStack(Stack):
         Tags.of(self).add("application", settings.name)
         Tags.of(self).add("environment", settings.environment)
         Tags.of(self).add("layer", layer)
+        refuse_when_shown(self)
 
     @property
     def availability_zones(self) -> list[str]:

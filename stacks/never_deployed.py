@@ -1,23 +1,26 @@
 """Templates that are only to be looked at."""
 
-from aws_cdk import App, CfnRule, CfnRuleAssertion, Fn, Stack
+from aws_cdk import CfnRule, CfnRuleAssertion, Fn, Stack
+
+CONTEXT = "placeholders"
+SHOWN = "shown"
 
 
-def never_deployed(app: App) -> None:
-    """Have CloudFormation refuse every stack of an app, those of its stages included.
+def refuse_when_shown(stack: Stack) -> None:
+    """Have CloudFormation refuse a stack that is synthesised with ``-c placeholders=shown``.
 
     CloudFormation evaluates a template's rules before it creates or updates a stack, or makes a change set of
-    it, whoever asks ("Rules" in the CloudFormation User Guide); `cdk synth`, `ls` and `diff` do not.
+    it ("Rules" in the CloudFormation User Guide); `cdk synth`, `ls` and `diff` do not. A stack adds the rule
+    as it is made: a pipeline synthesises its stages before the app.
     """
-    for stack in app.node.find_all():
-        if isinstance(stack, Stack):
-            CfnRule(
-                stack,
-                "NeverDeployed",
-                assertions=[
-                    CfnRuleAssertion(
-                        assert_=Fn.condition_equals("shown", "deployed"),
-                        assert_description="synthesised with -c placeholders=shown: deploy without it",
-                    )
-                ],
-            )
+    if stack.node.try_get_context(CONTEXT) == SHOWN:
+        CfnRule(
+            stack,
+            "NeverDeployed",
+            assertions=[
+                CfnRuleAssertion(
+                    assert_=Fn.condition_equals(SHOWN, "deployed"),
+                    assert_description=f"synthesised with -c {CONTEXT}={SHOWN}: deploy without it",
+                )
+            ],
+        )

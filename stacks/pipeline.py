@@ -30,6 +30,7 @@ from gantry.container_image import Architecture
 from gantry.delivery_pipeline import DeliveryPipeline, Source
 from gantry.web_service import HEALTH_PATH
 from stacks.layer import imported_key, retention
+from stacks.never_deployed import refuse_when_shown
 from stacks.pins import tool_versions
 from stacks.platform import ROOT, Platform
 from stacks.settings import PipelineSettings, Settings, SettingsError
@@ -119,6 +120,7 @@ class ArtifactsStack(Stack):
             description="Gantry: artefacts of the pipeline for this region",
         )
         _tag(self, settings)
+        refuse_when_shown(self)
         self.bucket_name = f"{settings.full_name}-{settings.account}-{region}"
         store = ArtifactStore(
             self,
@@ -164,6 +166,7 @@ class PipelineStack(Stack):
             description="Gantry: pipeline that deploys every push",
         )
         _tag(self, settings)
+        refuse_when_shown(self)
         log_group_name = f"/{settings.name}/{settings.environment}/builds"
         store = ArtifactStore(
             self,

@@ -103,16 +103,21 @@ def test_every_rule_of_cfn_lint_is_followed_by_a_pipeline(synthesise: Synthesise
     assert lint(pipeline, NOT_FOLLOWED | NOT_FOLLOWED_BY_PIPELINE) == []
 
 
-def test_app_that_is_shown_cannot_be_deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("environment", "stacks"), [("dev", 6), ("pipeline", 16)])
+def test_app_that_is_shown_cannot_be_deployed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str, stacks: int
+) -> None:
     app = new_app(tmp_path)
-    app.node.set_context("environment", "dev")
+    app.node.set_context("environment", environment)
     app.node.set_context("placeholders", "shown")
     monkeypatch.setattr(gantry_app, "App", lambda **_: app)
     monkeypatch.setattr(gantry_app, "check", lambda *_: None)
     gantry_app.main()
-    templates = [json.loads(file.read_text()) for file in tmp_path.glob("*.template.json")]
-    assert len(templates) >= 6
-    assert all("NeverDeployed" in template["Rules"] for template in templates)
+    templates = [json.loads(file.read_text()) for file in tmp_path.rglob("*.template.json")]
+    assert len(templates) == stacks
+    for template in templates:
+        (assertion,) = template["Rules"]["NeverDeployed"]["Assertions"]
+        assert assertion["Assert"] == {"Fn::Equals": ["shown", "deployed"]}
 
 
 def lint(assembly: Assembly, not_followed: Mapping[str, str]) -> list[str]:

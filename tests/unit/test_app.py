@@ -1,13 +1,9 @@
 """The CDK app's own part: which environment, which settings, and one line when something is wrong."""
 
-import json
-from pathlib import Path
-
 import pytest
-from aws_cdk import App, Stack, Stage
+from aws_cdk import App
 
 import app as gantry_app
-from stacks.never_deployed import never_deployed
 from stacks.settings import PipelineSettings, Settings, SettingsError
 
 
@@ -68,16 +64,3 @@ def test_placeholders_may_be_shown_and_nothing_else() -> None:
     assert gantry_app.shows_placeholders(App(context={"placeholders": "shown"}))
     with pytest.raises(SettingsError, match="placeholders = 'deployed': may only be shown"):
         gantry_app.shows_placeholders(App(context={"placeholders": "deployed"}))
-
-
-def test_what_is_shown_has_a_rule_that_never_holds(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path))
-    Stack(app, "Pipeline")
-    Stack(Stage(app, "Prod"), "State")
-    never_deployed(app)
-    app.synth()
-    templates = [json.loads(file.read_text()) for file in tmp_path.rglob("*.template.json")]
-    assert len(templates) == 2
-    for template in templates:
-        (assertion,) = template["Rules"]["NeverDeployed"]["Assertions"]
-        assert assertion["Assert"] == {"Fn::Equals": ["shown", "deployed"]}
