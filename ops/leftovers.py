@@ -29,6 +29,8 @@ _BUSY = frozenset(
         "InvalidDBParameterGroupState",
         "InvalidDBSubnetGroupStateFault",
         "InvalidServerlessCacheStateFault",
+        "InvalidUserGroupState",
+        "InvalidUserState",
         "OperationAborted",
         "ResourceInUse",
         "ResourceInUseException",
@@ -221,6 +223,18 @@ KINDS: Mapping[str, Kind] = {
         ),
         lambda client, name: client.delete_serverless_cache(ServerlessCacheName=name),
         "the cache with its data",
+    ),
+    "AWS::ElastiCache::UserGroup": Kind(
+        "elasticache",
+        lambda client, name: client.describe_user_groups(UserGroupId=name) and UNDATED,
+        lambda client, name: client.delete_user_group(UserGroupId=name),
+        "nothing",
+    ),
+    "Custom::CacheUser": Kind(
+        "elasticache",
+        lambda client, name: client.describe_users(UserId=name) and UNDATED,
+        lambda client, name: client.delete_user(UserId=name),
+        "nothing: the password is the secret's",
     ),
     "AWS::ElasticLoadBalancingV2::LoadBalancer": Kind(
         "elbv2",

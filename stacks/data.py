@@ -279,6 +279,7 @@ class DataStack(LayerStack):
             access_string=APPLICATION_ACCESS,
             secret=self._valkey_secret,
             secrets_key=self._secrets_key,
+            removal_policy=removal_policy(self._settings),
         )
 
     def _cache(self, user: CacheUser) -> elasticache.CfnServerlessCache:

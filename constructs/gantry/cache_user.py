@@ -1,6 +1,6 @@
 """A user of an ElastiCache cache whose passwords CloudFormation leaves alone."""
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -34,6 +34,8 @@ class CacheUser(FunctionResource):
         Holds the user's first password.
     secrets_key
         Encrypts the secret.
+    removal_policy
+        That of the cache that the user logs in to.
 
     Attributes
     ----------
@@ -53,6 +55,7 @@ class CacheUser(FunctionResource):
         access_string: str,
         secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
+        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(
             scope,
@@ -73,6 +76,7 @@ class CacheUser(FunctionResource):
                 "AccessString": access_string,
                 "SecretArn": secret.secret_arn,
             },
+            removal_policy=removal_policy,
         )
         self.user_id: str = self.resource.ref
 

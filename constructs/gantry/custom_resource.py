@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import CustomResource, Duration
+from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -14,7 +14,9 @@ from gantry.python_function import FunctionDefaults, PythonFunction
 # The longest that Lambda runs a function: what these wait for takes AWS minutes. The function itself stops
 # `gantry_runtime.custom_resource.ANSWER_SECONDS` earlier, and CloudFormation waits longer than it can run.
 _FUNCTION_LIMIT = Duration.minutes(15)
-_STARTING = Duration.minutes(2)
+# A function in a VPC that was idle for weeks is inactive; until it has a network interface again, which may
+# take a minute and a half, Lambda tries again after longer and longer pauses ("Lambda function states").
+_STARTING = Duration.minutes(10)
 
 
 class FunctionResource(Construct):
@@ -36,6 +38,8 @@ class FunctionResource(Construct):
         Type of the resource, ``Custom::<name>``.
     properties
         What the function is told.
+    removal_policy
+        What becomes of it when its stack is deleted.
 
     Attributes
     ----------
@@ -55,6 +59,7 @@ class FunctionResource(Construct):
         statements: Sequence[iam.PolicyStatement],
         resource_type: str,
         properties: Mapping[str, Any],
+        removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
         function = PythonFunction(
@@ -82,6 +87,7 @@ class FunctionResource(Construct):
             service_token=function.function.function_arn,
             service_timeout=_FUNCTION_LIMIT.plus(_STARTING),
             properties=dict(properties),
+            removal_policy=removal_policy,
         )
         # With the function's policy, and with what keeps it from being run later.
         self.resource.node.add_dependency(function)

@@ -49,10 +49,12 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
 # What may stay when a stack goes without holding what a person would miss.
 LEFT_BEHIND = frozenset(
     {
+        "AWS::ElastiCache::UserGroup",
         "AWS::Logs::LogGroup",
         "AWS::RDS::DBClusterParameterGroup",
         "AWS::RDS::DBInstance",
         "AWS::RDS::DBSubnetGroup",
+        "Custom::CacheUser",
         "Custom::VpcRestrictDefaultSG",  # only what its deletion would do
     }
 )

@@ -24,7 +24,7 @@ LEFT_ALONE_OF_SEVERAL = {"DeliveryBucketA9AE6474", "KeysDataA2F7C5E6"}
 # No resource of AWS, but calls of a function, whose Delete is never sent: test_custom_resources.py.
 CALLS = {"Custom::VpcRestrictDefaultSG"}
 # What may be deleted while something uses it.
-NOT_HELD = {"AWS::IAM::Role"}
+NOT_HELD = {"AWS::IAM::Role", "AWS::Lambda::Function"}
 # What writes into a bucket of its own stack while that stack is created.
 WRITERS = {"AWS::CodePipeline::Pipeline", "AWS::S3::Bucket", "AWS::ElasticLoadBalancingV2::LoadBalancer"}
 PROTECTED: tuple[tuple[str, dict[str, object]], ...] = (
@@ -51,10 +51,14 @@ def policies(platform: Synthesised) -> dict[tuple[str, str], tuple[str, str]]:
     }
 
 
+def of_policy(platform: Synthesised, *policy: str) -> list[Resource]:
+    """Return the resources with one of some deletion policies."""
+    found = {identity for identity, (deletion, _) in policies(platform).items() if deletion in policy}
+    return [each for each in platform.assembly.resources if (each.stack, each.logical_id) in found]
+
+
 def left_alone(platform: Synthesised) -> list[Resource]:
-    found = policies(platform)
-    kept = {identity for identity, (deletion, _) in found.items() if deletion == "Retain"}
-    return [each for each in platform.assembly.resources if (each.stack, each.logical_id) in kept]
+    return of_policy(platform, "Retain")
 
 
 def protections(value: Any) -> Iterator[bool]:  # noqa: ANN401 - JSON
@@ -98,6 +102,18 @@ def test_what_is_left_alone_uses_nothing_that_goes(variant: Synthesised) -> None
         for resource in alone
         for each in variant.assembly.referents(resource)
         if each.stack == resource.stack and each not in alone and each.type not in NOT_HELD
+    }
+    assert used == set()
+
+
+def test_what_outlives_its_stack_uses_nothing_that_goes(variant: Synthesised) -> None:
+    """A cache whose users go with the stack is one that no one can log in to."""
+    outlives = of_policy(variant, "Retain", "RetainExceptOnCreate")
+    used = {
+        f"{resource.path} uses {each.path}"
+        for resource in outlives
+        for each in variant.assembly.referents(resource)
+        if each.stack == resource.stack and each not in outlives and each.type not in NOT_HELD
     }
     assert used == set()
 
