@@ -198,5 +198,7 @@ class RestoreTesting(Construct):
             threshold=threshold,
             periods=1,
             missing=missing,
+            # The function publishes its first metrics some minutes after it was made.
+            warm_up=Duration.hours(1),
             section="restore-tests",
         )

@@ -23,6 +23,7 @@ _BadInputRule = Literal[
     "Log4JRCE_QUERYSTRING",
     "Log4JRCE_URIPATH",
     "PROPFIND_METHOD",
+    "ReactJSRCE_BODY",
 ]
 _CommonRule = Literal[
     "CrossSiteScripting_BODY",
