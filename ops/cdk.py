@@ -246,9 +246,11 @@ def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     protection.before_deployment(
         environment, read(ROOT / app, environment=environment.settings.environment), lose=lose
     )
-    code = _run(arguments, variables)
-    protection.after_deployment(environment)
-    return code
+    try:
+        return _run(arguments, variables)
+    finally:
+        # However it ended: what -c lose let go does not stay open.
+        protection.after_deployment(environment)
 
 
 def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], None]) -> None:
@@ -344,8 +346,12 @@ def _interruptible(arguments: Sequence[str]) -> Iterator[None]:
 def _interruption(arguments: Sequence[str]) -> CliError:
     try:
         stacks = failures.in_progress(connected(arguments))
-    except (CliError, BotoCoreError, ClientError):
-        stacks = []
+    except (CliError, BotoCoreError, ClientError) as error:
+        return CliError(
+            "Interrupted; whether CloudFormation goes on is not known: it could not be asked.",
+            detail=str(error),
+            exit_code=130,
+        )
     if _in_sandbox(arguments):
         works, remedy = (
             "the embedded AWS",

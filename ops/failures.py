@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.aws import Environment, time_of
 from ops.console import CliError, tail
 from ops.paths import SANDBOX_DIR
-from stacks.settings import GLOBAL_REGION, Settings
+from stacks.settings import Settings
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -65,7 +65,7 @@ def causes(environment: Environment, *, began: float) -> list[Cause]:
     Nothing when AWS cannot be asked: what the CDK CLI said then has to do.
     """
     found: list[tuple[datetime, Cause]] = []
-    for region in _regions(environment.settings):
+    for region in environment.settings.regions:
         client = environment.cloudformation_in(region)
         with suppress(ClientError, BotoCoreError):
             for stack in _stacks(client, environment.settings):
@@ -82,20 +82,17 @@ def in_progress(environment: Environment) -> list[str]:
     settings = environment.settings
     return [
         f"{stack['StackName']} ({stack['StackStatus']})"
-        for region in _regions(settings)
+        for region in settings.regions
         for stack in _stacks(environment.cloudformation_in(region), settings)
         if stack["StackStatus"].endswith("_IN_PROGRESS") and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
     ]
 
 
-def _regions(settings: Settings) -> list[str]:
-    return list(dict.fromkeys(filter(None, (settings.region, settings.recovery.region, GLOBAL_REGION))))
-
-
 def _stacks(client: "CloudFormationClient", settings: Settings) -> "Iterator[StackSummaryTypeDef]":
+    names = {settings.stack_name(layer) for layer in settings.places}
     for page in client.get_paginator("list_stacks").paginate():
         for stack in page["StackSummaries"]:
-            if stack["StackName"].startswith(f"{settings.full_name}-"):
+            if stack["StackName"] in names:
                 yield stack
 
 

@@ -6,7 +6,7 @@ to every other way of deploying. What a person gives up by its id, `-c lose=<log
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,6 @@ from ops.assembly import Assembly, Value
 from ops.aws import Environment
 from ops.console import CliError, err
 from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, Template, losses
-from stacks.settings import GLOBAL_REGION, LAYERS
 
 LOSE = "lose"
 # Instances and addresses of NAT gateways go with the settings that say how many there are.
@@ -65,7 +64,7 @@ def create_only() -> Mapping[str, tuple[str, ...]]:
     }
 
 
-def before_deployment(environment: Environment, assembly: Assembly, *, lose: Collection[str]) -> None:
+def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set[str]) -> None:
     """Refuse a deployment that would replace or remove what is protected.
 
     Parameters
@@ -83,15 +82,15 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Col
         When it must not go on; names setting, resource and property.
     """
     with _asking("compared with what is deployed"):
-        refuse(_deployed(environment), _templates(assembly), lose=lose)
-        if lose:
-            _set_policies(environment, _ALLOWED)
+        deployed = _deployed(environment)
+        refuse(deployed, _templates(assembly), lose=lose)
+        if opened := {name for name, template in deployed.items() if lose & template["Resources"].keys()}:
+            _set_policies(environment, _ALLOWED, only=opened)
 
 
 def after_deployment(environment: Environment) -> None:
     """Give each stack a policy that denies every update to replace or remove what is protected."""
-    with _asking("protected by a stack policy"):
-        _set_policies(environment, POLICY)
+    _set_policies(environment, POLICY)
 
 
 @contextmanager
@@ -153,11 +152,17 @@ def _way(found: Collection[Loss]) -> str:
     )
 
 
-def _set_policies(environment: Environment, policy: Mapping[str, Value]) -> None:
-    for region, name in _stacks(environment):
-        environment.cloudformation_in(region).set_stack_policy(
-            StackName=name, StackPolicyBody=json.dumps(policy)
-        )
+def _set_policies(
+    environment: Environment, policy: Mapping[str, Value], *, only: Collection[str] | None = None
+) -> None:
+    """Set the policies of stacks; AWS may refuse that of one that is being changed, and not the others'."""
+    with _asking("protected by a stack policy"):
+        for region, name in _stacks(environment):
+            if only is None or name in only:
+                with _asking(f"protected by a stack policy ({name})"):
+                    environment.cloudformation_in(region).set_stack_policy(
+                        StackName=name, StackPolicyBody=json.dumps(policy)
+                    )
 
 
 def _deployed(environment: Environment) -> dict[str, Template]:
@@ -172,11 +177,8 @@ def _deployed(environment: Environment) -> dict[str, Template]:
 def _stacks(environment: Environment) -> Iterator[tuple[str, str]]:
     """Yield region and name of each stack that an update is of, and not another creation."""
     settings = environment.settings
-    places = {"recovery": settings.recovery.region, "global": GLOBAL_REGION}
-    for layer in (*LAYERS, *places):
-        region, name = places.get(layer, settings.region), settings.stack_name(layer)
-        if region is None:
-            continue
+    for layer, region in settings.places.items():
+        name = settings.stack_name(layer)
         try:
             stack = environment.cloudformation_in(region).describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:

@@ -225,14 +225,19 @@ class Settings(SettingsModel):
         return self.recovery.region is not None and self.backup.enabled and self.backup.copies
 
     @property
+    def places(self) -> dict[str, str]:
+        """The region of every stack that the environment has, by its layer."""
+        found = dict.fromkeys(LAYERS, self.region)
+        if self.recovery.region is not None and self.has_recovery_stack:
+            found["recovery"] = self.recovery.region
+        if self.forwards_global_events:
+            found["global"] = GLOBAL_REGION
+        return found
+
+    @property
     def regions(self) -> list[str]:
         """Every region in which the environment has a stack."""
-        found = [self.region]
-        if self.recovery.region is not None and self.has_recovery_stack:
-            found.append(self.recovery.region)
-        if self.forwards_global_events:
-            found.append(GLOBAL_REGION)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(self.places.values()))
 
     @property
     def availability_zones(self) -> list[str]:

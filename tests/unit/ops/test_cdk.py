@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import cdk, preflight, protection
+from ops import cdk, failures, preflight, protection
 from ops.assembly import Assembly
 from ops.console import CliError
 from ops.paths import SANDBOX_DIR
@@ -127,3 +127,39 @@ def test_app_that_does_not_synthesise_is_not_deployed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(preflight, "check", lambda *_: None)
     assert cdk.run(["deploy", "-c", "environment=dev"]) == 3
     assert done == ["list"]
+
+
+def test_interruption_says_when_it_cannot_know_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    def denied(_: object) -> None:
+        raise CliError("not authorized to perform cloudformation:ListStacks")
+
+    monkeypatch.setattr(cdk, "_run", run)
+    monkeypatch.setattr(cdk, "connected", denied)
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    with pytest.raises(CliError, match="whether CloudFormation goes on is not known") as raised:
+        cdk.run(["destroy", "--all", "-c", "environment=dev"])
+    assert raised.value.exit_code == 130
+    assert "cloudformation:ListStacks" in raised.value.detail
+
+
+def test_protection_is_back_however_the_deployment_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    protected: list[object] = []
+
+    def run(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    assemblies.write(tmp_path)
+    monkeypatch.setattr(cdk, "_run", run)
+    monkeypatch.setattr(cdk, "connected", lambda _: SimpleNamespace(settings=load_settings("dev")))
+    monkeypatch.setattr(failures, "in_progress", lambda _: [])
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    monkeypatch.setattr(protection, "before_deployment", lambda *_, **__: None)
+    monkeypatch.setattr(protection, "after_deployment", protected.append)
+    with pytest.raises(CliError, match="no stack is being changed"):
+        cdk.run(["deploy", "--all", "-c", "environment=dev", "--app", str(tmp_path)])
+    assert protected

@@ -48,7 +48,7 @@ class Aws:
         summaries = [
             {"StackName": name, "StackId": STACK_ID, "StackStatus": status, "CreationTime": NOW}
             for name, status in (
-                ("gantry-prod-compute", "ROLLBACK_COMPLETE"),
+                ("gantry-sandbox-standby-compute", "ROLLBACK_COMPLETE"),
                 ("gantry-sandbox-state", "CREATE_COMPLETE"),
                 (STACK, "UPDATE_ROLLBACK_COMPLETE"),
             )

@@ -144,9 +144,11 @@ def test_stack_that_was_never_made_is_not_protected_and_the_others_are() -> None
                 continue
             found = {"StackName": asked["StackName"], "StackStatus": status, "CreationTime": 0}
             stub.add_response("describe_stacks", {"Stacks": [found]}, asked)
-            if status.startswith("UPDATE"):
+            if status == "UPDATE_COMPLETE":
+                policy = asked | {"StackPolicyBody": json.dumps(POLICY)}
+                stub.add_client_error("set_stack_policy", "ValidationError", "busy", expected_params=policy)
+            elif status.startswith("UPDATE"):
                 stub.add_response("set_stack_policy", {}, asked | {"StackPolicyBody": json.dumps(POLICY)})
-        stub.add_client_error("describe_stacks", "ValidationError", "Stack with id x does not exist")
         protection.after_deployment(Cloud(settings, boto3.Session(), None))
         stub.assert_no_pending_responses()
 
@@ -169,19 +171,20 @@ def test_assembly_is_compared_with_what_is_deployed_and_losses_are_let_go_by_nam
     directory = assemblies.write(tmp_path, Network=after)
     manifest = directory / "manifest.json"
     manifest.write_text(manifest.read_text().replace("gantry-test-network", settings.stack_name("network")))
-    asked = {"StackName": settings.stack_name("network")}
-    found = {"Stacks": [asked | {"StackStatus": "CREATE_COMPLETE", "CreationTime": 0}]}
+    templates = {"network": stack(NetworkVpc=VPC), "state": stack(Topic=TOPIC)}
     with Stubber(CLIENT) as stub:
         for compared in (True, False) if lose else (True,):
-            for layer in (*LAYERS, "global"):
-                if layer != "network":
+            for layer in LAYERS:
+                asked = {"StackName": settings.stack_name(layer)}
+                if layer not in templates:
                     stub.add_client_error("describe_stacks", "ValidationError", "Stack does not exist")
                     continue
+                found = {"Stacks": [asked | {"StackStatus": "CREATE_COMPLETE", "CreationTime": 0}]}
                 stub.add_response("describe_stacks", found, asked)
                 if compared:
-                    template = json.dumps(stack(NetworkVpc=VPC))
-                    stub.add_response("get_template", {"TemplateBody": template}, asked)
-                else:
+                    body = json.dumps(templates[layer])
+                    stub.add_response("get_template", {"TemplateBody": body}, asked)
+                elif layer == "network":  # it alone is opened
                     stub.add_response("set_stack_policy", {}, asked | {"StackPolicyBody": ANY})
         with nullcontext() if lose else pytest.raises(CliError, match="NetworkVpc would be replaced"):
             protection.before_deployment(
