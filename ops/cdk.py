@@ -260,7 +260,11 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
     ------
     CliError
         When the CLI fails or is interrupted; it says why.
+    ValueError
+        When it would deploy anywhere but to the sandbox.
     """
+    if not _in_sandbox(arguments):
+        raise ValueError("only what is deployed to the sandbox is deployed without asking")
     began = time.time()
     variables = _variables(arguments)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -355,10 +359,11 @@ def _interruption(arguments: Sequence[str]) -> CliError:
     if _in_sandbox(arguments):
         works, remedy = (
             "the embedded AWS",
-            "`./gantry up` waits for it and continues; `./gantry down` stops it.",
+            "The sandbox runs on: `./gantry up` waits for it and continues; `./gantry down` stops it.",
         )
     else:
         works = "CloudFormation"
         remedy = f"`./gantry status -e {environment_of(arguments)}` shows when it has ended; then run again."
     going_on = f"{works} goes on with {', '.join(stacks)}" if stacks else "no stack is being changed"
-    return CliError(f"Interrupted; {going_on}.", remedy=remedy if stacks else None, exit_code=130)
+    needed = stacks or _in_sandbox(arguments)
+    return CliError(f"Interrupted; {going_on}.", remedy=remedy if needed else None, exit_code=130)

@@ -12,15 +12,18 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ops import cdk, logs, service_environment, turns
+from ops.assembly import parse_overrides
 from ops.aws import settings_of
 from ops.console import CliError, Phase, err, out, phase, tail
 from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox import version
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.tls import ensure_authority
-from stacks.settings import LAYERS
+from stacks.settings import LAYERS, SettingsError
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
+# Where the sandbox is; another place would be a real account.
+_FIXED = frozenset({"account", "environment"})
 _HEALTH_TIMEOUT_SECONDS = 60.0
 _RETURN_TIMEOUT_SECONDS = 15.0  # another command may be restarting the embedded AWS
 
@@ -53,6 +56,7 @@ def up(*, overrides: tuple[str, ...] = ()) -> str:
 
 def _up(overrides: tuple[str, ...]) -> str:
     began = time.monotonic()
+    _check(overrides)
     with phase("Service packages") as current:
         current.result = "" if service_environment.ensure() else "up to date"
     sandbox = _start()
@@ -81,6 +85,20 @@ def down(*, wipe: bool) -> None:
             raise CliError(str(error)) from error
         current.result = "stopped" if ended else "nothing was running"
         current.result += ", data removed" if wipe else ""
+
+
+def _check(overrides: tuple[str, ...]) -> None:
+    """Refuse settings that cannot be deployed before anything takes time."""
+    given = parse_overrides(overrides)
+    for key in _FIXED & given.keys():
+        raise CliError(
+            f"`./gantry up` deploys the sandbox: {key} = {given[key]!r} is not its own.",
+            remedy=f"For another environment: `./gantry cdk deploy --all -c {key}={given[key]}`.",
+        )
+    try:
+        settings_of(SANDBOX, overrides=given)
+    except SettingsError as error:
+        raise CliError(str(error)) from error
 
 
 def _start() -> Sandbox:

@@ -163,3 +163,8 @@ def test_protection_is_back_however_the_deployment_ends(
     with pytest.raises(CliError, match="no stack is being changed"):
         cdk.run(["deploy", "--all", "-c", "environment=dev", "--app", str(tmp_path)])
     assert protected
+
+
+def test_only_the_sandbox_is_deployed_without_asking(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sandbox"):
+        cdk.run_logged(["deploy", "-c", "environment=prod"], tmp_path / "log", lambda _: None)

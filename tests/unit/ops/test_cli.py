@@ -42,7 +42,7 @@ def client_error(code: str) -> ClientError:
         (exceptions.NoCredentialsError(), "There are no credentials", "aws sso login"),
         (
             exceptions.ProfileNotFound(profile="work"),
-            "no such profile: The config profile (work)",
+            "no such profile in this machine's AWS configuration: The config profile (work)",
             "AWS_PROFILE",
         ),
         (exceptions.SSOTokenLoadError(error_msg="gone"), "cannot be used", "aws sso login"),
@@ -75,7 +75,9 @@ def test_environment_that_cannot_be_asked_ends_in_a_sentence(command: list[str])
 
 def test_profile_that_does_not_exist_ends_in_a_sentence_for_aws() -> None:
     result = gantry("status", "-e", "prod", AWS_PROFILE="missing")
-    assert "AWS has no such profile: The config profile (missing)" in " ".join(result.stderr.split())
+    assert "no such profile in this machine's AWS configuration: The config profile (missing)" in " ".join(
+        result.stderr.split()
+    )
     assert "Traceback" not in result.stderr
 
 
@@ -165,3 +167,16 @@ def test_foreground_ends_in_a_sentence_when_the_embedded_aws_does(
     monkeypatch.setattr(up, "_RETURN_TIMEOUT_SECONDS", 0.0)
     with pytest.raises(CliError, match="The embedded AWS has ended"):
         up.wait_for_interrupt("http://x")
+
+
+@pytest.mark.parametrize("override", ["environment=prod", "account=444455556666"])
+def test_up_deploys_the_sandbox_and_nothing_else(override: str) -> None:
+    with pytest.raises(CliError, match=r"`./gantry up` deploys the sandbox") as raised:
+        up.up(overrides=(override,))
+    assert f"-c {override}" in str(raised.value.remedy)
+
+
+def test_up_refuses_a_wrong_setting_before_it_starts_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up.service_environment, "ensure", lambda: pytest.fail("it was started"))
+    with pytest.raises(CliError, match=r"ecs.memory_mib"):
+        up.up(overrides=("ecs.memory_mib=999",))
