@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ops.console import CliError
 from ops.paths import ROOT
+from stacks.settings import SettingsError, is_pipeline
 
 # What the CDK CLI sets too, so that the templates read here are the ones that it deploys.
 _CLI_CONTEXT = {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
@@ -280,6 +281,10 @@ def synthesised(
         **parse_overrides(overrides),
         **(context or {}),
     }
+    try:
+        is_pipeline(environment)  # which reads its file
+    except SettingsError as error:
+        raise CliError(str(error)) from error
     with tempfile.TemporaryDirectory(prefix="gantry-assembly-") as folder:
         directory = Path(folder)
         _run_app(directory, given)

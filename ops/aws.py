@@ -75,10 +75,9 @@ class Environment:
         except ClientError as error:
             if "does not exist" not in str(error):
                 raise
-            raise CliError(
-                f"The stack {name} is not deployed.",
-                remedy=f"Run `./gantry cdk deploy --all -c environment={self.settings.environment}`.",
-            ) from error
+            name_of = self.settings.environment
+            way = "up" if name_of == SANDBOX else f"cdk deploy --all -c environment={name_of}"
+            raise CliError(f"The stack {name} is not deployed.", remedy=f"Run `./gantry {way}`.") from error
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

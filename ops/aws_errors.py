@@ -11,8 +11,8 @@ _NETWORK = "Check the network, the proxy (HTTPS_PROXY) and the region."
 _REMEDIES: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
     (
         (exceptions.ProfileNotFound,),
-        "AWS has no such profile",
-        "Set AWS_PROFILE to one that `aws configure list-profiles` shows.",
+        "There is no such profile in this machine's AWS configuration",
+        "Set AWS_PROFILE to one that ~/.aws/config or ~/.aws/credentials has.",
     ),
     (
         (exceptions.NoCredentialsError, exceptions.PartialCredentialsError),

@@ -76,13 +76,14 @@ def logs(
     *,
     environment: Environment = "sandbox",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
-    minutes: Annotated[int, typer.Option("--since", min=1, help="How many minutes back to start.")] = 10,
+    since: Annotated[str, typer.Option("--since", help="How far back to start: 10m, 1h, 2d.")] = "10m",
 ) -> None:
     """Print what the service's tasks log."""
     from ops import logs as service_logs
+    from ops.console import duration
 
     try:
-        service_logs.show(environment, minutes=minutes, follow_on=follow)
+        service_logs.show(environment, since=duration(since), follow_on=follow)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

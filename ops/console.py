@@ -1,9 +1,11 @@
 """What a person sees: data goes to stdout, everything else to stderr."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from textwrap import TextWrapper
 
@@ -110,3 +112,20 @@ def phase(label: str) -> Iterator[Phase]:
         raise
     result = f"  {current.result}" if current.result else ""
     err.print(f"[green]✓[/green] {label:<32} [dim]{time.monotonic() - began:5.1f} s{result}[/dim]")
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str) -> timedelta:
+    """Return a time such as ``90m``, ``1h`` or ``2d``.
+
+    Raises
+    ------
+    CliError
+        When it is none.
+    """
+    given = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text)
+    if given is None:
+        raise CliError(f"--since {text} is no time: give minutes, hours or days, as in 90m, 1h or 2d.")
+    return timedelta(**{_UNITS[given[2]]: int(given[1])})

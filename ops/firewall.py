@@ -1,20 +1,17 @@
 """`./gantry firewall blocked`: what the web application firewall refused or counted."""
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from ops.aws import Environment, connect
-from ops.console import CliError, err, out
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+from ops.console import CliError, duration, err, out
 
 
 @dataclass(frozen=True)
@@ -62,20 +59,6 @@ def show_blocked(environment: str, *, since: str, as_json: bool) -> None:
         out.print(_table(found))
     else:
         err.print(f"The firewall refused and counted nothing within {since}.")
-
-
-def duration(text: str) -> timedelta:
-    """Return a time such as ``90m``, ``1h`` or ``2d``.
-
-    Raises
-    ------
-    CliError
-        When it is none.
-    """
-    given = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text)
-    if given is None:
-        raise CliError(f"--since {text} is no time: give minutes, hours or days, as in 90m, 1h or 2d.")
-    return timedelta(**{_UNITS[given[2]]: int(given[1])})
 
 
 def summary(records: Iterable[dict[str, Any]]) -> list[Found]:

@@ -14,8 +14,8 @@ _LOOK_BACK = timedelta(seconds=10)
 _REMEMBERED = 10_000
 
 
-def show(environment: str, *, minutes: int, follow_on: bool) -> None:
-    """Print the events of the last minutes and, if asked, every new one until interrupted.
+def show(environment: str, *, since: timedelta, follow_on: bool) -> None:
+    """Print the events since some time ago and, if asked, every new one until interrupted.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def show(environment: str, *, minutes: int, follow_on: bool) -> None:
         When the environment is not deployed or cannot be reached.
     """
     connected = connect(environment)
-    _print_from(connected, datetime.now(UTC) - timedelta(minutes=minutes), follow_on=follow_on)
+    _print_from(connected, datetime.now(UTC) - since, follow_on=follow_on)
 
 
 def follow(environment: str) -> None:

@@ -78,7 +78,10 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
     if as_json:
         out.print_json(json.dumps(report, default=vars))
     elif not wait:
-        err.print(f"The rotation has begun; follow it with `./gantry rotate {secret.value} --wait`.")
+        err.print(
+            "The rotation has begun. As long as it lasts, "
+            f"`./gantry rotate {secret.value} -e {environment} --wait` follows it; later it begins another."
+        )
         out.print(rotation.version)
 
 

@@ -15,7 +15,8 @@ from ops.aws import Environment, connect
 from ops.console import CliError, err, out
 from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox.lifecycle import Sandbox
-from stacks.settings import LAYERS
+
+_NOT_DEPLOYED = "NOT_DEPLOYED"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def show(environment: str, *, as_json: bool) -> None:
         When the environment cannot be reached.
     """
     connected = connect(environment)
-    stacks = [_stack(connected, layer) for layer in LAYERS]
+    stacks = [_stack(connected, layer, region) for layer, region in connected.settings.places.items()]
     try:
         outputs = connected.outputs("compute")
     except CliError:
@@ -69,15 +70,15 @@ def show(environment: str, *, as_json: bool) -> None:
         err.print(Text("✗ ", style="bold red").append(str(problem)).append(f" ({problem.log})", style="dim"))
 
 
-def _stack(environment: Environment, layer: str) -> StackStatus:
+def _stack(environment: Environment, layer: str, region: str) -> StackStatus:
     name = environment.settings.stack_name(layer)
-    client = environment.cloudformation
+    client = environment.cloudformation_in(region)
     try:
         found: str = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        found = "NOT_DEPLOYED"
+        found = _NOT_DEPLOYED
     return StackStatus(layer, name, found)
 
 
@@ -139,17 +140,19 @@ def _print(stacks: list[StackStatus], service: dict[str, str | int], tasks: list
     table = Table("Layer", "Stack", "Status")
     for stack in stacks:
         good = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
-        table.add_row(stack.layer, stack.stack, f"[{'green' if good else 'red'}]{stack.status}[/]")
+        colour = "dim" if stack.status == _NOT_DEPLOYED else "green" if good else "red"
+        table.add_row(stack.layer, stack.stack, f"[{colour}]{stack.status}[/]")
     out.print(table)
     if not service:
         err.print("The service is not deployed yet.")
         return
     out.print(
-        f"Service {service['url']}  {service['health']}  "
-        f"{service['running']} of {service['desired']} tasks run, deployment {service['deployment']}, "
-        f"{service['taskDefinition']}"
+        f"Service     {service['url']}  {service['health']}\n"
+        f"Deployment  {service['deployment']}, {service['taskDefinition']}, "
+        f"{service['running']} of {service['desired']} tasks run"
     )
     task_table = Table("Task", "Status", "Health", "Task definition", "Started")
     for task in tasks:
-        task_table.add_row(task.task[:12], task.status, task.health, task.revision, task.started_at)
+        started = task.started_at[:16].replace("T", " ")
+        task_table.add_row(task.task[:12], task.status, task.health, task.revision, started)
     out.print(task_table)

@@ -65,7 +65,7 @@ class Sandbox:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
         self._edge = Part("edge", "The local load balancer", self._layout)
-        self._server = Part("server", "The AWS emulator", self._layout)
+        self._server = Part("server", "The embedded AWS", self._layout)
         self._supervisor = Part("supervisor", "The supervisor", self._layout)
 
     def start(self) -> None:
@@ -167,6 +167,9 @@ class Sandbox:
             for part, serves in self._serving().items()
             if not serves
         ]
+        if self._supervisor.identity() is None:
+            state = "does not run, so that what dies is not started again"
+            problems.append(Problem.of(self._supervisor.title, state, self._supervisor.log))
         answer = _ask(self._ports.known().get("aws"), PROBLEMS_PATH)
         return problems + [Problem(**each) for each in json.loads(answer or "[]")]
 

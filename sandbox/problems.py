@@ -6,8 +6,10 @@ from pathlib import Path
 
 _LINES = 15
 _BYTES = 16384
-# PostgreSQL's own last word, not an answer to a client, and a warning of Valkey's.
-_TELLING = re.compile(r"\] (?:FATAL|PANIC):|[0-9] # ")
+# PostgreSQL's own last word, not an answer to a client; a warning of Valkey's; an error of ours.
+_TELLING = re.compile(
+    r"\] (?:FATAL|PANIC):|[0-9] # |^\[Errno|^\w+(?:\.\w+)*(?:Error|Exception|Exit)\b|\b(?:ERROR|CRITICAL)\b"
+)
 
 
 class SandboxError(Exception):
@@ -54,9 +56,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return one sentence, with the line that tells most."""
-        telling = next((line for line in reversed(self.lines) if _TELLING.search(line)), None)
-        reason = telling or next((line for line in reversed(self.lines) if line.strip()), "it wrote nothing")
-        return f"{self.part} {self.state}: {reason.strip()}"
+        reason = next((line for line in reversed(self.lines) if _TELLING.search(line)), None)
+        return f"{self.part} {self.state}: {reason.strip() if reason else 'its log does not say why'}"
 
 
 def last_lines(log: Path, *, since: int = 0) -> list[str]:

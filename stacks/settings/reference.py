@@ -17,7 +17,7 @@ Everything that differs between environments, as `config/<environment>.toml` has
 for one run with `-c <section>.<key>=<value>`, and `AWS_REGION` replaces `region`. What is impossible is
 refused in one message that names file, key, value and what is allowed.
 
-This page is made from the models: `python -m stacks.settings --markdown > docs/settings.md`.
+This page is made from the models: `.venv/bin/python -m stacks.settings --markdown > docs/settings.md`.
 """
 
 

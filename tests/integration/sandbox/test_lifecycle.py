@@ -83,7 +83,7 @@ def test_what_dies_again_and_again_is_named_with_what_it_says(emulator: Emulator
     (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
     kill(emulator, "server")
     log = emulator.state_dir / "logs" / "supervisor.log"
-    wait_until(lambda: log.read_text().count("The AWS emulator had ended") > 1)
+    wait_until(lambda: log.read_text().count("The embedded AWS had ended") > 1)
     wait_until(lambda: "ssm.json cannot be read" in " ".join(map(str, emulator.sandbox.problems())))
     starts = log.read_text().count("had ended")
     time.sleep(1)
@@ -185,7 +185,7 @@ def test_a_moved_sandbox_goes_on_and_a_copy_of_one_that_runs_leaves_it_alone(
 def test_a_control_plane_that_cannot_start_shows_the_end_of_its_log(emulator: Emulator) -> None:
     emulator.sandbox.stop()
     (emulator.state_dir / "aws" / "ssm.json").write_text("no JSON")
-    with pytest.raises(SandboxError, match=r"AWS emulator ended at its start: .*ssm.json cannot be read"):
+    with pytest.raises(SandboxError, match=r"embedded AWS ended at its start: .*ssm.json cannot be read"):
         emulator.sandbox.start()
     assert emulator.processes() == []
 

@@ -109,7 +109,15 @@ def test_overrides_are_settings_with_a_value() -> None:
 
 
 def test_failure_to_synthesise_says_what_the_app_said() -> None:
-    with pytest.raises(CliError, match="does not synthesise nowhere") as raised, synthesised("nowhere"):
+    with (
+        pytest.raises(CliError, match="does not synthesise dev") as raised,
+        synthesised("dev", overrides=["ecs.memory_mib=999"]),
+    ):
         pass
     assert raised.value.detail is not None
-    assert "config/nowhere.toml" in raised.value.detail
+    assert "ecs.memory_mib" in raised.value.detail
+
+
+def test_environment_that_there_is_not_ends_in_one_sentence() -> None:
+    with pytest.raises(CliError, match=r"'nowhere' has no file config/nowhere.toml"), synthesised("nowhere"):
+        pass
