@@ -24,7 +24,7 @@ from stacks.settings import LAYERS, SettingsError
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
 # Where the sandbox is; another place would be a real account.
 _FIXED = frozenset({"account", "environment"})
-_HEALTH_TIMEOUT_SECONDS = 60.0
+_HEALTH_MARGIN_SECONDS = 15.0  # above the time that a task has to start
 _RETURN_TIMEOUT_SECONDS = 15.0  # another command may be restarting the embedded AWS
 
 
@@ -64,7 +64,7 @@ def _up(overrides: tuple[str, ...]) -> str:
         _deploy(current, overrides)
     url = _service_url()
     with phase("Service healthy") as current:
-        current.result = _wait_until_healthy(url)
+        current.result = _wait_until_healthy(url, _start_seconds(overrides))
     _summary(url, sandbox, time.monotonic() - began)
     return url
 
@@ -154,8 +154,12 @@ def _service_url() -> str:
     raise CliError("No stack has an output ServiceUrl.", remedy="The compute layer must export it.")
 
 
-def _wait_until_healthy(url: str) -> str:
-    deadline = time.monotonic() + _HEALTH_TIMEOUT_SECONDS
+def _start_seconds(overrides: tuple[str, ...]) -> int:
+    return settings_of(SANDBOX, overrides=dict(each.split("=", 1) for each in overrides)).ecs.start_seconds
+
+
+def _wait_until_healthy(url: str, start_seconds: int) -> str:
+    deadline = time.monotonic() + start_seconds + _HEALTH_MARGIN_SECONDS
     trust = urllib.request.HTTPSHandler(context=ensure_authority(SANDBOX_DIR / "tls").client_context())
     opener = urllib.request.build_opener(
         trust, urllib.request.ProxyHandler({})
@@ -170,7 +174,7 @@ def _wait_until_healthy(url: str) -> str:
         except (OSError, http.client.HTTPException) as error:
             answer = str(error)
         if time.monotonic() > deadline:
-            raise _unhealthy(url, answer)
+            raise _unhealthy(url, f"within {start_seconds} s: {answer}")
         time.sleep(0.2)
 
 
@@ -193,7 +197,7 @@ def _unhealthy(url: str, answer: str) -> CliError:
             remedy=f"Its whole log is {problems[0].log}.",
         )
     return CliError(
-        f"The service at {url} did not get healthy within {_HEALTH_TIMEOUT_SECONDS:.0f} s: {answer}",
+        f"The service at {url} did not get healthy {answer}",
         detail=_newest_task_log(),
         remedy=f"Task logs are in {SANDBOX_DIR / 'logs' / 'tasks'}.",
     )

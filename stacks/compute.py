@@ -192,6 +192,7 @@ class ComputeStack(LayerStack):
             runbook=settings.runbook("troubleshooting.md"),
             target_group=door.target_group,
             alternate_target_group=door.alternate_target_group,
+            start_time=Duration.seconds(settings.ecs.start_seconds),
             server_errors=settings.observability.deployment_errors_alarm_count,
             server_errors_percent=settings.observability.deployment_errors_alarm_percent,
         )
@@ -227,6 +228,7 @@ class ComputeStack(LayerStack):
             log_retention=log_retention(settings),
             cpu=settings.ecs.cpu,
             memory_mib=settings.ecs.memory_mib,
+            start_time=Duration.seconds(settings.ecs.start_seconds),
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
             health_check_command=settings.ecs.health_check_command,
             execute_command_log_group_name=(

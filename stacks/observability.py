@@ -79,6 +79,7 @@ class ObservabilityStack(LayerStack):
             load_balancer=self._compute.load_balancer,
             target_group=self._compute.target_group,
             alternate_target_group=self._compute.alternate_target_group,
+            start_time=Duration.seconds(self._settings.ecs.start_seconds),
             cpu_percent=limits.cpu_alarm_percent,
             memory_percent=limits.memory_alarm_percent,
             latency_seconds=limits.latency_alarm_seconds,

@@ -143,7 +143,9 @@ class SecurityStack(LayerStack):
             secrets_key=self._secrets_key,
             strategy=strategy,
             schedule=schedule,
-            longest_deployment=Duration.minutes(settings.deployment.wait_minutes),
+            longest_deployment=Duration.seconds(
+                settings.ecs.start_seconds + 60 * settings.deployment.wait_minutes
+            ),
             service=self._compute.service,
             cluster_name=settings.full_name,
             wake_rules=self._wake_rules,

@@ -1,7 +1,9 @@
 """Alarms on the service's golden signals, and the one that pages."""
 
+import math
 from collections.abc import Sequence
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -27,6 +29,8 @@ class ServiceAlarms(Construct):
         Names, topic and runbook of the alarms.
     service, load_balancer, target_group, alternate_target_group
         What is watched. With two groups, which serve in turn, requests are those of the load balancer.
+    start_time
+        How long a new task may be unhealthy.
     cpu_percent, memory_percent, latency_seconds
         Above these, for five minutes, an alarm rings; latency is the 95th percentile.
     server_errors, server_errors_percent
@@ -50,6 +54,7 @@ class ServiceAlarms(Construct):
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
         alternate_target_group: elbv2.ApplicationTargetGroup | None,
+        start_time: Duration,
         cpu_percent: int,
         memory_percent: int,
         latency_seconds: float,
@@ -70,7 +75,7 @@ class ServiceAlarms(Construct):
         self.alarms = [
             *self.symptoms,
             *self._saturation(cpu_percent, memory_percent),
-            self._unhealthy_targets(),
+            self._unhealthy_targets(math.ceil(start_time.to_minutes(integral=False))),
         ]
 
     def _alarm(
@@ -166,7 +171,7 @@ class ServiceAlarms(Construct):
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
 
-    def _unhealthy_targets(self) -> NotifyingAlarm:
+    def _unhealthy_targets(self, start_minutes: int) -> NotifyingAlarm:
         """Return the alarm on tasks that stay unhealthy: ECS replaces one within a few minutes by itself."""
         return NotifyingAlarm(
             self,
@@ -178,8 +183,8 @@ class ServiceAlarms(Construct):
                 [group.unhealthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
             ),
             threshold=1,
-            periods=15,
-            datapoints=12,
+            periods=start_minutes + 14,
+            datapoints=start_minutes + 11,
             comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         )
 

@@ -1,7 +1,9 @@
 """The alarms that roll a deployment back, and what they leave out."""
 
+import math
 from collections.abc import Iterator
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_logs as logs
@@ -50,6 +52,8 @@ class DeploymentAlarms(Construct):
         The environment's name, which begins the alarms' names; address of the page that describes them.
     target_group, alternate_target_group
         Whose targets are watched; the second one where deployments move the traffic between two.
+    start_time
+        How long a new task may be unhealthy.
     server_errors, server_errors_percent
         Answers of 5xx within a minute that are too many, if they are also more than this share of all. What
         the service sheds does not count: a release must be able to follow an overload.
@@ -69,12 +73,14 @@ class DeploymentAlarms(Construct):
         runbook: str,
         target_group: elbv2.ApplicationTargetGroup,
         alternate_target_group: elbv2.ApplicationTargetGroup | None,
+        start_time: Duration,
         server_errors: int,
         server_errors_percent: float,
     ) -> None:
         super().__init__(scope, construct_id)
         self._name = name
         self._notices = Notices(prefix=f"{name}-deployment", topic=None, runbook=runbook)
+        self._start_minutes = math.ceil(start_time.to_minutes(integral=False))
         self._server_errors, self._server_errors_percent = server_errors, server_errors_percent
         self.alarms = [*self._watch(target_group)]
         if alternate_target_group is not None:
@@ -103,7 +109,7 @@ class DeploymentAlarms(Construct):
             group.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
             1,
             cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            minutes=5,
+            minutes=self._start_minutes + 4,
         )
 
     def _error_share(self, group: elbv2.ApplicationTargetGroup) -> cloudwatch.MathExpression:

@@ -199,7 +199,8 @@ class RotatedSecret(Construct):
         self, period: Duration, longest_deployment: Duration, dead_letters: sqs.Queue
     ) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
-        unretired_hours = 1 + math.ceil(longest_deployment.to_minutes() / 60)
+        # Of its first hour a deployment that waits for nothing takes a minute.
+        unretired_hours = math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
         return [

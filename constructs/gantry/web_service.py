@@ -20,6 +20,10 @@ from gantry.nag import acknowledge
 from gantry.secrets import read_statements
 from gantry.service_scaling import CAPACITY_PROVIDERS, Scaling, scale
 
+# After it a container is UNHEALTHY until it answers, which ECS ignores during the service's grace period:
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html (startPeriod)
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html (healthCheckGracePeriodSeconds)
+_LONGEST_START_PERIOD = 300
 _CONTAINER = "service"
 _USER = "10001:10001"
 HEALTH_PATH = "/healthz"
@@ -51,6 +55,8 @@ class WebService(Construct):
         Where and how long what the tasks say is kept.
     cpu, memory_mib, stop_timeout
         Of a task.
+    start_time
+        How long a task may take until it is healthy; until then no failed health check counts.
     health_check_command
         What ECS runs inside the container to see whether it is healthy; nothing if empty, a line of Python if
         None. The load balancer asks by itself.
@@ -90,6 +96,7 @@ class WebService(Construct):
         log_retention: logs.RetentionDays,
         cpu: int,
         memory_mib: int,
+        start_time: Duration,
         stop_timeout: Duration,
         health_check_command: Sequence[str] | None,
         execute_command_log_group_name: str | None,
@@ -121,7 +128,7 @@ class WebService(Construct):
             logging=ecs.LogDrivers.aws_logs(stream_prefix=_CONTAINER, log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=port)],
             stop_timeout=stop_timeout,
-            health_check=_health_check(port, health_check_command),
+            health_check=_health_check(port, health_check_command, start_time),
         )
         # No number of tasks: an update would go back to it, whatever the load has made of it.
         self.service = ecs.FargateService(
@@ -145,7 +152,7 @@ class WebService(Construct):
                 alarm_names=[alarm.alarm_name for alarm in deployment_alarms],
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
-            health_check_grace_period=Duration.minutes(1),
+            health_check_grace_period=start_time,
             enable_execute_command=exec_log is not None,
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
@@ -300,7 +307,7 @@ class WebService(Construct):
         return parameters
 
 
-def _health_check(port: int, command: Sequence[str] | None) -> ecs.HealthCheck | None:
+def _health_check(port: int, command: Sequence[str] | None, start_time: Duration) -> ecs.HealthCheck | None:
     if command is None:
         url = f"http://127.0.0.1:{port}{HEALTH_PATH}"
         ask = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
@@ -312,5 +319,5 @@ def _health_check(port: int, command: Sequence[str] | None) -> ecs.HealthCheck |
         interval=Duration.seconds(10),
         timeout=Duration.seconds(5),
         retries=3,
-        start_period=Duration.seconds(30),
+        start_period=Duration.seconds(min(start_time.to_seconds(), _LONGEST_START_PERIOD)),
     )

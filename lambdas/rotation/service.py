@@ -103,13 +103,15 @@ class Service:
 
         Those of a deployment that succeeded failed a health check, or were too many: it made do without them.
         """
-        earliest = max(newest, self._clock.now() - _RETRY)
+        lately = self._clock.now() - _RETRY
         good = {each["id"] for each in deployments if each.get("rolloutState") != "FAILED"}
         return any(
             task["lastStatus"] == "STOPPED"
             and self._is_ours(task)
             and task.get("startedBy") not in good
-            and _begun(task) > earliest
+            and _begun(task) > newest
+            # Not when it began: to find out that it does not get healthy may have taken as long.
+            and task["stoppedAt"] > lately
             for task in tasks
         )
 

@@ -15,8 +15,8 @@ from sandbox.tasks import ServiceSpec, TaskError, TaskScheduler
 
 Record = dict[str, Any]
 
-# AWS gives up on a service that does not stabilise after three hours.
-_STABLE_SECONDS = 600.0
+# As AWS gives up on a service that does not stabilise.
+_STABLE_SECONDS = 3 * 3600.0
 
 
 class Services:

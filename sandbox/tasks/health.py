@@ -21,15 +21,15 @@ class Health(enum.StrEnum):
     UNHEALTHY = "UNHEALTHY"
 
 
-class _Answer(enum.Enum):
-    GOOD = enum.auto()
-    BAD = enum.auto()
-    NONE = enum.auto()
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HealthChecks:
-    """How a task's health is watched; times in seconds."""
+    """How a task's health is watched; times in seconds.
+
+    Attributes
+    ----------
+    grace_period
+        Until so long after its start no failed check of a task that was not healthy yet counts.
+    """
 
     path: str
     interval: float
@@ -48,7 +48,7 @@ class HealthChecks:
             path=group.health_check_path if group else "/healthz",
             interval=min(pace.probe_interval, group.health_check_interval if group else math.inf),
             timeout=min(pace.probe_timeout, group.health_check_timeout if group else math.inf),
-            grace_period=min(grace, pace.grace_period),
+            grace_period=grace,
             failures=max(_FAILURES, *thresholds),
             pace=pace,
         )
@@ -59,27 +59,23 @@ class HealthChecks:
         clock = asyncio.get_running_loop().time
         started = clock()
         while True:
-            answer, age = await self._ask(port), clock() - started
+            good, age = await self._answers(port), clock() - started
             previous = health
-            if answer is _Answer.GOOD:
+            if good:
                 health, failures = Health.HEALTHY, 0
-            elif health is Health.HEALTHY or self._counts(answer, age):
+            elif health is Health.HEALTHY or age > self.grace_period:
                 failures += 1
                 health = Health.UNHEALTHY if failures >= self.failures else health
             if health is not previous:
                 yield health
             await asyncio.sleep(self._interval(health, failures))
 
-    def _counts(self, answer: _Answer, age: float) -> bool:
-        # A task that accepts no connection yet is still starting; one that answers badly is not.
-        return age > (self.pace.start_timeout if answer is _Answer.NONE else self.grace_period)
-
     def _interval(self, health: Health, failures: int) -> float:
         if health is Health.UNKNOWN and failures == 0:
             return self.pace.starting_probe_interval
         return self.interval if failures == 0 else min(1.0, self.interval)
 
-    async def _ask(self, port: int) -> _Answer:
+    async def _answers(self, port: int) -> bool:
         try:
             async with asyncio.timeout(self.timeout):
                 reader, writer = await asyncio.open_connection(HOST, port)
@@ -88,11 +84,9 @@ class HealthChecks:
                     status = (await reader.readline()).split()
                 finally:
                     writer.close()
-        except ConnectionRefusedError:
-            return _Answer.NONE
         except (OSError, TimeoutError, ValueError):
-            return _Answer.BAD
-        return _Answer.GOOD if len(status) > 1 and status[1].startswith(b"2") else _Answer.BAD
+            return False
+        return len(status) > 1 and status[1].startswith(b"2")
 
     def _request(self, port: int) -> bytes:
         return (

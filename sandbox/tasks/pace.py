@@ -15,10 +15,6 @@ class Pace:
         Between two health checks of a healthy task.
     probe_timeout
         For the answer to a health check.
-    start_timeout
-        A task that does not even accept connections so long after its start is unhealthy.
-    grace_period
-        A task's failing answers to health checks are ignored so long after its start.
     deregistration_delay
         For requests in flight on a task that is taken out.
     first_backoff, longest_backoff
@@ -36,8 +32,6 @@ class Pace:
     starting_probe_interval: float = 0.2
     probe_interval: float = 5.0
     probe_timeout: float = 5.0
-    start_timeout: float = 60.0
-    grace_period: float = 10.0
     deregistration_delay: float = 5.0
     first_backoff: float = 0.5
     longest_backoff: float = 30.0

@@ -35,9 +35,9 @@ _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=[
 _ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["weekday-morning"])]
 Strategy = Literal["rolling", "blue_green", "linear", "canary"]
 
-# CloudFormation gives a service's deployment no more than 36 hours:
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html
-_LONGEST_DEPLOYMENT_MINUTES = 36 * 60
+# CloudFormation gives up after 36 hours, and refuses what waits for more than 33:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html
+_LONGEST_DEPLOYMENT_MINUTES = 33 * 60
 
 
 class ScheduledCapacity(SettingsModel):
@@ -105,6 +105,12 @@ class EcsSettings(SettingsModel):
         pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+$",
         description="Key that encrypts that secret, unless it is the account's aws/secretsmanager.",
         examples=["arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"],
+    )
+    start_seconds: int = Field(
+        60,
+        ge=30,
+        le=1800,
+        description="Seconds from a task's start until it must answer its health check, migrations included.",
     )
     stop_timeout_seconds: int = Field(30, ge=5, le=120, description="Seconds from SIGTERM to SIGKILL.")
     deregistration_delay_seconds: int = Field(

@@ -20,6 +20,7 @@ class Task:
     created: datetime | None  # None until it is placed
     group: str
     status: str = "PENDING"
+    stopped_at: datetime | None = None  # noted when somebody looks
     # What it read of each secret when it started: it holds on to that until it has stopped.
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -115,9 +116,11 @@ class Ecs:
 
     def list_tasks(self, cluster: str, desired_status: str, next_token: str = "0") -> Answer:
         self._require(cluster)
+        now = self._clock.now()
+        for task in self.tasks:
+            task.stopped_at = (task.stopped_at or now) if task.stopped else None
         # Stopped tasks are listed for an hour.
-        oldest = self._clock.now() - timedelta(hours=1)
-        self.tasks = [task for task in self.tasks if not task.stopped or (task.created or oldest) >= oldest]
+        self.tasks = [task for task in self.tasks if (task.stopped_at or now) >= now - timedelta(hours=1)]
         arns = [task.arn for task in self.tasks if task.wanted is (desired_status == "RUNNING")]
         start, size = int(next_token), 3
         more = {"nextToken": str(start + size)} if start + size < len(arns) else {}
@@ -135,7 +138,7 @@ class Ecs:
                     "group": task.group,
                     "startedBy": task.deployment,
                     **({"createdAt": task.created} if task.created else {}),
-                    **({"stoppedAt": self._clock.now()} if task.stopped else {}),
+                    **({"stoppedAt": task.stopped_at} if task.stopped_at else {}),
                 }
                 for task in found
             ]

@@ -50,6 +50,24 @@ def test_container_is_told_how_long_it_has_to_stop(platform: Synthesised) -> Non
     assert variables(platform)["STOP_TIMEOUT_SECONDS"] == str(seconds)
 
 
+def test_task_has_its_time_to_start_from_everything_that_counts_it(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"ecs.start_seconds": 900, "deployment.alternate_target_group": True})
+    assert platform.only("AWS::ECS::Service").get("HealthCheckGracePeriodSeconds") == 900
+    assert container(platform)["HealthCheck"]["StartPeriod"] == 300
+    unhealthy = {
+        alarm.get("AlarmName").removeprefix("gantry-prod-"): alarm.get("EvaluationPeriods")
+        for alarm in platform.of_type("AWS::CloudWatch::Alarm")
+        if "UnHealthyHostCount" in json.dumps(dict(alarm.properties))
+    }
+    assert unhealthy == {
+        "deployment-unhealthy-targets": 19,
+        "deployment-alternate-unhealthy-targets": 19,
+        "unhealthy-targets": 29,
+    }
+    usual = synthesise("prod")
+    assert container(usual)["HealthCheck"]["StartPeriod"] == usual.settings.ecs.start_seconds
+
+
 def test_load_balancer_and_container_ask_the_same_path(platform: Synthesised) -> None:
     group = platform.only("AWS::ElasticLoadBalancingV2::TargetGroup")
     assert group.get("HealthCheckPath") == "/healthz"

@@ -33,8 +33,6 @@ QUICK = Pace(
     starting_probe_interval=0.05,
     probe_interval=0.3,
     probe_timeout=2,
-    start_timeout=3,
-    grace_period=0.2,
     deregistration_delay=5,
     first_backoff=0.1,
     longest_backoff=1,
@@ -236,6 +234,7 @@ def spec(
             "serviceName": "web",
             "clusterArn": CLUSTER,
             "desiredCount": desired,
+            "healthCheckGracePeriodSeconds": 3,
             "loadBalancers": [
                 {"targetGroupArn": TARGET_GROUP, "containerName": "web", "containerPort": 8080}
             ],

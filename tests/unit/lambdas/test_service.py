@@ -79,6 +79,18 @@ def test_deployment_that_was_rolled_back_is_tried_again_after_a_while(rig: Rig) 
     assert rig.deployments == 2
 
 
+def test_deployment_whose_tasks_took_long_to_fail_is_not_tried_again_at_once(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    rig.ecs.start_task()
+    rig.clock.sleep(45 * 60)
+    rig.ecs.tasks[-1].status = "STOPPED"
+    rig.ecs.deployments[0].state = "FAILED"
+    assert rig.replace(since) is Replacement.POSTPONED
+    rig.clock.sleep(31 * 60)
+    assert rig.replace(since) is Replacement.REQUESTED
+
+
 def test_deployment_that_failed_and_was_not_rolled_back_is_a_failed_attempt(rig: Rig) -> None:
     since = rig.clock.now()
     rig.replace(since)

@@ -274,7 +274,7 @@ LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/liste
                 "deployment.alternate_target_group": "true",
                 "deployment.step_minutes": "240",
             },
-            "step_minutes = 240 .* a deployment of 2170 minutes, over 2160",
+            "step_minutes = 240 .* a deployment of 2170 minutes, over 1980",
         ),
         (
             {

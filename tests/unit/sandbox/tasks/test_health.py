@@ -9,7 +9,7 @@ from sandbox.tasks.pace import Pace
 from sandbox.tasks.specification import ServiceSpec
 from tests.unit.sandbox.event_loop import scenario
 
-QUICK = Pace(starting_probe_interval=0.01, start_timeout=0.3)
+QUICK = Pace(starting_probe_interval=0.01)
 
 
 class Answers:
@@ -89,32 +89,36 @@ async def test_silence_is_a_bad_answer() -> None:
 
 
 @scenario
-async def test_a_task_that_does_not_listen_is_still_starting_for_a_while() -> None:
-    async with watched(listening=False) as (_, changes):
+async def test_a_task_that_does_not_listen_is_still_starting_until_the_grace_period_ends() -> None:
+    async with watched(grace=0.3, listening=False) as (_, changes):
         started = asyncio.get_running_loop().time()
         assert await anext(changes) is Health.UNHEALTHY
-        assert asyncio.get_running_loop().time() - started > QUICK.start_timeout
+        assert asyncio.get_running_loop().time() - started > 0.3
 
 
-def test_the_shorter_of_the_sandboxs_and_the_target_groups_times_counts() -> None:
+def test_checks_are_as_often_as_the_sandbox_likes_and_as_patient_as_the_service_says() -> None:
     group = {"TargetGroupArn": "tg", "HealthCheckPath": "/up", "HealthCheckTimeoutSeconds": 2}
     spec = ServiceSpec.from_api(
         service={
             "clusterArn": "c",
             "serviceArn": "s",
             "serviceName": "web",
-            "healthCheckGracePeriodSeconds": 3,
+            "healthCheckGracePeriodSeconds": 900,
         },
         task_definition={
             "taskDefinitionArn": "t",
             "family": "web",
             "revision": 1,
             "containerDefinitions": [
-                {"name": "web", "image": "x", "healthCheck": {"startPeriod": 60, "retries": 4, "command": []}}
+                {
+                    "name": "web",
+                    "image": "x",
+                    "healthCheck": {"startPeriod": 300, "retries": 4, "command": []},
+                }
             ],
         },
         target_group=group,
     )
-    checks = HealthChecks.of(spec, Pace(probe_interval=5, probe_timeout=5, grace_period=10))
+    checks = HealthChecks.of(spec, Pace(probe_interval=5, probe_timeout=5))
     assert (checks.path, checks.interval, checks.timeout) == ("/up", 5, 2)
-    assert (checks.grace_period, checks.failures) == (10, 4)
+    assert (checks.grace_period, checks.failures) == (900, 4)
