@@ -230,6 +230,7 @@ class ComputeStack(LayerStack):
             memory_mib=settings.ecs.memory_mib,
             start_time=Duration.seconds(settings.ecs.start_seconds),
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
+            writable_paths=settings.ecs.writable_paths,
             health_check_command=settings.ecs.health_check_command,
             execute_command_log_group_name=(
                 f"{settings.log_group_prefix}exec" if settings.ecs.execute_command else None

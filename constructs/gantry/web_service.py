@@ -57,6 +57,9 @@ class WebService(Construct):
         Of a task.
     start_time
         How long a task may take until it is healthy; until then no failed health check counts.
+    writable_paths
+        Where the container has an empty volume of its own, of the task's ephemeral storage; the image must
+        declare it, or it is root's.
     health_check_command
         What ECS runs inside the container to see whether it is healthy; nothing if empty, a line of Python if
         None. The load balancer asks by itself.
@@ -98,6 +101,7 @@ class WebService(Construct):
         memory_mib: int,
         start_time: Duration,
         stop_timeout: Duration,
+        writable_paths: Sequence[str],
         health_check_command: Sequence[str] | None,
         execute_command_log_group_name: str | None,
         scaling: Scaling,
@@ -114,7 +118,7 @@ class WebService(Construct):
         execution_role = self._allow_start(task_definition, image, secrets, secrets_key)
         if exec_log is not None:
             self._acknowledge_sessions(task_definition, exec_log)
-        task_definition.add_container(
+        container = task_definition.add_container(
             _CONTAINER,
             container_name=_CONTAINER,
             image=image.source,
@@ -130,6 +134,7 @@ class WebService(Construct):
             stop_timeout=stop_timeout,
             health_check=_health_check(port, health_check_command, start_time),
         )
+        _mount(task_definition, container, writable_paths)
         # No number of tasks: an update would go back to it, whatever the load has made of it.
         self.service = ecs.FargateService(
             self,
@@ -305,6 +310,16 @@ class WebService(Construct):
         parameters = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
         parameters.drop_capabilities(ecs.Capability.ALL)
         return parameters
+
+
+def _mount(
+    task_definition: ecs.FargateTaskDefinition, container: ecs.ContainerDefinition, paths: Sequence[str]
+) -> None:
+    """Give the container volumes: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html."""
+    for index, path in enumerate(paths):
+        name = f"writable-{index}"
+        task_definition.add_volume(name=name)
+        container.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
 
 
 def _health_check(port: int, command: Sequence[str] | None, start_time: Duration) -> ecs.HealthCheck | None:

@@ -41,6 +41,7 @@ class ContainerDefinition:
     stop_timeout: float = 30
     health_check: HealthCheck | None = None
     logs: LogDestination | None = None
+    mounts: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, document: Document) -> Self:
@@ -58,6 +59,7 @@ class ContainerDefinition:
             stop_timeout=float(document.get("stopTimeout") or 30),
             health_check=_health_check(health) if health else None,
             logs=_log_destination(document.get("logConfiguration") or {}),
+            mounts=tuple(mount["containerPath"] for mount in document.get("mountPoints") or ()),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sandbox.edge.control import EdgeControl
 from sandbox.ports import is_free
 from sandbox.processes import ProcessIdentity
+from sandbox.tasks import volumes
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import Event
 from sandbox.tasks.logs import LogEvent
@@ -116,4 +117,5 @@ def kill_leftover_tasks(run_dir: Path) -> bool:
             ran = True
             identity.kill_group()
         file.unlink(missing_ok=True)
+    volumes.remove(run_dir)
     return ran

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +36,8 @@ class Image:
         The image's variables.
     entry_point, command
         The image's process.
+    volumes
+        Folders of this machine by the paths at which the container has them.
     """
 
     folder: Path
@@ -43,9 +45,10 @@ class Image:
     environment: Mapping[str, str]
     entry_point: tuple[str, ...]
     command: tuple[str, ...]
+    volumes: Mapping[str, Path]
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path, volumes: Mapping[str, Path] | None = None) -> Self:
         """Read a folder's Dockerfile.
 
         Raises
@@ -63,6 +66,7 @@ class Image:
             environment=stage.environment,
             entry_point=stage.entry_point,
             command=stage.command,
+            volumes=volumes or {},
         )
 
     def process(self, *, entry_point: tuple[str, ...] = (), command: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -84,19 +88,20 @@ class Image:
         variables = {name: self._on_this_machine(value) for name, value in self.environment.items()}
         # The image's own directories exist only in the image; this machine's programs take their place.
         programs = [str(self.folder / ".venv" / "bin"), os.environ.get("PATH", os.defpath)]
-        return variables | {"PATH": os.pathsep.join(programs)}
+        # What a program makes of /tmp, it makes of the folder that this names.
+        temporary = {"TMPDIR": str(self.volumes["/tmp"])} if "/tmp" in self.volumes else {}  # noqa: S108
+        return temporary | variables | {"PATH": os.pathsep.join(programs)}
 
     def _on_this_machine(self, text: str) -> str:
-        prefix = self.workdir.rstrip("/")
-        if not prefix:
-            return text
-        parts = text.split(":")  # such as PYTHONPATH
-        return ":".join(
-            f"{self.folder}{part.removeprefix(prefix)}"
-            if part == prefix or part.startswith(prefix + "/")
-            else part
-            for part in parts
-        )
+        folders = [*self.volumes.items(), (self.workdir.rstrip("/"), self.folder)]
+        return ":".join(_moved(part, folders) for part in text.split(":"))  # such as PYTHONPATH
+
+
+def _moved(path: str, folders: Iterable[tuple[str, Path]]) -> str:
+    for prefix, folder in folders:
+        if prefix and (path == prefix or path.startswith(prefix + "/")):
+            return f"{folder}{path.removeprefix(prefix)}"
+    return path
 
 
 def _last_stage(dockerfile: Path) -> _Stage:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sandbox.edge.config import TargetState
 from sandbox.processes import ProcessIdentity, bound_command, kill_group
+from sandbox.tasks import volumes
 from sandbox.tasks.clock import now
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import task_state_change
@@ -140,6 +141,7 @@ class Task:
             # Whatever went wrong, no process is left and nobody waits for this task for ever.
             self.kill()
             self._pid_file.unlink(missing_ok=True)
+            volumes.remove(self._host.run_dir, self.record.id)
             if self.record.port is not None:
                 self._host.ports.give_back(self.record.port)
             self._will_stop("internal error of the sandbox", StopCode.FAILED_TO_START)
@@ -150,7 +152,7 @@ class Task:
         record, host = self.record, self._host
         record.pull_started_at = now()
         self._enter(Status.PENDING)
-        image = Image.read(host.folder)
+        image = Image.read(host.folder, volumes.make(host.run_dir, record.id, record.container))
         secrets = await resolve(record.container.secrets, host.aws)
         record.port = host.ports.take()
         record.pull_stopped_at = now()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
-from stacks.settings.values import known_time_zone, schedule_expression
+from stacks.settings.values import known_time_zone, mountable_path, schedule_expression
 
 # What docs/service-contract.md promises every container; an environment's own variables come beside them.
 CONTRACT_VARIABLES = frozenset(
@@ -32,6 +32,12 @@ _MEMORY_MIB = {
 }
 
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["FEATURE_X"])]
+_WritablePath = Annotated[
+    str,
+    # Not /, and no . or .. in it. What the kernel owns, a volume would hide.
+    Field(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$", max_length=200, examples=["/var/cache"]),
+    AfterValidator(mountable_path),
+]
 _ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["weekday-morning"])]
 Strategy = Literal["rolling", "blue_green", "linear", "canary"]
 
@@ -125,6 +131,12 @@ class EcsSettings(SettingsModel):
         False,
         description="Offer ECS Exec, with every session logged; makes the root file system writable.",
     )
+    writable_paths: tuple[_WritablePath, ...] = Field(
+        (),
+        strict=False,
+        max_length=10,
+        description="Where the container may write: empty folders, which the image must declare as volumes.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Of the service.")
     database_pool_min: int = Field(1, ge=0, le=50, description="Idle database connections that a task keeps.")
     database_pool_max: int = Field(10, ge=1, le=200, description="Most database connections of a task.")
@@ -151,6 +163,9 @@ class EcsSettings(SettingsModel):
         if self.registry_secret_key_arn is not None and self.registry_secret_arn is None:
             allowed = "means nothing without registry_secret_arn"
             yield Problem("registry_secret_key_arn", self.registry_secret_key_arn, allowed)
+        repeated = {path for path in self.writable_paths if self.writable_paths.count(path) > 1}
+        for path in sorted(repeated):
+            yield Problem("writable_paths", path, "must be there once")
         for name in sorted(CONTRACT_VARIABLES.intersection(self.environment)):
             yield Problem(
                 f"environment.{name}", self.environment[name], "must go: the service contract sets it"

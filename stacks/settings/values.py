@@ -111,6 +111,19 @@ def _is_cron_element(text: str, field: str, numbers: Collection[int], words: tup
     return first == "*" or (low in known and (not dash or high in known))
 
 
+def mountable_path(value: str) -> str:
+    """Return an absolute path of a container, unless a volume there would hide what the kernel keeps.
+
+    Raises
+    ------
+    ValueError
+        When it is below /proc, /sys or /dev.
+    """
+    if value.split("/")[1] in {"proc", "sys", "dev"}:
+        raise ValueError(f"{value} is the kernel's: a volume would hide it")
+    return value
+
+
 def known_time_zone(value: str) -> str:
     """Return the name of a time zone; refuse one that the system's list of zones does not have."""
     if (known := zoneinfo.available_timezones()) and value not in known:

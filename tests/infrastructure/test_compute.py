@@ -234,3 +234,18 @@ def test_sandbox_builds_no_image(sandbox: Synthesised) -> None:
 def test_prod_builds_its_image_from_the_service(prod: Synthesised) -> None:
     assets = (prod.assembly.directory / "Compute.assets.json").read_text()
     assert '"platform": "linux/arm64"' in assets
+
+
+def test_container_writes_to_the_volumes_that_it_is_given_and_nowhere_else(synthesise: Synthesiser) -> None:
+    platform = synthesise("prod", {"ecs.writable_paths": ["/tmp", "/service/uploads"]})
+    task = platform.only("AWS::ECS::TaskDefinition")
+    # Without a host path: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mount-examples.html
+    names = [volume.pop("Name") for volume in map(dict, task.get("Volumes"))]
+    mounts = container(platform)["MountPoints"]
+    assert {mount["ContainerPath"]: mount["SourceVolume"] for mount in mounts} == dict(
+        zip(["/tmp", "/service/uploads"], names, strict=True)
+    )
+    assert not any(mount["ReadOnly"] for mount in mounts)
+    assert container(platform)["ReadonlyRootFilesystem"] is True
+    none = synthesise("prod", {"ecs.writable_paths": []})
+    assert none.only("AWS::ECS::TaskDefinition").get("Volumes", default=None) is None

@@ -217,6 +217,7 @@ def spec(
         "essential": True,
         "portMappings": [{"containerPort": 8080}],
         "stopTimeout": stop_timeout,
+        "mountPoints": [{"sourceVolume": "writable-0", "containerPath": "/tmp", "readOnly": False}],
         "environment": [
             {"name": "VERSION", "value": str(version)},
             {"name": "BEHAVIOUR", "value": behaviour},

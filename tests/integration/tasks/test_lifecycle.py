@@ -55,6 +55,18 @@ def test_a_task_goes_through_the_states_of_ecs_and_tells_eventbridge(bench: Benc
     assert detail["containers"][0]["exitCode"] == 0
 
 
+def test_a_task_has_a_folder_to_write_to_that_is_its_own_and_ends_with_it(bench: Bench) -> None:
+    bench.deploy(spec(desired=2))
+    folders: set[Path] = set()
+    while len(folders) < 2:
+        folders.add(Path(bench.get()["environment"]["TMPDIR"]))
+    for folder in folders:
+        assert list(folder.iterdir()) == []
+        (folder / "scratch").write_text("x")
+    bench.scheduler.delete_service(SERVICE, wait=True)
+    wait_until(lambda: not any(folder.parent.exists() for folder in folders))
+
+
 def _events(bench: Bench, arn: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [event for event in bench.aws.events if arn in event["resources"]]
     return found
@@ -82,7 +94,11 @@ def test_a_task_has_the_environment_of_its_definition_and_image_and_nothing_else
         "SSL_CERT_FILE": "/ca.pem",
         "VERSION": "7",
     }
-    own = {name: value for name, value in environment.items() if name not in {"PATH", "HOME", "LC_CTYPE"}}
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name not in {"PATH", "HOME", "LC_CTYPE", "TMPDIR"}
+    }
     assert own == expected
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,9 +32,17 @@ def test_image_runs_the_service_without_a_shell_and_without_root() -> None:
     assert int(group) > 0
 
 
+def test_image_declares_as_volumes_what_every_environment_makes_writable() -> None:
+    declared = json.loads(dict(LAST_STAGE)["VOLUME"])
+    # In the base image everyone may write there: no step of the last stage has to say so.
+    assert declared == ["/tmp"]
+    environments = [tomllib.loads(file.read_text()) for file in (ROOT / "config").glob("*.toml")]
+    assert {tuple(each["ecs"]["writable_paths"]) for each in environments if "ecs" in each} == {("/tmp",)}
+
+
 def test_image_has_no_build_step_in_its_last_stage() -> None:
     assert {instruction for instruction, _ in LAST_STAGE} <= {
-        "FROM", "WORKDIR", "COPY", "ENV", "USER", "EXPOSE", "CMD", "COMMENT"
+        "FROM", "WORKDIR", "COPY", "ENV", "VOLUME", "USER", "EXPOSE", "CMD", "COMMENT"
     }  # fmt: skip
 
 

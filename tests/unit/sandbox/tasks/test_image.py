@@ -71,6 +71,17 @@ def test_the_working_directory_stands_for_the_folder(tmp_path: Path) -> None:
     assert image.process() == (f"{tmp_path}/start", "--config=/app/x")
 
 
+def test_a_volume_is_a_folder_of_the_tasks_own(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python\nWORKDIR /app\nENV CACHE=/app/cache/x OTHER=/app/cached\n"
+    )
+    image = Image.read(tmp_path, {"/tmp": Path("/v/0"), "/app/cache": Path("/v/1")})
+    variables = image.variables()
+    assert (variables["TMPDIR"], variables["CACHE"]) == ("/v/0", "/v/1/x")
+    assert variables["OTHER"] == f"{tmp_path}/cached"
+    assert image.process(command=("sweep", "/tmp/old")) == ("sweep", "/v/0/old")
+
+
 def test_the_folders_virtual_environment_comes_first_on_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
