@@ -143,6 +143,7 @@ class SecurityStack(LayerStack):
             secrets_key=self._secrets_key,
             strategy=strategy,
             schedule=schedule,
+            release_time=self._release_time(),
             longest_deployment=Duration.seconds(
                 settings.ecs.start_seconds + 60 * settings.deployment.wait_minutes
             ),
@@ -157,6 +158,12 @@ class SecurityStack(LayerStack):
         )
         self._alarms += [alarm.full_name for alarm in rotated.alarms]
         self._secret_names[strategy.name] = secret_name
+
+    def _release_time(self) -> Duration | None:
+        """Return the time of three starts, as many as the circuit breaker lets fail, and to get capacity."""
+        if not self._settings.deployment.alternate_target_group:
+            return None
+        return Duration.seconds(3 * self._settings.ecs.start_seconds + 15 * 60)
 
     def _cache_user_statement(self) -> iam.PolicyStatement:
         user = self.format_arn(

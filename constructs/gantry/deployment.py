@@ -53,9 +53,12 @@ class DeploymentPlan:
 
     @property
     def circuit_breaker(self) -> ecs.DeploymentCircuitBreaker:
-        """The circuit breaker, which knows rolling deployments alone."""
-        rolling = self.strategy == "rolling"
-        return ecs.DeploymentCircuitBreaker(enable=rolling, rollback=rolling)
+        """The circuit breaker, with every strategy: AWS's pages differ on which ones it serves.
+
+        "Amazon ECS deployment failure detection" names blue/green deployments, the API reference's
+        DeploymentCircuitBreaker rolling ones alone. `lambdas/rotation/releases.py` stops what it may leave.
+        """
+        return ecs.DeploymentCircuitBreaker(enable=True, rollback=True)
 
     @property
     def bake(self) -> Duration | None:

@@ -21,7 +21,7 @@ from gantry import metrics
 from gantry.alarm import Notices, NotifyingAlarm
 from gantry.nag import acknowledge
 from gantry.python_function import FunctionDefaults, PythonFunction
-from gantry.rotation_permissions import secret_statements, service_statements
+from gantry.rotation_permissions import release_statements, secret_statements, service_statements
 
 _ASSET = "rotation"
 # Everything in lambdas/rotation that waits does so for well under this, and fails so that it can be repeated.
@@ -83,6 +83,8 @@ class RotatedSecret(Construct):
         What is rotated, its name, and the key that encrypts it, imported by ARN.
     strategy, schedule
         How and when.
+    release_time
+        How long a release may take until traffic moves to its tasks; None where none moves.
     longest_deployment
         How long a deployment waits on purpose, with the tasks that read the earlier credential.
     service, cluster_name
@@ -111,6 +113,7 @@ class RotatedSecret(Construct):
         secrets_key: kms.IKey,
         strategy: RotationStrategy,
         schedule: RotationSchedule,
+        release_time: Duration | None,
         longest_deployment: Duration,
         service: ecs.FargateService,
         cluster_name: str,
@@ -122,6 +125,13 @@ class RotatedSecret(Construct):
         self._notices = notices
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
+        # The service is named like its cluster.
+        releases = Stack.of(self).format_arn(
+            service="ecs",
+            resource="service-deployment",
+            resource_name=f"{cluster_name}/{cluster_name}/*",
+        )
+        limit = None if release_time is None else str(release_time.to_seconds())
         python = PythonFunction(
             self,
             "Function",
@@ -135,11 +145,13 @@ class RotatedSecret(Construct):
                 "SECRET_ARN": secret.secret_arn,
                 "CLUSTER": cluster_name,
                 "SERVICE": service.service_name,
+                **({} if limit is None else {"RELEASE_SECONDS": limit}),
                 **strategy.environment,
             },
             statements=[
                 *secret_statements(self, secret, secrets_key),
                 *service_statements(service, tasks),
+                *([] if limit is None else release_statements(service, releases)),
                 *strategy.statements,
             ],
             timeout=_TIMEOUT,
@@ -152,6 +164,12 @@ class RotatedSecret(Construct):
             "DescribeTasks names tasks by ids that do not exist yet; the cluster stands before the wildcard.",
             f"AwsSolutions-IAM5[Resource::{tasks}]",
         )
+        if limit is not None:
+            acknowledge(
+                python.role,
+                "Service deployments have ids that do not exist yet; the service comes before the wildcard.",
+                f"AwsSolutions-IAM5[Resource::{releases}]",
+            )
         self.function = python.function
         self._schedule(schedule)
         for rule in wake_rules:

@@ -36,6 +36,24 @@ def secret_statements(
     ]
 
 
+def release_statements(service: ecs.FargateService, releases: str) -> list[iam.PolicyStatement]:
+    """Return what stopping the service's deployments takes.
+
+    Parameters
+    ----------
+    service
+        The service.
+    releases
+        ARN of all of its service deployments.
+    """
+    return [
+        iam.PolicyStatement(actions=["ecs:ListServiceDeployments"], resources=[service.service_arn]),
+        iam.PolicyStatement(
+            actions=["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"], resources=[releases]
+        ),
+    ]
+
+
 def service_statements(service: ecs.FargateService, tasks: str) -> list[iam.PolicyStatement]:
     """Return what replacing the service's tasks takes, and seeing all tasks of its cluster.
 

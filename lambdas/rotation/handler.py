@@ -51,6 +51,9 @@ def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
     parts = _parts()
     if "Step" not in event:
         with logger.append_context_keys(secret=parts.store.arn):
+            # First: a rotation waits for the deployment that is in progress.
+            if parts.releases is not None:
+                parts.releases.stop_overdue()
             report = parts.reconciler.run()
         _measure(report, parts.clock.now())
         return _told(report)

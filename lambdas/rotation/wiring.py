@@ -14,6 +14,7 @@ from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import read_json
 from rotation.protocol import Rotation
 from rotation.reconciler import Reconciler
+from rotation.releases import Releases
 from rotation.service import Service
 from rotation.store import SecretStore
 from rotation.strategy import Strategy
@@ -31,6 +32,7 @@ class Parts:
     strategy: Strategy
     rotation: Rotation
     reconciler: Reconciler
+    releases: Releases | None
 
 
 def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = None) -> Parts:
@@ -39,7 +41,8 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
     Parameters
     ----------
     environ
-        STRATEGY, SECRET_ARN, CLUSTER, SERVICE, and what the strategy needs.
+        STRATEGY, SECRET_ARN, CLUSTER, SERVICE, and what the strategy needs; RELEASE_SECONDS where deployments
+        move traffic.
     logger
         Told what was done.
     clock
@@ -65,6 +68,20 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
         strategy=strategy,
         rotation=Rotation(store=store, strategy=strategy, service=service, logger=logger),
         reconciler=Reconciler(store=store, strategy=strategy, service=service, clock=clock, logger=logger),
+        releases=_releases(environ, clock, logger),
+    )
+
+
+def _releases(environ: Mapping[str, str], clock: Clock, logger: Logger) -> Releases | None:
+    if "RELEASE_SECONDS" not in environ:
+        return None
+    return Releases(
+        boto3.client("ecs"),
+        cluster=environ["CLUSTER"],
+        service=environ["SERVICE"],
+        limit=timedelta(seconds=int(environ["RELEASE_SECONDS"])),
+        clock=clock,
+        logger=logger,
     )
 
 

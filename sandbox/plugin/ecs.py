@@ -66,6 +66,11 @@ class Services:
                 + deployment["rolloutStateReason"]
             )
 
+    def stop_deployment(self, arn: str) -> None:
+        """Roll a service back to the deployment before the one that is in progress."""
+        self._scheduler.stop_deployment(arn)
+        self.refresh()
+
     def run_task(self, request: dict[str, Any]) -> list[Record]:
         """Run tasks that belong to no service."""
         cluster = ecs._clusters[ecs._resolve_cluster_name(request.get("cluster", "default"))]
@@ -167,9 +172,9 @@ def _serve_services(services: Services) -> None:
             services.delete(_record(response)["serviceArn"])
         return response
 
-    _replace("CreateService", "_create_service", create_service)
-    _replace("UpdateService", "_update_service", update_service)
-    _replace("DeleteService", "_delete_service", delete_service)
+    replace("CreateService", "_create_service", create_service)
+    replace("UpdateService", "_update_service", update_service)
+    replace("DeleteService", "_delete_service", delete_service)
 
 
 def _serve_tasks(services: Services) -> None:
@@ -188,11 +193,12 @@ def _serve_tasks(services: Services) -> None:
         reason = data.get("reason", "Task stopped by user")
         return answer({"task": services.stop_task(task["taskArn"], reason)})
 
-    _replace("RunTask", "_run_task", run_task)
-    _replace("StopTask", "_stop_task", stop_task)
+    replace("RunTask", "_run_task", run_task)
+    replace("StopTask", "_stop_task", stop_task)
 
 
-def _replace(action: str, function: str, replacement: Callable[[Action, dict[str, Any]], Response]) -> None:
+def replace(action: str, function: str, replacement: Callable[[Action, dict[str, Any]], Response]) -> None:
+    """Have an action of ECS served by something else than ministack's function for it."""
     wrap(ecs, function)(replacement)
     ecs._ACTION_MAP[action] = getattr(ecs, function)
 

@@ -31,6 +31,7 @@ from sandbox.plugin import (
     scaling,
     secretsmanager,
     serverless_cache,
+    service_deployments,
     taken_names,
 )
 from sandbox.plugin.context import Context
@@ -114,6 +115,7 @@ class ControlPlane:
         elbv2.install(self._context)
         services = ecs.Services(self._scheduler)
         ecs.install(services)
+        service_deployments.install(services)
         ecs_types.install(services)
         scaling.install(services)
         persistence.install(self._context.keeper)

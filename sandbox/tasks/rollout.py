@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.tasks.definition import TaskDefinition
 from sandbox.tasks.deployment import Deployment, DeploymentStatus, RolloutState
+from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import Event, deployment_state_change
 from sandbox.tasks.service_log import ServiceLog
 from sandbox.tasks.specification import ServiceSpec
@@ -104,9 +105,23 @@ class Rollout:
         if not breaker.enable or primary is self._last_completed:
             return
         if primary.failed_tasks >= breaker.threshold(spec.desired_count):
-            self._fail(primary)
+            self._fail(primary, "ECS deployment circuit breaker: tasks failed to start.")
             if breaker.rollback and self._last_completed is not None:
                 self._roll_back(self._last_completed)
+
+    def stop(self) -> None:
+        """Roll back the primary deployment, which is in progress.
+
+        Raises
+        ------
+        TaskError
+            When it is not, or no other was completed before it.
+        """
+        completed = self._last_completed
+        if not self.primary.in_progress or completed is None or completed is self.primary:
+            raise TaskError(f"the service {self._spec.name} has no deployment that can be rolled back")
+        self._fail(self.primary, "ECS service deployment: stopped.")
+        self._roll_back(completed)
 
     def to_document(self) -> dict[str, Any]:
         """Return the deployments as JSON takes them."""
@@ -115,10 +130,9 @@ class Rollout:
             "last_completed": self._last_completed.id if self._last_completed else None,
         }
 
-    def _fail(self, deployment: Deployment) -> None:
-        reason = "ECS deployment circuit breaker: tasks failed to start."
+    def _fail(self, deployment: Deployment, reason: str) -> None:
         deployment.enter(RolloutState.FAILED, reason)
-        self._log.add(f"(deployment {deployment.id}) deployment failed: tasks failed to start.")
+        self._log.add(f"(deployment {deployment.id}) deployment failed: {reason.partition(': ')[2]}")
         self._announce("SERVICE_DEPLOYMENT_FAILED", deployment)
 
     def _roll_back(self, deployment: Deployment) -> None:

@@ -143,6 +143,17 @@ class TaskScheduler:
         if wait:
             self._wait(_finished(keeper), timeout=None)
 
+    def stop_deployment(self, service_arn: str) -> None:
+        """Roll a service back whose deployment is in progress.
+
+        Raises
+        ------
+        TaskError
+            If there is no such service, or nothing to stop or to go back to.
+        """
+        service = self._service(service_arn)
+        self._call(service.stop_deployment)
+
     def wait_for_deployment(
         self, service_arn: str, deployment_id: str | None = None, *, timeout: float
     ) -> dict[str, Any] | None:

@@ -91,6 +91,18 @@ class Service:
         self._has_changed()
         return self._rollout.primary
 
+    def stop_deployment(self) -> None:
+        """Roll back the deployment that is in progress.
+
+        Raises
+        ------
+        TaskError
+            When there is none, or none before it.
+        """
+        self._rollout.stop()
+        self._follow_rollback()
+        self._has_changed()
+
     def delete(self) -> None:
         """Have all tasks stopped; the service is gone when `run` returns."""
         self.status = ServiceStatus.DRAINING
@@ -209,9 +221,12 @@ class Service:
         before = self._rollout.primary
         self._rollout.task_failed(task.record.started_by, self.spec)
         if self._rollout.primary is not before:
-            self.spec = dataclasses.replace(self.spec, task_definition=self._rollout.primary.task_definition)
-            self._backoff.reset()
+            self._follow_rollback()
         self._has_changed()
+
+    def _follow_rollback(self) -> None:
+        self.spec = dataclasses.replace(self.spec, task_definition=self._rollout.primary.task_definition)
+        self._backoff.reset()
 
     def _stop(self, tasks: Sequence[Task]) -> None:
         group = self.spec.target_group

@@ -48,14 +48,13 @@ def test_rolling_needs_one_target_group_and_has_the_circuit_breaker(prod: Synthe
 
 
 @pytest.mark.parametrize("strategy", SHIFTING)
-def test_strategies_that_move_traffic_bake_and_have_no_circuit_breaker(
+def test_strategies_that_move_traffic_bake_and_have_the_circuit_breaker_too(
     synthesise: Synthesiser, strategy: str
 ) -> None:
-    """The circuit breaker is for rolling deployments only; ECS keeps one that an update leaves out."""
     found = configuration(synthesise("prod", SHIFTING[strategy]))
     assert found["Strategy"] == strategy.upper()
     assert found["BakeTimeInMinutes"] == 10
-    assert found["DeploymentCircuitBreaker"] == {"Enable": False, "Rollback": False}
+    assert found["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert (found["Alarms"]["Enable"], found["Alarms"]["Rollback"]) == (True, True)
 
 

@@ -1,11 +1,12 @@
 """Rotations: each function may touch the secrets that are named for it and nothing else, and is watched."""
 
+import json
 from typing import Any
 
 import pytest
 
 from ops.assembly import Resource
-from tests.infrastructure.synthesis import Synthesised, as_list
+from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 ROTATIONS = {"DatabaseRotation": "database", "ValkeyRotation": "valkey", "SigningKeyRotation": "signing-key"}
 WRITE = {
@@ -64,6 +65,25 @@ def test_function_may_do_nothing_else(platform: Synthesised, rotation: str) -> N
         if action.partition(":")[0] not in {"secretsmanager", "logs", "ec2"}
     }
     assert actions == COMMON | OWN[rotation]
+
+
+@each_rotation
+def test_function_stops_deployments_of_this_service_where_they_move_traffic(
+    synthesise: Synthesiser, rotation: str
+) -> None:
+    platform = synthesise("prod", {"deployment.alternate_target_group": True, "ecs.start_seconds": 120})
+    resources = {
+        action: json.dumps(statement["Resource"])
+        for _, statement in allowed(platform, rotation)
+        for action in as_list(statement["Action"])
+        if "ServiceDeployment" in action
+    }
+    assert set(resources) == {
+        "ecs:ListServiceDeployments", "ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"
+    }  # fmt: skip
+    assert ":service-deployment/gantry-prod/gantry-prod/*" in resources["ecs:StopServiceDeployment"]
+    function = platform.only("AWS::Lambda::Function", path=f"{rotation}/Function")
+    assert function.get("Environment", "Variables")["RELEASE_SECONDS"] == str(3 * 120 + 15 * 60)
 
 
 @each_rotation

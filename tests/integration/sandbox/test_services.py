@@ -1,10 +1,15 @@
 """ECS of the sandbox: what runs is the service's folder, started from the deployed task definition."""
 
 import json
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
+from gantry_runtime.clock import Clock
+from rotation.releases import Releases
 from tests.integration.sandbox.emulator import Emulator, Template, template, wait_until
 
 # The service says at its start which variables are missing, and ends.
@@ -122,3 +127,44 @@ def test_events_of_a_task_reach_the_default_bus(emulator: Emulator) -> None:
         emulator.client("ecs").run_task(cluster="cluster", taskDefinition=outputs["Task"])
         wait_until(stopped)
     assert states[0] == "PROVISIONING"
+
+
+class Later(Clock):
+    """The time of an hour later."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+
+def test_a_release_that_never_starts_is_stopped_without_a_circuit_breaker(emulator: Emulator) -> None:
+    with emulator.deployed("release", stack(desired_count=0, environment=INCOMPLETE)) as outputs:
+        ecs = emulator.client("ecs")
+
+        def service() -> dict[str, Any]:
+            found: dict[str, Any] = ecs.describe_services(cluster="cluster", services=["web"])["services"][0]
+            return found
+
+        container = ecs.describe_task_definition(taskDefinition=outputs["Task"])["taskDefinition"]
+        broken = ecs.register_task_definition(
+            family="web", containerDefinitions=container["containerDefinitions"], cpu="256", memory="512"
+        )["taskDefinition"]["taskDefinitionArn"]
+        ecs.update_service(
+            cluster="cluster", service="web", desiredCount=1, taskDefinition=broken,
+            deploymentConfiguration={
+                "strategy": "BLUE_GREEN", "deploymentCircuitBreaker": {"enable": False, "rollback": False},
+            },
+        )  # fmt: skip
+        # More often than the circuit breaker would allow, and still in progress.
+        wait_until(lambda: service()["deployments"][0]["failedTasks"] > 3)
+        assert service()["taskDefinition"] == broken
+        releases = partial(
+            Releases, ecs, cluster="cluster", service="web", limit=timedelta(minutes=18), logger=Logger()
+        )
+        assert releases(clock=Clock()).stop_overdue() == []
+        (arn,) = releases(clock=Later()).stop_overdue()
+        assert ":service-deployment/cluster/web/" in arn
+        assert service()["taskDefinition"] == outputs["Task"]
+        assert releases(clock=Later()).stop_overdue() == []
+        (last,) = ecs.list_service_deployments(cluster="cluster", service="web")["serviceDeployments"]
+        with pytest.raises(ecs.exceptions.ClientException, match="no deployment that can be rolled back"):
+            ecs.stop_service_deployment(serviceDeploymentArn=last["serviceDeploymentArn"])

@@ -13,6 +13,7 @@ from rotation import handler as function
 from rotation.wiring import assemble
 from tests.aws.rigs import SigningKeyRig
 from tests.aws.secrets_manager import STEPS
+from tests.aws.service_deployments import ServiceDeployments
 
 CONTEXT = object()
 
@@ -60,6 +61,20 @@ def test_everybody_else_has_it_look_after_the_secret(rig: SigningKeyRig, event: 
     assert report is not None
     assert (report["name"], report["replacement"], report["tasks"]) == ("signing-key", "in progress", 2)
     json.dumps(report)
+
+
+def test_release_that_never_starts_is_stopped_whatever_the_secret_needs(
+    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = ServiceDeployments(rig.clock.now())
+    for name in ("list_service_deployments", "describe_service_deployments", "stop_service_deployment"):
+        monkeypatch.setattr(rig.ecs, name, getattr(releases, name), raising=False)
+    monkeypatch.setenv("RELEASE_SECONDS", "1080")
+    function.handler({}, CONTEXT)
+    assert releases.deployment["status"] == "IN_PROGRESS"
+    rig.clock.sleep(1080)
+    function.handler({}, CONTEXT)
+    assert releases.deployment["status"] == "ROLLBACK_REQUESTED"
 
 
 def test_other_secret_is_refused(rig: SigningKeyRig) -> None:
