@@ -7,6 +7,10 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+# ECR does not know what runs or what a rollback needs, so that nothing with a tag expires.
+_UNTAGGED_DAYS = 14
+_UNTAGGED = "Images without a tag"
+
 
 class ImageRepository(ecr.Repository):
     """A repository whose tags always name the same image, scanned when it is pushed.
@@ -34,11 +38,10 @@ class ImageRepository(ecr.Repository):
             encryption_key=key,
             lifecycle_rules=[
                 ecr.LifecycleRule(
-                    description="Parts of images that were never tagged",
+                    description=_UNTAGGED,
                     tag_status=ecr.TagStatus.UNTAGGED,
-                    max_image_age=Duration.days(14),
+                    max_image_age=Duration.days(_UNTAGGED_DAYS),
                 ),
-                ecr.LifecycleRule(description="Keep what a rollback may need", max_image_count=100),
             ],
             removal_policy=removal_policy,
             empty_on_delete=removal_policy is RemovalPolicy.DESTROY,
@@ -82,15 +85,20 @@ class ImageReplication(Construct):
 _COPIES = [
     {
         "rulePriority": 1,
-        "description": "Keep what a rollback may need",
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 100},
+        "description": _UNTAGGED,
+        "selection": {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": _UNTAGGED_DAYS,
+        },
         "action": {"type": "expire"},
     }
 ]
 
 
 class ReplicaTemplate(ecr.CfnRepositoryCreationTemplate):
-    """Makes the repositories that replication creates like their originals: immutable, and cleared in time.
+    """Makes the repositories that replication creates like their originals: immutable, by the same rule.
 
     Without it they have ECR's defaults. S3's keys encrypt them: for another key, ECR would need a role.
 

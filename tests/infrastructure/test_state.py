@@ -141,11 +141,17 @@ def test_tag_of_an_image_names_one_image_for_ever(platform: Synthesised) -> None
     assert key.construct == "Keys/Data"
 
 
-def test_images_that_a_rollback_may_need_are_kept(platform: Synthesised) -> None:
-    text = platform.only("AWS::ECR::Repository").get("LifecyclePolicy", "LifecyclePolicyText")
-    kept = {rule["selection"]["tagStatus"]: rule["selection"] for rule in json.loads(text)["rules"]}
-    assert kept["untagged"]["countNumber"] == 14
-    assert kept["any"]["countNumber"] == 100
+def test_no_image_with_a_tag_expires_since_ecr_does_not_know_what_runs(prod: Synthesised) -> None:
+    original = prod.only("AWS::ECR::Repository").get("LifecyclePolicy", "LifecyclePolicyText")
+    copies = prod.only("AWS::ECR::RepositoryCreationTemplate").get("LifecyclePolicy")
+    for text in (original, copies):
+        (rule,) = json.loads(text)["rules"]
+        assert rule["selection"] == {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": 14,
+        }
 
 
 def test_images_are_copied_to_the_other_region_into_repositories_like_their_own(prod: Synthesised) -> None:
