@@ -142,6 +142,7 @@ class DataStack(LayerStack):
             key=self._data_key,
             secrets_key=self._secrets_key,
             database=DATABASE,
+            engine_version=settings.aurora.engine_version,
             min_capacity=settings.aurora.min_capacity,
             max_capacity=settings.aurora.max_capacity,
             auto_pause=_seconds(settings.aurora.auto_pause_seconds),

@@ -159,6 +159,7 @@ class ObservabilityStack(LayerStack):
             name=settings.full_name,
             url=settings.canary.url or f"{own}{HEALTH_PATH}",
             interval=Duration.minutes(settings.canary.minutes),
+            runtime=settings.canary.runtime,
             artifacts=self._state.delivery_bucket,
             logs_key=imported_key(self, "LogsKey", self._state.logs_key),
             log_retention=log_retention(settings),

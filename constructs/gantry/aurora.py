@@ -57,6 +57,9 @@ class AuroraPostgres(Construct):
         Encrypts the master secret; likewise.
     database
         Name of the database that is made with the cluster.
+    engine_version
+        Of Aurora PostgreSQL, such as 17.9. The cluster is at least of this version: its instances take minor
+        upgrades from AWS, which CloudFormation does not notice as long as this stays as it is.
     min_capacity, max_capacity
         Aurora capacity units; 0 pauses an idle cluster.
     auto_pause
@@ -99,6 +102,7 @@ class AuroraPostgres(Construct):
         key: kms.IKey,
         secrets_key: kms.IKey,
         database: str,
+        engine_version: str,
         min_capacity: float,
         max_capacity: float,
         auto_pause: Duration | None,
@@ -123,7 +127,10 @@ class AuroraPostgres(Construct):
             removal_policy=log_removal_policy,
         )
         mode, kept = _INSIGHTS[insights]
-        engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_17_9)
+        major, _, _ = engine_version.partition(".")
+        engine = rds.DatabaseClusterEngine.aurora_postgres(
+            version=rds.AuroraPostgresEngineVersion.of(engine_version, major)
+        )
         parameters = rds.ParameterGroup(
             self,
             "Parameters",

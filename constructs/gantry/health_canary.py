@@ -35,6 +35,9 @@ class HealthCanary(Construct):
         What is asked; it is well when it answers 200.
     interval
         How often.
+    runtime
+        Name of the runtime, of which the CDK knows but those that were there when it was released:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Library_python_selenium.html
     artifacts
         Bucket, of another stack, that gets the results of runs under a prefix of their own.
     logs_key, log_retention
@@ -56,6 +59,7 @@ class HealthCanary(Construct):
         name: str,
         url: str,
         interval: Duration,
+        runtime: str,
         artifacts: s3.IBucket,
         logs_key: kms.IKey,
         log_retention: logs.RetentionDays,
@@ -67,7 +71,7 @@ class HealthCanary(Construct):
             self,
             "Canary",
             canary_name=name,
-            runtime=synthetics.Runtime.SYNTHETICS_PYTHON_SELENIUM_7_0,
+            runtime=synthetics.Runtime(runtime, synthetics.RuntimeFamily.PYTHON),
             test=synthetics.Test.custom(
                 code=synthetics.Code.from_inline(_SCRIPT.read_text(encoding="utf-8")), handler="index.handler"
             ),

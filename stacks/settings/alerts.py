@@ -53,6 +53,12 @@ class CanarySettings(SettingsModel):
         examples=["https://www.example.com/healthz"],
     )
     minutes: int = Field(5, ge=1, le=60, description="Minutes between two runs.")
+    runtime: str = Field(
+        "syn-python-selenium-14.0",
+        pattern=r"^syn-python-selenium-[0-9]+\.[0-9]+$",
+        description="Runtime of Synthetics; AWS makes no new canary with a deprecated one.",
+        examples=["syn-python-selenium-14.0"],
+    )
 
 
 _MONITOR = r"^arn:aws[a-z-]*:ce::\d{12}:anomalymonitor/[0-9a-f-]+$"

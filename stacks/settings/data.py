@@ -15,6 +15,12 @@ _Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
 class AuroraSettings(SettingsModel):
     """The database cluster."""
 
+    engine_version: str = Field(
+        "17.9",
+        pattern=r"^17\.[1-9][0-9]?$",
+        description="Version of Aurora PostgreSQL; AWS upgrades minor ones by itself, and never back.",
+        examples=["17.12"],
+    )
     min_capacity: _Acu = Field(
         0.5, ge=0, description="Fewest Aurora capacity units; 0 pauses an idle cluster."
     )

@@ -66,6 +66,7 @@ def test_every_instance_takes_its_parameters_from_the_cluster(platform: Synthesi
 
 def test_database_is_version_17_and_writes_its_log_to_an_encrypted_group(platform: Synthesised) -> None:
     cluster = platform.only("AWS::RDS::DBCluster")
+    assert cluster.get("EngineVersion") == platform.settings.aurora.engine_version
     assert cluster.get("EngineVersion").startswith("17.")
     assert cluster.get("EnableCloudwatchLogsExports") == ["postgresql"]
     name = f"/aws/rds/cluster/{platform.settings.full_name}/postgresql"
