@@ -1,7 +1,11 @@
 """Database and cache: encrypted, reachable over TLS alone, sized as set, entered by the users made for it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from gantry.data_alarms import max_connections
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
 
@@ -143,3 +147,12 @@ def test_cache_costs_no_more_than_its_limits(synthesise: Synthesiser) -> None:
     platform = synthesise("prod", {"valkey.max_data_gb": 7, "valkey.max_ecpu_per_second": 9000})
     limits = platform.only("AWS::ElastiCache::ServerlessCache").get("CacheUsageLimits")
     assert limits == {"DataStorage": {"Maximum": 7, "Unit": "GB"}, "ECPUPerSecond": {"Maximum": 9000}}
+
+
+def test_contract_names_the_connections_that_the_alarm_counts_with() -> None:
+    contract = (Path(__file__).parents[2] / "docs" / "service-contract.md").read_text()
+    named = re.findall(r"(\d+) units? ([\d,]+)", contract)
+    assert len(named) == 6
+    for units, connections in named:
+        assert max_connections(1, float(units)) == int(connections.replace(",", ""))
+    assert f"at most {max_connections(0.5, 256):,} while `aurora.min_capacity` is 0 or 0.5" in contract
