@@ -19,10 +19,11 @@ from gantry.deployment import DeploymentPlan
 from gantry.deployment_alarms import DeploymentAlarms, ShedRequests
 from gantry.load_balancer import PublicLoadBalancer
 from gantry.secrets import PlatformSecret
+from gantry.service_container import HEALTH_PATH
 from gantry.service_domain import ServiceDomain
 from gantry.service_scaling import Scaling, ScheduledBounds
 from gantry.web_firewall import WebFirewall
-from gantry.web_service import HEALTH_PATH, WebService
+from gantry.web_service import WebService
 from stacks.data import DATABASE, DataRefs
 from stacks.image import service_image
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy

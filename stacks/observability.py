@@ -14,8 +14,8 @@ from gantry.dashboard import AlarmGroup, Section, ServiceDashboard
 from gantry.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
 from gantry.health_canary import HealthCanary
 from gantry.ingress_alarms import BlockedRequestsAlarm, CertificateAlarm
+from gantry.service_container import HEALTH_PATH
 from gantry.subscribers import Subscribers
-from gantry.web_service import HEALTH_PATH
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import LayerStack, imported_key, log_retention

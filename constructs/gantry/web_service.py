@@ -18,15 +18,11 @@ from gantry.container_image import ServiceImage
 from gantry.deployment import AlternateTarget, DeploymentPlan, TrafficShiftRole
 from gantry.nag import acknowledge
 from gantry.secrets import read_statements
+from gantry.service_container import health_check, linux_parameters, mount_volumes
 from gantry.service_scaling import CAPACITY_PROVIDERS, Scaling, scale
 
-# After it a container is UNHEALTHY until it answers, which ECS ignores during the service's grace period:
-# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html (startPeriod)
-# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html (healthCheckGracePeriodSeconds)
-_LONGEST_START_PERIOD = 300
 _CONTAINER = "service"
 _USER = "10001:10001"
-HEALTH_PATH = "/healthz"
 
 
 class WebService(Construct):
@@ -124,7 +120,7 @@ class WebService(Construct):
             image=image.source,
             user=_USER,
             readonly_root_filesystem=exec_log is None,
-            linux_parameters=self._linux_parameters(),
+            linux_parameters=linux_parameters(self),
             environment=dict(environment),
             secrets={
                 variable: ecs.Secret.from_secrets_manager(secret) for variable, secret in secrets.items()
@@ -132,9 +128,9 @@ class WebService(Construct):
             logging=ecs.LogDrivers.aws_logs(stream_prefix=_CONTAINER, log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=port)],
             stop_timeout=stop_timeout,
-            health_check=_health_check(port, health_check_command, start_time),
+            health_check=health_check(port, health_check_command, start_time),
         )
-        _mount(task_definition, container, writable_paths)
+        mount_volumes(task_definition, container, writable_paths)
         # No number of tasks: an update would go back to it, whatever the load has made of it.
         self.service = ecs.FargateService(
             self,
@@ -304,35 +300,3 @@ class WebService(Construct):
                 "AwsSolutions-IAM5[Resource::*]",
             )
         return execution_role
-
-    def _linux_parameters(self) -> ecs.LinuxParameters:
-        # The init process hands signals on and reaps orphans, whatever the image starts.
-        parameters = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
-        parameters.drop_capabilities(ecs.Capability.ALL)
-        return parameters
-
-
-def _mount(
-    task_definition: ecs.FargateTaskDefinition, container: ecs.ContainerDefinition, paths: Sequence[str]
-) -> None:
-    """Give the container volumes: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html."""
-    for index, path in enumerate(paths):
-        name = f"writable-{index}"
-        task_definition.add_volume(name=name)
-        container.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
-
-
-def _health_check(port: int, command: Sequence[str] | None, start_time: Duration) -> ecs.HealthCheck | None:
-    if command is None:
-        url = f"http://127.0.0.1:{port}{HEALTH_PATH}"
-        ask = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
-        command = ("python", "-c", ask)
-    if not command:
-        return None
-    return ecs.HealthCheck(
-        command=["CMD", *command],
-        interval=Duration.seconds(10),
-        timeout=Duration.seconds(5),
-        retries=3,
-        start_period=Duration.seconds(min(start_time.to_seconds(), _LONGEST_START_PERIOD)),
-    )
