@@ -28,7 +28,7 @@ from gantry.alert_topic import AlertTopic
 from gantry.artifact_store import ArtifactStore
 from gantry.container_image import Architecture
 from gantry.delivery_pipeline import DeliveryPipeline, Source
-from gantry.web_service import HEALTH_PATH
+from gantry.service_container import HEALTH_PATH
 from stacks.layer import imported_key, retention
 from stacks.never_deployed import refuse_when_shown
 from stacks.pins import tool_versions

@@ -142,7 +142,7 @@ def test_interruption_says_when_it_cannot_know_what_goes_on(monkeypatch: pytest.
     with pytest.raises(CliError, match="whether CloudFormation goes on is not known") as raised:
         cdk.run(["destroy", "--all", "-c", "environment=dev"])
     assert raised.value.exit_code == 130
-    assert "cloudformation:ListStacks" in raised.value.detail
+    assert "cloudformation:ListStacks" in str(raised.value.detail)
 
 
 def test_protection_is_back_however_the_deployment_ends(

@@ -13,7 +13,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ops import cdk, cli, console, up
+from ops import cdk, cli, console, service_environment, up
 from ops.aws_errors import explain
 from ops.console import CliError
 from ops.paths import ROOT
@@ -177,6 +177,6 @@ def test_up_deploys_the_sandbox_and_nothing_else(override: str) -> None:
 
 
 def test_up_refuses_a_wrong_setting_before_it_starts_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up.service_environment, "ensure", lambda: pytest.fail("it was started"))
+    monkeypatch.setattr(service_environment, "ensure", lambda: pytest.fail("it was started"))
     with pytest.raises(CliError, match=r"ecs.memory_mib"):
         up.up(overrides=("ecs.memory_mib=999",))

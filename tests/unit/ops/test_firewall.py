@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.console import CliError
-from ops.firewall import duration, show_blocked, summary
+from ops.console import CliError, duration
+from ops.firewall import show_blocked, summary
 
 
 def record(action: str, rule: str, at: int, **more: object) -> dict[str, Any]:

@@ -69,7 +69,7 @@ SCALING = resource(
     MaxCapacity=10,
     Of=ref("S/Service"),
 )
-OWN_METRIC = {
+OWN_METRIC: Body = {
     "Namespace": "Gantry",
     "MetricName": "DaysSinceRotation",
     "Dimensions": [{"Name": "Secret", "Value": "a"}],
