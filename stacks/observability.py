@@ -9,7 +9,6 @@ from constructs import Construct
 from gantry import dashboard_sections as sections
 from gantry.alarm import Notices, NotifyingAlarm
 from gantry.alarms import ServiceAlarms, ServiceUnhealthy
-from gantry.cost_alerts import CostAnomalies, MonthlyBudget
 from gantry.dashboard import AlarmGroup, Section, ServiceDashboard
 from gantry.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
 from gantry.health_canary import HealthCanary
@@ -66,7 +65,6 @@ class ObservabilityStack(LayerStack):
             sections=self._sections(canary),
         )
         self._subscribers()
-        self._cost_alerts()
         CfnOutput(self, "DashboardName", value=settings.full_name)
 
     def _service_alarms(self) -> ServiceAlarms:
@@ -212,18 +210,3 @@ class ObservabilityStack(LayerStack):
         Subscribers(
             self, "Pages", topic=state.page_topic, emails=alerts.page_emails, webhooks=alerts.page_webhooks
         )
-
-    def _cost_alerts(self) -> None:
-        cost, topic = self._settings.cost, self._state.alert_topic
-        if cost.monthly_budget_usd is not None:
-            MonthlyBudget(self, "Budget", amount=cost.monthly_budget_usd, topic=topic)
-        monitor_arn, amount = cost.anomaly_monitor_arn, cost.anomaly_usd
-        if cost.anomalies != "off":
-            CostAnomalies(
-                self,
-                "CostAnomalies",
-                name=self._settings.full_name,
-                monitor_arn=monitor_arn,
-                amount=amount,
-                topic=topic,
-            )

@@ -7,7 +7,7 @@ from constructs import Construct
 from gantry.python_asset import PythonSource
 from stacks.compute import ComputeStack
 from stacks.data import DataStack
-from stacks.global_events import GlobalEventsStack
+from stacks.global_region import GlobalStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.recovery import RecoveryStack
@@ -62,8 +62,8 @@ class Platform:
             recovery=self.recovery.refs if self.recovery else None,
             python=python,
         )
-        if settings.forwards_global_events:
-            GlobalEventsStack(scope, settings=settings)
+        if settings.has_global_stack:
+            GlobalStack(scope, settings=settings, state=self.state.refs)
         self.observability = ObservabilityStack(
             scope,
             settings=settings,

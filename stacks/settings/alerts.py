@@ -87,6 +87,11 @@ class CostSettings(SettingsModel):
         refuse(self._problems())
         return self
 
+    @property
+    def watched(self) -> bool:
+        """Whether anything watches the costs."""
+        return self.monthly_budget_usd is not None or self.anomalies != "off"
+
     def _problems(self) -> Iterator[Problem]:
         if self.anomalies == "existing" and self.anomaly_monitor_arn is None:
             yield Problem("anomaly_monitor_arn", None, 'is needed by anomalies = "existing"')

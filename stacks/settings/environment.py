@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
@@ -17,13 +17,14 @@ from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
 from stacks.settings.recovery import BackupSettings, RecoverySettings
+from stacks.settings.regions import LACKING, commercial_region
 from stacks.settings.rotation import RotationSettings
 from stacks.settings.security import SecuritySettings
 from stacks.settings.state import StateSettings
 from stacks.settings.values import addresses_of_subnet
 
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
-# Where AWS reports what belongs to no region, such as root's log-ins.
+# Where AWS has what belongs to no region, such as root's sign-in events and budgets.
 GLOBAL_REGION = "us-east-1"
 # Addresses of a private subnet that functions and interface endpoints may take.
 _KEPT_ADDRESSES = 16
@@ -42,8 +43,8 @@ class Settings(SettingsModel):
     account: Annotated[str, _ELSEWHERE] = Field(
         pattern=ACCOUNT, description="Id of the AWS account.", examples=["123456789012"]
     )
-    region: Annotated[str, _ELSEWHERE] = Field(
-        pattern=REGION, description="AWS region.", examples=["us-east-1"]
+    region: Annotated[str, AfterValidator(commercial_region), _ELSEWHERE] = Field(
+        pattern=REGION, description="AWS region, of the commercial partition.", examples=["us-east-1"]
     )
     container_image: str | None = Field(
         None,
@@ -75,6 +76,7 @@ class Settings(SettingsModel):
         refuse(
             [
                 *self._naming_problems(),
+                *self._region_problems(),
                 *self._registry_problems(),
                 *self._address_problems(),
                 *self._https_problems(),
@@ -93,6 +95,16 @@ class Settings(SettingsModel):
             yield Problem(
                 "name", self.name, f"and environment make {self.full_name}, over {NAME_LIMIT} characters"
             )
+
+    def _region_problems(self) -> Iterator[Problem]:
+        switches = {
+            "aurora.proxy": (self.aurora.proxy, "AWS::RDS::DBProxy"),
+            "backup.restore_tests": (self.backup.tests_restores, "AWS::Backup::RestoreTestingPlan"),
+        }
+        for key, (on, resource_type) in switches.items():
+            if on and resource_type in LACKING[self.region]:
+                allowed = f"must be false in {self.region}, where CloudFormation has no {resource_type}"
+                yield Problem(key, on, allowed)
 
     def _registry_problems(self) -> Iterator[Problem]:
         secret = self.ecs.registry_secret_arn
@@ -166,8 +178,6 @@ class Settings(SettingsModel):
         region = self.recovery.region
         if region == self.region:
             yield Problem("recovery.region", region, "must not be the region of the platform itself")
-        if region is not None and _partition(region) != _partition(self.region):
-            yield Problem("recovery.region", region, f"must be of the same partition as {self.region}")
         if self.aurora.snapshot_region() not in (None, self.region):
             snapshot = self.aurora.restore_from_snapshot
             yield Problem("aurora.restore_from_snapshot", snapshot, f"must be in region {self.region}")
@@ -212,12 +222,17 @@ class Settings(SettingsModel):
 
     @property
     def forwards_global_events(self) -> bool:
-        """Whether a stack sends on what AWS reports in another region alone."""
+        """Whether what AWS reports in another region alone is sent to the platform's."""
         return (
             self.region != GLOBAL_REGION
             and self.security.global_events == "create"
             and self.security.trail != "off"
         )
+
+    @property
+    def has_global_stack(self) -> bool:
+        """Whether there is anything in the region of what AWS has in one region alone."""
+        return self.forwards_global_events or self.cost.watched
 
     @property
     def has_recovery_stack(self) -> bool:
@@ -230,7 +245,7 @@ class Settings(SettingsModel):
         found = dict.fromkeys(LAYERS, self.region)
         if self.recovery.region is not None and self.has_recovery_stack:
             found["recovery"] = self.recovery.region
-        if self.forwards_global_events:
+        if self.has_global_stack:
             found["global"] = GLOBAL_REGION
         return found
 
@@ -262,11 +277,6 @@ class Settings(SettingsModel):
     def ecr_repository(self) -> EcrRepository | None:
         """Repository of Amazon ECR that the named image is in."""
         return None if self.container_image is None else ecr_repository(self.container_image)
-
-
-def _partition(region: str) -> str:
-    """Return the part of AWS that a region belongs to; nothing is copied from one to another."""
-    return next((prefix for prefix in ("cn-", "us-gov-") if region.startswith(prefix)), "")
 
 
 def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

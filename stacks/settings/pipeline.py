@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
+from stacks.settings.regions import LACKING, commercial_region
 from stacks.settings.state import LogRetentionDays
 
 _Environment = Annotated[str, Field(pattern=NAME, examples=["staging"])]
@@ -24,7 +25,7 @@ class PipelineSettings(SettingsModel):
     account: str = Field(
         pattern=ACCOUNT, description="Id of the account that the pipeline runs in.", examples=["123456789012"]
     )
-    region: str = Field(
+    region: Annotated[str, AfterValidator(commercial_region)] = Field(
         pattern=REGION, description="Region that the pipeline runs in.", examples=["us-east-1"]
     )
     connection_arn: str = Field(
@@ -60,6 +61,9 @@ class PipelineSettings(SettingsModel):
             yield Problem(
                 "name", self.name, f"and environment make {self.full_name}, over {NAME_LIMIT} characters"
             )
+        if (builds := "AWS::CodeBuild::Project") in LACKING[self.region]:
+            allowed = f"must be one where CloudFormation has {builds}, in which a pipeline builds"
+            yield Problem("region", self.region, allowed)
         if len(set(self.stages)) < len(self.stages):
             yield Problem("stages", self.stages, "must differ from each other")
         if self.environment in self.stages:

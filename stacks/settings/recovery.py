@@ -1,10 +1,12 @@
 """Settings of backups and of the second region."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+from stacks.settings.patterns import REGION
+from stacks.settings.regions import commercial_region
 
 BackupRule = Literal["daily", "weekly", "monthly", "yearly"]
 # Days between two backups of a rule, with one to spare for the backup to end.
@@ -68,9 +70,9 @@ class BackupSettings(SettingsModel):
 class RecoverySettings(SettingsModel):
     """The region in which the platform is recovered when its own is lost."""
 
-    region: str | None = Field(
+    region: Annotated[str, AfterValidator(commercial_region)] | None = Field(
         None,
-        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        pattern=REGION,
         description="Second region, which holds copies of backups and images.",
         examples=["us-west-2"],
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ops.assembly import Assembly, Stack, read
-from stacks.settings import LAYERS, load_pipeline
+from stacks.settings import GLOBAL_REGION, LAYERS, load_pipeline
 from tests.infrastructure.synthesis import ENVIRONMENTS, HEALTH_CANARY, Synthesised, Synthesiser
 
 # CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-RECOVERY = "recovery"
+RECOVERY, GLOBAL = "recovery", "global"
 MAX_TEMPLATE_BYTES = 1_000_000
 MOST = {"Resources": 500, "Outputs": 200, "Parameters": 200, "Mappings": 200}
 USES = Path(__file__).with_name("uses_between_layers.txt")
@@ -19,21 +19,23 @@ USES = Path(__file__).with_name("uses_between_layers.txt")
 
 def test_stacks_are_named_by_name_environment_and_layer(platform: Synthesised) -> None:
     environment = platform.settings.environment
-    names = [stack.name for stack in platform.assembly.stacks if stack.layer != RECOVERY]
-    assert names == [f"gantry-{environment}-{layer}" for layer in LAYERS]
+    layers = {stack.name: stack.layer for stack in platform.assembly.stacks}
+    assert layers == {f"gantry-{environment}-{layer}": layer for layer in layers.values()}
+    assert [layer for layer in layers.values() if layer not in (RECOVERY, GLOBAL)] == list(LAYERS)
 
 
 def test_place_of_every_stack_is_concrete_and_nothing_is_looked_up(platform: Synthesised) -> None:
     settings = platform.settings
     for stack in platform.assembly.stacks:
-        region = settings.recovery.region if stack.layer == RECOVERY else settings.region
+        places = {RECOVERY: settings.recovery.region, GLOBAL: GLOBAL_REGION}
+        region = places.get(stack.layer, settings.region)
         assert (stack.account, stack.region) == (settings.account, region)
     manifest = json.loads((platform.assembly.directory / "manifest.json").read_text())
     assert "missing" not in manifest
 
 
 def test_layer_depends_only_on_earlier_ones(platform: Synthesised) -> None:
-    order = [*LAYERS[:2], RECOVERY, *LAYERS[2:]]
+    order = [*LAYERS[:2], RECOVERY, *LAYERS[2:5], GLOBAL, *LAYERS[5:]]
     for stack in platform.assembly.stacks:
         earlier = {layer.capitalize() for layer in order[: order.index(stack.layer)]}
         assert {name for name in stack.depends_on if not name.endswith(".assets")} <= earlier

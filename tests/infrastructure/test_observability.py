@@ -361,6 +361,20 @@ def test_budget_tells_the_topic_before_and_after_it_is_spent(synthesise: Synthes
     }
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-north-1"])
+def test_costs_are_watched_where_aws_has_budgets(synthesise: Synthesiser, region: str) -> None:
+    """CloudFormation has budgets in about half of the regions, and all that is about costs in us-east-1."""
+    costs = {"cost.monthly_budget_usd": 300, "cost.anomalies": "create"}
+    platform = synthesise("dev", costs | {"region": region})
+    (stack,) = [each for each in platform.assembly.stacks if each.layer == "global"]
+    assert stack.region == "us-east-1"
+    budget = platform.only("AWS::Budgets::Budget")
+    assert {budget.stack, platform.only("AWS::CE::AnomalySubscription").stack} == {stack.id}
+    subscriber = budget.get("NotificationsWithSubscribers")[0]["Subscribers"][0]
+    weak = subscriber["Address"].get("Fn::GetStackOutput", {"Region": "us-east-1"})
+    assert weak["Region"] == region
+
+
 def test_budget_can_be_replaced(prod: Synthesised) -> None:
     """CloudFormation makes the new one while the old one is there."""
     assert prod.only("AWS::Budgets::Budget").get("Budget", "BudgetName") is None

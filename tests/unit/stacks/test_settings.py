@@ -203,7 +203,21 @@ def test_https_is_needed_unless_http_is_allowed() -> None:
     ("environment", "overrides", "reason"),
     [
         ("prod", {"recovery.region": "us-east-1"}, "must not be the region of the platform itself"),
-        ("prod", {"recovery.region": "cn-north-1"}, "must be of the same partition as us-east-1"),
+        (
+            "prod",
+            {"recovery.region": "cn-north-1"},
+            "recovery.region = .* must be a region of AWS's comm",
+        ),
+        (
+            "dev",
+            {"region": "us-gov-west-1"},
+            "region = .us-gov-west-1. .* must be a region of AWS's comm",
+        ),
+        (
+            "dev",
+            {"region": "us-esat-1"},
+            "region = .us-esat-1. .* must be a region of .*: af-south-1, .*us-west-2",
+        ),
         ("dev", {"backup.enabled": "true"}, "recovery.region: is needed unless backup.copies = false"),
         ("dev", {"recovery.image_replication": "create"}, "recovery.region: is needed by"),
         (
