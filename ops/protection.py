@@ -28,6 +28,7 @@ _SETTINGS = {
     ("AWS::EC2::VPC", "CidrBlock"): "network.cidr",
     ("AWS::EC2::Subnet", "CidrBlock"): "network.cidr",
     ("AWS::EC2::Subnet", "AvailabilityZone"): "network.zones",
+    ("AWS::EC2::Subnet", "AvailabilityZoneId"): "network.zones",
     ("AWS::EC2::Subnet", ""): "network.zones",
     ("AWS::RDS::DBCluster", "SnapshotIdentifier"): "aurora.restore_from_snapshot",
 }

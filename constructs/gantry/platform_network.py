@@ -1,5 +1,6 @@
 """The VPC of the platform."""
 
+import re
 from collections.abc import Sequence
 
 from aws_cdk import CustomResource, RemovalPolicy, Stack, Tags
@@ -14,6 +15,7 @@ from gantry.nag import acknowledge
 # Each zone has its part of the range, whether it is in use or not: a zone that is added moves no subnet.
 MOST_ZONES = 3
 FEWEST_ZONES = 2
+_ZONE_ID = re.compile(r"-az\d+$")
 
 
 def lasting_subnet_ids(vpc: ec2.IVpc) -> list[str]:
@@ -37,7 +39,7 @@ class PlatformNetwork(Construct):
     cidr
         Range of the VPC.
     availability_zones
-        Names of the zones, two or three.
+        Names or ids of the zones, two or three.
     nat_gateways
         How many; one a zone survives the loss of a zone.
     flow_log_group_name
@@ -93,6 +95,7 @@ class PlatformNetwork(Construct):
         self._keep_default_group_restricted()
         self.nat_gateways = [each for each in self.vpc.node.find_all() if isinstance(each, ec2.CfnNatGateway)]
         self._name_subnets(name)
+        self._use_zone_ids()
         acknowledge(
             self.vpc,
             "The zones are chosen by name: asking AWS for them would tie the synthesis to an account.",
@@ -146,6 +149,12 @@ class PlatformNetwork(Construct):
         }.items():
             for subnet in subnets:
                 Tags.of(subnet).add("Name", f"{name}-{kind}-{subnet.availability_zone}")
+
+    def _use_zone_ids(self) -> None:
+        """Give ids of zones as ids: the L2 knows names alone, and EC2 takes one of the two."""
+        for subnet in self.vpc.node.find_all():
+            if isinstance(subnet, ec2.CfnSubnet) and _ZONE_ID.search(zone := subnet.availability_zone or ""):
+                subnet.availability_zone, subnet.availability_zone_id = None, zone
 
 
 class InterfaceEndpoints(Construct):

@@ -17,7 +17,7 @@ from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
 from stacks.settings.recovery import BackupSettings, RecoverySettings
-from stacks.settings.regions import LACKING, commercial_region
+from stacks.settings.regions import LACKING, commercial_region, zone_id_prefix
 from stacks.settings.rotation import RotationSettings
 from stacks.settings.security import SecuritySettings
 from stacks.settings.state import StateSettings
@@ -78,6 +78,7 @@ class Settings(SettingsModel):
                 *self._naming_problems(),
                 *self._region_problems(),
                 *self._registry_problems(),
+                *self._zone_problems(),
                 *self._address_problems(),
                 *self._https_problems(),
                 *self._deployment_problems(),
@@ -116,6 +117,12 @@ class Settings(SettingsModel):
             yield Problem("ecs.registry_secret_arn", secret, allowed)
         if secret is not None and secret.split(":")[3] != self.region:
             yield Problem("ecs.registry_secret_arn", secret, f"must be a secret of region {self.region}")
+
+    def _zone_problems(self) -> Iterator[Problem]:
+        prefix = zone_id_prefix(self.region)
+        if any(len(zone) > 1 and not zone.startswith(prefix) for zone in self.network.zones):
+            allowed = f"must be ids of zones of {self.region}, such as {prefix}1"
+            yield Problem("network.zones", self.network.zones, allowed)
 
     def _address_problems(self) -> Iterator[Problem]:
         tasks = math.ceil(2 * self.ecs.max_capacity / len(self.network.zones))
@@ -256,8 +263,8 @@ class Settings(SettingsModel):
 
     @property
     def availability_zones(self) -> list[str]:
-        """Names of the zones, given rather than looked up."""
-        return [f"{self.region}{zone}" for zone in self.network.zones]
+        """Names or ids of the zones, given rather than looked up."""
+        return [f"{self.region}{zone}" if len(zone) == 1 else zone for zone in self.network.zones]
 
     @property
     def prefix(self) -> str:

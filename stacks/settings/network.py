@@ -9,7 +9,7 @@ from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel, refuse
 from stacks.settings.values import vpc_range
 
 _APPENDED = Lasting("After the first deployment only a third one can be added, at the end.")
-_Zone = Annotated[str, Field(pattern=r"^[a-z]$", examples=["a"])]
+_Zone = Annotated[str, Field(pattern=r"^([a-z]|[a-z]{3,5}\d-az\d{1,2})$", examples=["a", "use1-az1"])]
 
 # The APIs that tasks and functions call.
 _Endpoint = Literal[
@@ -41,7 +41,8 @@ class NetworkSettings(SettingsModel):
         min_length=2,
         max_length=3,
         strict=False,
-        description="Letters of the region's zones.",
+        description="Zones of the region, all by letter or all by id. In older accounts a letter is another "
+        "place in each; an id, such as use1-az1, is the same place in all.",
     )
     nat_gateways: int = Field(1, ge=1, le=3, description="One a zone survives the loss of a zone.")
     interface_endpoints: tuple[_Endpoint, ...] = Field(
@@ -63,6 +64,9 @@ class NetworkSettings(SettingsModel):
     def _problems(self) -> Iterator[Problem]:
         if len(set(self.zones)) < len(self.zones):
             yield Problem("zones", self.zones, "must differ from each other")
+        if len({len(zone) == 1 for zone in self.zones}) > 1:
+            allowed = "must be all letters or all ids: a letter may be the zone that an id names"
+            yield Problem("zones", self.zones, allowed)
         if len(set(self.interface_endpoints)) < len(self.interface_endpoints):
             yield Problem("interface_endpoints", self.interface_endpoints, "must differ from each other")
         if self.s3_prefix_list is not None and not self.interface_endpoints:

@@ -132,6 +132,15 @@ def test_subnets_stand_in_every_zone(platform: Synthesised) -> None:
     assert sorted(zones) == sorted(platform.settings.availability_zones * 3)
 
 
+def test_zones_named_by_id_are_given_as_ids(synthesise: Synthesiser) -> None:
+    """EC2 takes name or id, and an id as a name would be a zone that there is not."""
+    zones = ["use1-az1", "use1-az2"]
+    platform = synthesise("dev", {"network.zones": zones})
+    subnets = platform.of_type("AWS::EC2::Subnet")
+    assert sorted(subnet.get("AvailabilityZoneId") for subnet in subnets) == sorted(zones * 3)
+    assert not [subnet for subnet in subnets if subnet.get("AvailabilityZone")]
+
+
 def test_load_balancer_can_leave_a_zone_out(platform: Synthesised) -> None:
     balancer = platform.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
     assert {"Key": "zonal_shift.config.enabled", "Value": "true"} in balancer.get("LoadBalancerAttributes")

@@ -12,7 +12,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untype
 
 from ops.assembly import Assembly, read
 from stacks.settings import SettingsError, load_pipeline, load_settings
-from stacks.settings.regions import LACKING
+from stacks.settings.regions import LACKING, zone_id_prefix
 from tests.infrastructure.synthesis import SWITCHED_ON, Synthesiser
 
 # How to do without what a region lacks.
@@ -80,6 +80,12 @@ def test_region_has_all_that_is_made_there(environment: str, region: str, synthe
         assembly, places = platform.assembly, {*platform.settings.regions}
     assert list(missing(assembly)) == []
     assert regions_named(assembly) <= places
+
+
+def test_zone_ids_tell_regions_apart() -> None:
+    prefixes = {region: zone_id_prefix(region) for region in LACKING}
+    assert len({*prefixes.values()}) == len(LACKING)
+    assert (prefixes["ap-southeast-2"], prefixes["us-east-1"]) == ("apse2-az", "use1-az")
 
 
 def test_data_on_regions_are_those_of_cfn_lint() -> None:

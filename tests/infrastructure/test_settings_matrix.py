@@ -196,11 +196,12 @@ def test_change_of_a_fixed_setting_is_refused_by_its_name(key: str, synthesise: 
 
 
 def test_zones_are_refused_but_for_one_more_at_the_end(synthesise: Synthesiser) -> None:
-    two, three, other = (
-        templates(synthesise("dev", {"network.zones": list(zones)})) for zones in ("ab", "abc", "bac")
+    ids = ("use1-az1", "use1-az2")
+    two, three, other, by_id = (
+        templates(synthesise("dev", {"network.zones": list(zones)})) for zones in ("ab", "abc", "bac", ids)
     )
     protection.refuse(two, three)
-    for before, after in ((three, two), (three, other)):
+    for before, after in ((three, two), (three, other), (two, by_id), (by_id, two)):
         with pytest.raises(CliError, match=r"\(network.zones\)") as raised:
             protection.refuse(before, after)
         assert "zonal shift" in str(raised.value.remedy)

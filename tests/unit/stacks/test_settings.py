@@ -97,6 +97,11 @@ def test_all_mistakes_are_told_at_once() -> None:
             'backup.vault_lock = "compliance".* needs state.retention = "retain"',
         ),
         ({"network.zones": '["a"]'}, "must be a list of 2 to 3"),
+        ({"network.zones": '["a", "use1-az1"]'}, "network.zones = .* must be all letters or all ids"),
+        (
+            {"network.zones": '["usw2-az1", "usw2-az2"]', "network.nat_gateways": "2"},
+            "network.zones = .* must be ids of zones of us-east-1, such as use1-az1",
+        ),
         ({"network.zones": '["a", "a"]'}, "zones = .* must differ from each other"),
         (
             {"network.nat_gateways": "3", "network.zones": '["a", "b"]'},
