@@ -20,9 +20,10 @@ from ops.console import CliError, err
 from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, Template, losses
 
 LOSE = "lose"
-# Instances and addresses of NAT gateways go with the settings that say how many there are.
-_COUNTED = frozenset({"AWS::EC2::EIP", "AWS::RDS::DBInstance"})
+# Instances, addresses of NAT gateways and the rule of a second target group: settings say how many there are.
+_COUNTED = frozenset({"AWS::EC2::EIP", "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::RDS::DBInstance"})
 _CREATE_ONLY = Path(__file__).with_name("create_only.json")
+_HTTPS = "load_balancer.certificate_arn or domain.name"
 # Which setting a property stands for, and what to do instead of changing it.
 _SETTINGS = {
     ("AWS::EC2::VPC", "CidrBlock"): "network.cidr",
@@ -30,11 +31,17 @@ _SETTINGS = {
     ("AWS::EC2::Subnet", "AvailabilityZone"): "network.zones",
     ("AWS::EC2::Subnet", "AvailabilityZoneId"): "network.zones",
     ("AWS::EC2::Subnet", ""): "network.zones",
+    ("AWS::ElasticLoadBalancingV2::ListenerRule", "ListenerArn"): _HTTPS,
     ("AWS::RDS::DBCluster", "SnapshotIdentifier"): "aurora.restore_from_snapshot",
 }
 _IMPAIRED_ZONE = (
     "Zones can only be added, at the end of network.zones. Have the load balancer leave an impaired one out, "
     "with a zonal shift: docs/troubleshooting.md, `A zone is impaired`."
+)
+_SECOND_GROUP = (
+    "The second target group may be the one that serves, and a new rule sends all requests to the first. Set "
+    "deployment.alternate_target_group = false first, once the first one serves: docs/operations.md, "
+    "`Updates and rollbacks`."
 )
 # A stack of which there is nothing yet, or nothing any more: the next deployment creates it.
 _NOT_MADE = re.compile(r"(REVIEW|DELETE|ROLLBACK)_|CREATE_FAILED")
@@ -146,6 +153,8 @@ def _way(found: Collection[Loss]) -> str:
     keys = _settings(found)
     if keys == ["network.zones"]:
         return _IMPAIRED_ZONE
+    if keys == [_HTTPS]:
+        return _SECOND_GROUP
     undo = f"Set {' and '.join(keys)} back" if keys else "Undo the change"
     ids = ",".join(dict.fromkeys(loss.logical_id for loss in found))
     return (

@@ -20,13 +20,15 @@ STATEFUL = frozenset(
     }
 )
 # What holds no data, but is more than its properties: what replaces it has other addresses or subscribers,
-# takes the database along, or (custom resources) is undone by the function behind it.
+# takes the database along, sends requests to a target group that may be empty (a listener rule, whose weights
+# ECS moves), or (custom resources) is undone by the function behind it.
 IRREPLACEABLE = frozenset(
     {
         "AWS::EC2::EIP",
         "AWS::EC2::Subnet",
         "AWS::EC2::VPC",
         "AWS::ElastiCache::UserGroup",
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
         "AWS::GlobalAccelerator::Accelerator",
         "AWS::RDS::DBInstance",

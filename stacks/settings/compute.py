@@ -89,7 +89,9 @@ class EcsSettings(SettingsModel):
     spot_percent: int = Field(
         0,
         ge=0,
-        le=100,
+        # With weight 0 no task is placed on a provider, and nothing says that its base is then kept:
+        # CapacityProviderStrategyItem (Amazon ECS API Reference).
+        le=99,
         description="Share on Fargate Spot of the tasks above min_capacity, which AWS may stop at any time.",
     )
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = Field(

@@ -147,9 +147,9 @@ class Settings(SettingsModel):
             yield Problem("load_balancer.certificate_arn", arn, allowed)
 
     def _deployment_problems(self) -> Iterator[Problem]:
-        if self.ecs.requests_per_target is not None and self.deployment.strategy != "rolling":
-            # The metric is of one target group, and each deployment moves the traffic to the other one.
-            allowed = f"must go with deployment.strategy = {self.deployment.strategy}: CPU alone scales then"
+        if self.ecs.requests_per_target is not None and self.deployment.alternate_target_group:
+            # The metric is of one target group, and the other may serve, also when deployments roll again.
+            allowed = "must go with deployment.alternate_target_group = true: CPU alone scales then"
             yield Problem("ecs.requests_per_target", self.ecs.requests_per_target, allowed)
 
     def _accelerator_problems(self) -> Iterator[Problem]:

@@ -207,5 +207,20 @@ def test_zones_are_refused_but_for_one_more_at_the_end(synthesise: Synthesiser) 
         assert "zonal shift" in str(raised.value.remedy)
 
 
+def test_https_beside_a_second_target_group_is_refused(synthesise: Synthesiser) -> None:
+    """The new rule would send all requests to the first group, and the second may be the one that serves."""
+    beside = {"deployment.alternate_target_group": True}
+    certificate = MATRIX["load_balancer.certificate_arn"]["value"]
+    http, https, alone = (
+        templates(synthesise("dev", overrides))
+        for overrides in (beside, beside | {"load_balancer.certificate_arn": certificate}, {})
+    )
+    for before, after in ((http, https), (https, http)):
+        with pytest.raises(CliError, match=r"\(load_balancer.certificate_arn or domain.name\)") as raised:
+            protection.refuse(before, after)
+        assert "alternate_target_group = false first" in str(raised.value.remedy)
+    protection.refuse(http, alone)
+
+
 def test_settings_that_move_stacks_say_so() -> None:
     assert {key for key in MATRIX if "." not in key and lasting(key)} == MOVES_STACKS

@@ -103,7 +103,7 @@ def allows(action: str, kind: str) -> bool:
 def test_policy_of_a_stack_denies_what_is_refused_here() -> None:
     everything = STATEFUL | IRREPLACEABLE | {"AWS::ECS::Service"}
     assert {kind for kind in everything if not allows("Update:Replace", kind)} == STATEFUL | IRREPLACEABLE
-    counted = {"AWS::EC2::EIP", "AWS::RDS::DBInstance"}
+    counted = {"AWS::EC2::EIP", "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::RDS::DBInstance"}
     assert {kind for kind in everything if not allows("Update:Delete", kind)} == (
         STATEFUL | IRREPLACEABLE
     ) - counted

@@ -303,11 +303,10 @@ LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/liste
         ),
         (
             {
-                "deployment.strategy": "blue_green",
                 "deployment.alternate_target_group": "true",
                 "ecs.requests_per_target": "100",
             },
-            "ecs.requests_per_target = 100 .* must go with deployment.strategy = blue_green",
+            "ecs.requests_per_target = 100 .* must go with deployment.alternate_target_group = true",
         ),
         (
             {"ecs.scheduled_scaling.night": '{schedule="cron(0 1 * * ? *)", min_capacity=3, max_capacity=2}'},
@@ -317,7 +316,7 @@ LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/liste
             {"ecs.scheduled_scaling.night": '{schedule="daily", min_capacity=1, max_capacity=2}'},
             "scheduled_scaling.night.schedule = .* must be text such as",
         ),
-        ({"ecs.spot_percent": "101"}, "ecs.spot_percent = 101 .* must be a whole number from 0 to 100"),
+        ({"ecs.spot_percent": "100"}, "ecs.spot_percent = 100 .* must be a whole number from 0 to 99"),
     ],
 )
 def test_ways_to_the_service_that_cannot_be_are_refused(overrides: dict[str, str], reason: str) -> None:
