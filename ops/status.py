@@ -93,7 +93,7 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
         "health": _health(
             outputs["ServiceUrl"],
             on_this_machine=environment.endpoint_url is not None,
-            named=environment.settings.domain.name is not None,
+            named=environment.settings.domain.resolves_here,
         ),
         "desired": service["desiredCount"],
         "running": service["runningCount"],

@@ -145,7 +145,7 @@ class ComputeStack(LayerStack):
                 load_balancer=door.load_balancer,
                 traffic_dial_percent=dial,
             )
-        if domain is None:
+        if domain is None or not settings.domain.record:
             return address
         # The name is the accelerator's, and so belongs to the environment that made that.
         if accelerator.mode != "existing":

@@ -57,7 +57,7 @@ class NetworkStack(LayerStack):
             listener_ports=settings.listener_ports,
             service_port=SERVICE_PORT,
             endpoints=settings.network.interface_endpoints,
-            s3_prefix_list=settings.network.s3_prefix_list,
+            s3_prefix_list=settings.network.s3_prefix_lists.get(settings.region),
             with_restore_tests=settings.backup.tests_restores,
             with_database_proxy=settings.aurora.proxy,
         )

@@ -149,8 +149,8 @@ class ObservabilityStack(LayerStack):
 
     def _canary(self) -> HealthCanary:
         settings = self._settings
-        name = settings.domain.name
-        own = f"https://{name}" if name else f"http://{self._compute.load_balancer.load_balancer_dns_name}"
+        door = self._compute.load_balancer.load_balancer_dns_name
+        own = f"https://{settings.domain.name}" if settings.domain.resolves_here else f"http://{door}"
         return HealthCanary(
             self,
             "Canary",

@@ -67,6 +67,15 @@ class DomainSettings(SettingsModel):
         description="Name of the zone.",
         examples=["example.com"],
     )
+    record: bool = Field(
+        True,
+        description="Whether the name's alias record is made here; false for a standby: prod has it.",
+    )
+
+    @property
+    def resolves_here(self) -> bool:
+        """Whether there is a name and its record is of this environment."""
+        return self.name is not None and self.record
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -80,6 +89,8 @@ class DomainSettings(SettingsModel):
                 yield Problem(key, None, "is needed by name")
             if self.name is None and value is not None:
                 yield Problem(key, value, "means nothing without name")
+        if self.name is None and not self.record:
+            yield Problem("record", False, "means nothing without name")
         if self.name and self.hosted_zone_name and not f".{self.name}".endswith(f".{self.hosted_zone_name}"):
             yield Problem("name", self.name, f"must be in hosted_zone_name ({self.hosted_zone_name})")
 

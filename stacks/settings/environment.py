@@ -79,6 +79,7 @@ class Settings(SettingsModel):
                 *self._region_problems(),
                 *self._registry_problems(),
                 *self._zone_problems(),
+                *self._prefix_list_problems(),
                 *self._address_problems(),
                 *self._https_problems(),
                 *self._deployment_problems(),
@@ -117,12 +118,20 @@ class Settings(SettingsModel):
             yield Problem("ecs.registry_secret_arn", secret, allowed)
         if secret is not None and secret.split(":")[3] != self.region:
             yield Problem("ecs.registry_secret_arn", secret, f"must be a secret of region {self.region}")
+        key = self.ecs.registry_secret_key_arn
+        if key is not None and key.split(":")[3] != self.region:
+            yield Problem("ecs.registry_secret_key_arn", key, f"must be a key of region {self.region}")
 
     def _zone_problems(self) -> Iterator[Problem]:
         prefix = zone_id_prefix(self.region)
         if any(len(zone) > 1 and not zone.startswith(prefix) for zone in self.network.zones):
             allowed = f"must be ids of zones of {self.region}, such as {prefix}1"
             yield Problem("network.zones", self.network.zones, allowed)
+
+    def _prefix_list_problems(self) -> Iterator[Problem]:
+        lists = self.network.s3_prefix_lists
+        if lists and self.region not in lists:
+            yield Problem("network.s3_prefix_lists", lists, f"must have the list of {self.region}")
 
     def _address_problems(self) -> Iterator[Problem]:
         tasks = math.ceil(2 * self.ecs.max_capacity / len(self.network.zones))
@@ -195,8 +204,10 @@ class Settings(SettingsModel):
 
     def _canary_problems(self) -> Iterator[Problem]:
         url = self.canary.url
-        if self.canary.enabled and url is None and self.https and self.domain.name is None:
-            allowed = "is needed without domain.name: no certificate is for the load balancer's own name"
+        if self.canary.enabled and url is None and self.https and not self.domain.resolves_here:
+            allowed = (
+                "is needed without a record of domain.name: no certificate is for the load balancer's name"
+            )
             yield Problem("canary.url", None, allowed)
         if url is not None and url.startswith("http:") and not self.load_balancer.allow_http:
             yield Problem(

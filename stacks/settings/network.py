@@ -6,10 +6,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel, refuse
+from stacks.settings.patterns import REGION
 from stacks.settings.values import vpc_range
 
 _APPENDED = Lasting("After the first deployment only a third one can be added, at the end.")
 _Zone = Annotated[str, Field(pattern=r"^([a-z]|[a-z]{3,5}\d-az\d{1,2})$", examples=["a", "use1-az1"])]
+
+_Region = Annotated[str, Field(pattern=REGION, examples=["us-east-1"])]
+_PrefixList = Annotated[str, Field(pattern=r"^pl-[0-9a-f]+$", examples=["pl-63a5400a"])]
 
 # The APIs that tasks and functions call.
 _Endpoint = Literal[
@@ -48,12 +52,10 @@ class NetworkSettings(SettingsModel):
     interface_endpoints: tuple[_Endpoint, ...] = Field(
         (), strict=False, description="AWS APIs that are reached inside the VPC; each costs by zone and hour."
     )
-
-    s3_prefix_list: str | None = Field(
-        None,
-        pattern=r"^pl-[0-9a-f]+$",
-        description="List of S3's addresses; beside endpoints it keeps functions off the internet.",
-        examples=["pl-63a5400a"],
+    s3_prefix_lists: dict[_Region, _PrefixList] = Field(
+        {},
+        description="Lists of S3's addresses, by region: the one of the environment's region keeps functions "
+        "off the internet, where interface endpoints serve all else that they call.",
     )
 
     @model_validator(mode="after")
@@ -69,8 +71,8 @@ class NetworkSettings(SettingsModel):
             yield Problem("zones", self.zones, allowed)
         if len(set(self.interface_endpoints)) < len(self.interface_endpoints):
             yield Problem("interface_endpoints", self.interface_endpoints, "must differ from each other")
-        if self.s3_prefix_list is not None and not self.interface_endpoints:
+        if self.s3_prefix_lists and not self.interface_endpoints:
             allowed = "must go while interface_endpoints is empty: it serves functions beside them alone"
-            yield Problem("s3_prefix_list", self.s3_prefix_list, allowed)
+            yield Problem("s3_prefix_lists", self.s3_prefix_lists, allowed)
         if self.nat_gateways > len(self.zones):
             yield Problem("nat_gateways", self.nat_gateways, f"must not exceed the {len(self.zones)} zones")

@@ -36,7 +36,7 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
             "canary.enabled": True,
             "canary.url": "https://www.example.com/healthz",
             "network.interface_endpoints": ["ecs", "elasticache", "secretsmanager"],
-            "network.s3_prefix_list": "pl-63a5400a",
+            "network.s3_prefix_lists": {"us-east-1": "pl-63a5400a"},
             "aurora.proxy": True,
             "security.guardduty": "create",
             "security.github.provider": "create",

@@ -91,6 +91,16 @@ def test_name_gets_a_certificate_that_its_zone_validates(synthesise: Synthesiser
     assert cookie_secure(platform) == "true"
 
 
+def test_name_whose_record_is_elsewhere_gets_a_certificate_and_no_record(synthesise: Synthesiser) -> None:
+    """A standby's could not be created while the record of the lost region still exists."""
+    platform = synthesise("sandbox", DOMAIN | {"domain.record": False})
+    assert platform.of_type("AWS::CertificateManager::Certificate")
+    assert not platform.of_type("AWS::Route53::RecordSet")
+    url = platform.template("compute")["Outputs"]["ServiceUrl"]["Value"]
+    assert NAME not in str(url), "it would be the other environment that answers"
+    assert "LoadBalancer" in str(url)
+
+
 def test_given_certificate_is_used_for_the_name_too(synthesise: Synthesiser) -> None:
     arn = CERTIFICATE.format(account="000000000000")
     platform = synthesise("sandbox", DOMAIN | {"load_balancer.certificate_arn": arn})

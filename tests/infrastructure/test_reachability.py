@@ -199,7 +199,7 @@ def by_https(platform: Synthesised, name: str) -> set[str]:
 def test_functions_stay_off_the_internet_where_endpoints_serve_all_that_they_call(
     synthesise: Synthesiser,
 ) -> None:
-    settings = {"network.interface_endpoints": ENDPOINTS, "network.s3_prefix_list": S3}
+    settings = {"network.interface_endpoints": ENDPOINTS, "network.s3_prefix_lists": {"us-east-1": S3}}
     platform = synthesise("prod", settings)
     assert by_https(platform, "Functions") == {"Endpoints"}
     for name in ("DatabaseFunctions", "CacheFunctions"):
@@ -219,7 +219,7 @@ def test_functions_whose_api_has_no_endpoint_keep_their_way_out(
     synthesise: Synthesiser, missing: str
 ) -> None:
     present = [each for each in ENDPOINTS if each != missing]
-    settings = {"network.interface_endpoints": present, "network.s3_prefix_list": S3}
+    settings = {"network.interface_endpoints": present, "network.s3_prefix_lists": {"us-east-1": S3}}
     assert by_https(synthesise("prod", settings), "CacheFunctions") == {WORLD}
 
 

@@ -10,6 +10,15 @@ from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesise
 # Permissions, which validation asks for and nothing builds on.
 ONLY_VALIDATED = {"load_balancer.allow_http"}
 
+# Read only beside others, which no test elsewhere needs together.
+MORE: dict[str, object] = {
+    "cost.anomalies": "existing",
+    "cost.anomaly_monitor_arn": "arn:aws:ce::333333333333:anomalymonitor/0",
+    "domain.name": "tasks.example.com",
+    "domain.hosted_zone_id": "Z0123456789ABCDEFGHIJ",
+    "domain.hosted_zone_name": "example.com",
+}
+
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> set[tuple[type[SettingsModel], str]]:
@@ -40,7 +49,10 @@ def test_synthesis_reads_every_setting(
 ) -> None:
     fresh = Synthesiser(tmp_path_factory.mktemp("read"))
     loaded = [load_settings(environment) for environment in ENVIRONMENTS]
-    loaded += [load_settings(environment, overrides=overrides) for environment, overrides in SWITCHED_ON]
+    loaded += [
+        load_settings(environment, overrides=overrides)
+        for environment, overrides in (*SWITCHED_ON, ("prod", MORE))
+    ]
     read.clear()  # validation reads values, too
     for settings in loaded:
         fresh.of(settings)

@@ -129,6 +129,17 @@ def test_all_mistakes_are_told_at_once() -> None:
             {"cost.anomaly_monitor_arn": "arn:aws:ce::333333333333:anomalymonitor/0-0"},
             "cost.anomaly_monitor_arn = .* must go unless anomalies",
         ),
+        (
+            {
+                "network.interface_endpoints": '["ecs"]',
+                "network.s3_prefix_lists": '{us-west-2 = "pl-68a54001"}',
+            },
+            "network.s3_prefix_lists = .* must have the list of us-east-1",
+        ),
+        (
+            {"network.s3_prefix_lists.us-east-1": "63a5400a"},
+            "s3_prefix_lists.us-east-1 = .* such as .pl-63a5400a",
+        ),
         ({"network.cidr": "10.0.1.0/16"}, "network.cidr = .* must begin at .* first address .* 10.0.0.0/16"),
         ({"network.cidr": "999.1.1.1/16"}, "network.cidr = .* must be a range of IPv4 addresses"),
         ({"network.cidr": "10.0.0.0/33"}, "network.cidr = .* must be a range of IPv4 addresses"),
@@ -256,6 +267,11 @@ LISTENER = "arn:aws:globalaccelerator::{account}:accelerator/0a1b2c3d-0000/liste
     ("overrides", "reason"),
     [
         ({"domain.name": "tasks.example.com"}, "domain.hosted_zone_id: is needed by name"),
+        ({"domain.record": "false"}, "domain.record = false .* means nothing without name"),
+        (
+            DOMAIN | {"domain.record": "false", "canary.enabled": "true"},
+            "canary.url: is needed without a record of domain.name",
+        ),
         ({"domain.hosted_zone_name": "example.com"}, "domain.hosted_zone_name = .* means nothing without"),
         (DOMAIN | {"domain.name": "tasksexample.com"}, "domain.name = .* must be in hosted_zone_name"),
         (DOMAIN | {"domain.name": "Tasks"}, "domain.name = .* must be text"),
