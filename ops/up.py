@@ -19,7 +19,7 @@ from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox import version
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.tls import ensure_authority
-from stacks.settings import LAYERS, SettingsError
+from stacks.settings import LAYERS, Settings, SettingsError
 
 _OUTPUTS = SANDBOX_DIR / "outputs.json"
 # Where the sandbox is; another place would be a real account.
@@ -56,7 +56,7 @@ def up(*, overrides: tuple[str, ...] = ()) -> str:
 
 def _up(overrides: tuple[str, ...]) -> str:
     began = time.monotonic()
-    _check(overrides)
+    settings = _checked(overrides)
     with phase("Service packages") as current:
         current.result = "" if service_environment.ensure() else "up to date"
     sandbox = _start()
@@ -64,7 +64,7 @@ def _up(overrides: tuple[str, ...]) -> str:
         _deploy(current, overrides)
     url = _service_url()
     with phase("Service healthy") as current:
-        current.result = _wait_until_healthy(url, _start_seconds(overrides))
+        current.result = _wait_until_healthy(url, settings.ecs.start_seconds)
     _summary(url, sandbox, time.monotonic() - began)
     return url
 
@@ -87,8 +87,8 @@ def down(*, wipe: bool) -> None:
         current.result += ", data removed" if wipe else ""
 
 
-def _check(overrides: tuple[str, ...]) -> None:
-    """Refuse settings that cannot be deployed before anything takes time."""
+def _checked(overrides: tuple[str, ...]) -> Settings:
+    """Return the sandbox's settings; what cannot be deployed is refused before anything takes time."""
     given = parse_overrides(overrides)
     for key in _FIXED & given.keys():
         raise CliError(
@@ -96,7 +96,7 @@ def _check(overrides: tuple[str, ...]) -> None:
             remedy=f"For another environment: `./gantry cdk deploy --all -c {key}={given[key]}`.",
         )
     try:
-        settings_of(SANDBOX, overrides=given)
+        return settings_of(SANDBOX, overrides=given)
     except SettingsError as error:
         raise CliError(str(error)) from error
 
@@ -152,10 +152,6 @@ def _service_url() -> str:
         if "ServiceUrl" in outputs:
             return outputs["ServiceUrl"]
     raise CliError("No stack has an output ServiceUrl.", remedy="The compute layer must export it.")
-
-
-def _start_seconds(overrides: tuple[str, ...]) -> int:
-    return settings_of(SANDBOX, overrides=dict(each.split("=", 1) for each in overrides)).ecs.start_seconds
 
 
 def _wait_until_healthy(url: str, start_seconds: int) -> str:
