@@ -25,6 +25,7 @@ from stacks.layer import LayerStack, function_defaults, imported_key, log_retent
 from stacks.network import NetworkRefs
 from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
+from stacks.settings.schedules import longest_pause_days
 from stacks.state import StateRefs
 
 
@@ -85,7 +86,7 @@ class SecurityStack(LayerStack):
                     *self._proxy_statements(),
                 ],
             ),
-            _schedule(rotation.database_schedule, rotation.database_days),
+            _schedule(rotation.database_schedule),
         )
         self._rotate(
             "ValkeyRotation",
@@ -100,7 +101,7 @@ class SecurityStack(LayerStack):
                 },
                 statements=[self._cache_user_statement()],
             ),
-            _schedule(rotation.valkey_schedule, rotation.valkey_days),
+            _schedule(rotation.valkey_schedule),
         )
         self._rotate(
             "SigningKeyRotation",
@@ -110,7 +111,7 @@ class SecurityStack(LayerStack):
                 security_group=self._network.functions_group,
                 environment={"SESSION_LIFETIME_SECONDS": str(rotation.session_lifetime_seconds)},
             ),
-            _schedule(rotation.signing_key_schedule, rotation.signing_key_days),
+            _schedule(rotation.signing_key_schedule),
         )
 
     def _proxy_environment(self) -> dict[str, str]:
@@ -250,5 +251,7 @@ class SecurityStack(LayerStack):
         CfnOutput(self, "DeployRoleArn", value=role.role_arn)
 
 
-def _schedule(expression: str, days: int) -> RotationSchedule:
+def _schedule(expression: str) -> RotationSchedule:
+    # Settings refuse a schedule that never comes.
+    days = longest_pause_days(expression) or 0
     return RotationSchedule(expression=expression, period=Duration.days(days))

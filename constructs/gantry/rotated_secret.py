@@ -39,7 +39,7 @@ class RotationSchedule:
         Secrets Manager's ``cron(…)``, in UTC, on the hour. A ``rate(…)`` may rotate once more when it changes
         (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html).
     period
-        The time between two rotations; a secret that is older than this and a fifth is overdue.
+        The longest time between two rotations; a secret that is older than this and a fifth is overdue.
     """
 
     expression: str

@@ -122,6 +122,18 @@ def test_secret_rotates_on_schedule_and_not_while_it_is_deployed(
     assert function.path.startswith(f"{rotation}/")
 
 
+def test_secret_is_overdue_a_fifth_after_its_schedules_longest_pause(synthesise: Synthesiser) -> None:
+    """Days that contradict the schedule would report a yearly one every month, and a weekly one too late."""
+    weekly = synthesise("prod", {"rotation.database_schedule": "cron(0 3 ? * SUN *)"})
+    alarms = {each.path: each.get("Threshold") for each in weekly.of_type("AWS::CloudWatch::Alarm")}
+    overdue = {path.split("/")[0]: days for path, days in alarms.items() if "OverdueAlarm" in path}
+    assert {name: round(overdue[name] / 1.2) for name in ROTATIONS} == {
+        "DatabaseRotation": 7,
+        "ValkeyRotation": 31,
+        "SigningKeyRotation": 92,
+    }
+
+
 def test_secrets_do_not_rotate_at_once(platform: Synthesised) -> None:
     schedules = platform.of_type("AWS::SecretsManager::RotationSchedule")
     expressions = {each.get("RotationRules", "ScheduleExpression") for each in schedules}
@@ -171,7 +183,7 @@ def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) 
     assert set(alarms) == {
         "Errors", "DaysSinceRotation", "HoursUnretired", "ApproximateNumberOfMessagesVisible",
     }  # fmt: skip
-    days = 90 if rotation == "SigningKeyRotation" else 30
+    days = 92 if rotation == "SigningKeyRotation" else 31
     assert alarms["DaysSinceRotation"].get("Threshold") == pytest.approx(days * 1.2)
     for name in ("DaysSinceRotation", "HoursUnretired"):
         assert alarms[name].get("Namespace") == "Gantry"

@@ -177,6 +177,11 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"canary.runtime": "syn-nodejs-puppeteer-9.1"}, "canary.runtime = .syn-nodejs.* such as"),
         ({"ecs.writable_paths": '["/proc/x"]'}, "/proc/x is the kernel's"),
         ({"ecs.writable_paths": '["/a/../b"]'}, "ecs.writable_paths.0 = "),
+        (
+            {"rotation.database_schedule": "cron(0 3 30 2 ? *)"},
+            "rotation.database_schedule = .* must come at least every 1000 days",
+        ),
+        ({"rotation.database_schedule": "cron(0 3 29 2 ? *)"}, "must come at least every 1000 days"),
         ({"rotation.database_schedule": "cron(0 3 1 * *)"}, "database_schedule = .* must have six fields"),
         ({"observability.runbooks": "http://example.com/"}, "observability.runbooks = .* such as .https://"),
     ],
