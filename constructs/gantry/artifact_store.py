@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.encryption_keys import log_group_statements
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 
 class ArtifactStore(Construct):
@@ -59,6 +60,18 @@ class ArtifactStore(Construct):
         )
         log = self._bucket("AccessLog", retention)
         self.bucket = self._bucket("Bucket", retention, name=bucket_name, key=self.key, log=log)
+        acknowledge(
+            self,
+            "Artefacts are made again from a commit, and the log of who reads them expires with them: "
+            "neither is worth a copy or a version.",
+            *shared("S3BucketReplicationEnabled", (NIST, HIPAA, PCI)),
+            *shared("S3BucketVersioningEnabled", (NIST, HIPAA, PCI)),
+        )
+        acknowledge(
+            log,
+            "S3 delivers access logs to no bucket that is encrypted with a key of KMS.",
+            *shared("S3DefaultEncryptionKMS", (NIST, HIPAA, PCI)),
+        )
         for reader in readers:
             self.bucket.grant_read(reader)
         if log_group_name is not None:

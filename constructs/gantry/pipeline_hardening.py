@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import IConstruct
 
-from gantry.nag import acknowledge
+from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 # Granted to every build by the CDK; nothing here reports tests, and no build starts another.
 _UNUSED = (
@@ -55,10 +55,7 @@ def harden(
     if check is not None:
         project = check.node.find_child("CDKSecurityCheck")
         _pin_check(project, cdk_version, build_image, log_group)
-        function = check.node.find_child("CDKPipelinesAutoApprove").node.default_child
-        if not isinstance(function, lambda_.CfnFunction):
-            raise TypeError(f"{check.node.path} has no function that approves")
-        function.add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
+        _log_approvals(check.node.find_child("CDKPipelinesAutoApprove"), log_group)
         _acknowledge_check(check)
     _deny_unused(pipeline)
     _acknowledge_grants(pipeline, artifact_buckets)
@@ -98,6 +95,14 @@ def _pin_check(
         "LogsConfig", {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": log_group.log_group_name}}
     )
     log_group.grant_write(project)
+
+
+def _log_approvals(function: IConstruct, log_group: logs.ILogGroup) -> None:
+    """Have the function log to an encrypted group, in place of the CDK's own for it."""
+    resource = function.node.default_child
+    if not isinstance(resource, lambda_.CfnFunction) or not function.node.try_remove_child("LogGroup"):
+        raise TypeError(f"{function.node.path} is no function with a log group")
+    resource.add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
 
 
 def _deny_unused(pipeline: pipelines.CodePipeline) -> None:
@@ -147,6 +152,11 @@ def _acknowledge_grants(pipeline: pipelines.CodePipeline, buckets: Sequence[s3.I
         ),
     )
     acknowledge(
+        pipeline,
+        "The source of each build is the pipeline's artefact; its own is authorised by a connection.",
+        *shared("CodeBuildProjectSourceRepoUrl", (HIPAA, PCI)),
+    )
+    acknowledge(
         pipeline.node.find_child("Assets"),
         "The CDK lets the builds that publish assets start and stop any; a statement beside denies it.",
         *_wildcards("Resource::*"),
@@ -166,6 +176,12 @@ def _acknowledge_check(check: IConstruct) -> None:
         "The check assumes those roles alone that carry the tag of a bootstrap's deploy role, and its "
         "function approves in those pipelines alone that carry the CDK's tag.",
         *_wildcards("Resource::*"),
+    )
+    acknowledge(
+        function,
+        "An approval that it does not give waits for a person: no event is lost. It asks CodePipeline alone.",
+        *shared("LambdaDLQ", (NIST, HIPAA)),
+        *shared("LambdaInsideVPC", (NIST, HIPAA, PCI)),
     )
     acknowledge(
         check,
