@@ -1,7 +1,7 @@
-"""`./gantry clean-up`: removes stacks whose first deployment failed, with all that they left behind."""
+"""`./gantry clean-up`: removes stacks whose first deployment failed, and what stacks left behind."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import typer
@@ -10,15 +10,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops import cdk, failed_creations, leftovers
 from ops.aws import Environment
 from ops.console import CliError, err, phase
-from ops.failed_creations import DELETED, NEVER_EXECUTED, FailedCreation, Leftover
+from ops.failed_creations import DELETED, NEVER_EXECUTED, Leftover, StackHistory
 from ops.paths import SANDBOX
 
 # Taking away what could not be deleted may take a deletion of its own.
 _DELETIONS = 2
 
 
-def run(environment: str, *, context: Sequence[str] = (), yes: bool = False) -> None:
-    """Remove what the failed first deployment of an environment left behind.
+def run(environment: str, *, context: Sequence[str] = (), yes: bool = False, destroyed: bool = False) -> None:
+    """Remove what the failed first deployment of an environment, or all its deleted stacks, left behind.
 
     Parameters
     ----------
@@ -26,14 +26,21 @@ def run(environment: str, *, context: Sequence[str] = (), yes: bool = False) -> 
         The environment, and the settings that the deployment was given with `-c`.
     yes
         Do not ask.
+    destroyed
+        Remove what the environment's stacks left, none of which exists any more.
 
     Raises
     ------
     CliError
-        When AWS cannot be asked, refuses something, or there is no terminal to ask.
+        When AWS cannot be asked, refuses something, or there is no terminal to ask; when a stack exists whose
+        environment is to be destroyed.
     """
     words = [word for given in (f"environment={environment}", *context) for word in ("--context", given)]
-    _clean_up(cdk.connected(words), yes=yes)
+    connected = cdk.connected(words)
+    if destroyed:
+        _remove_leftovers(connected, yes=yes)
+    else:
+        _clean_up(connected, yes=yes)
 
 
 def suggest(arguments: Sequence[str]) -> None:
@@ -76,7 +83,35 @@ def _clean_up(environment: Environment, *, yes: bool) -> None:
             current.result = f"{_remove(creation)} removed"
 
 
-def _show(creation: FailedCreation, left: Sequence[Leftover]) -> None:
+def _remove_leftovers(environment: Environment, *, yes: bool) -> None:
+    stacks = failed_creations.destroyed(environment)
+    found = [(stack, left) for stack in stacks if (left := [e for e in stack.leftovers() if e.released])]
+    if not found:
+        name = environment.settings.environment
+        err.print(f"Nothing to clean up: no deleted stack of {name} of the last 90 days left anything.")
+        return
+    for stack, left in found:
+        _show(stack, left)
+    _confirm(yes=yes)
+    refused: list[str] = []
+    for stack, left in found:
+        with phase(stack.name) as current:
+            refused += (refusals := list(_refusals(stack, left)))
+            current.result = f"{len(left) - len(refusals)} of {len(left)} removed"
+    if refused:
+        raise CliError("AWS refuses to delete some of it.", detail="\n".join(refused))
+
+
+def _refusals(stack: StackHistory, left: Sequence[Leftover]) -> Iterator[str]:
+    """Remove what a stack left; yield what AWS does not delete, such as locked objects, and why."""
+    for each in left:
+        try:
+            leftovers.remove(stack.region, each.resource_type, each.physical_id)
+        except ClientError as error:
+            yield f"{each.resource_type} {each.physical_id}: {error}"
+
+
+def _show(creation: StackHistory, left: Sequence[Leftover]) -> None:
     err.print(f"[bold]{creation.name}[/bold] in {creation.region.name}: {creation.status}")
     if creation.status == NEVER_EXECUTED:
         err.print("  a stack without resources, since its change set was not executed: is someone deploying?")
@@ -91,11 +126,11 @@ def _confirm(*, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise CliError("Nothing was removed: there is no terminal to ask.", remedy="Run it with --yes.")
-    if not typer.confirm("Remove the stacks with all this for good?", err=True):
+    if not typer.confirm("Remove all this for good?", err=True):
         raise CliError("Nothing was removed.")
 
 
-def _remove(creation: FailedCreation) -> int:
+def _remove(creation: StackHistory) -> int:
     """Remove what is left, the stack last: as long as it is there, the next call finds what it left."""
     removed = 0
     for _ in range(_DELETIONS + 1):
@@ -118,7 +153,7 @@ def _remove(creation: FailedCreation) -> int:
     )
 
 
-def _deleted(creation: FailedCreation) -> FailedCreation:
+def _deleted(creation: StackHistory) -> StackHistory:
     """Delete a stack, its termination protection first, and return it as it is then."""
     client = creation.region.client("cloudformation")
     client.update_termination_protection(StackName=creation.stack_id, EnableTerminationProtection=False)

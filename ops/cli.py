@@ -107,12 +107,15 @@ def clean_up(
     *,
     environment: Environment = "sandbox",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    leftovers: Annotated[
+        bool, typer.Option("--leftovers", help="Remove what the stacks left that `cdk destroy` deleted.")
+    ] = False,
     context: Overrides = None,
 ) -> None:
     """Remove what the failed first deployment of a stack left behind, and the stack."""
     from ops import clean_up as failed_stacks
 
-    failed_stacks.run(environment, context=context or (), yes=yes)
+    failed_stacks.run(environment, context=context or (), yes=yes, destroyed=leftovers)
 
 
 @app.command(context_settings=_PASS_THROUGH)

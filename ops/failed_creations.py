@@ -1,4 +1,4 @@
-"""Creations of stacks that failed: which there are, and what each of them left behind."""
+"""Creations of stacks that failed, and deleted stacks: which there are, and what each left behind."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops import leftovers
 from ops.aws import Environment
+from ops.console import CliError
 from ops.leftovers import Region
 from stacks.settings import LAYERS
 
@@ -39,7 +40,7 @@ _SLACK = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Leftover:
-    """A resource that a failed creation made and that still exists.
+    """A resource that a stack made, which is not there any more or was never created, and that still exists.
 
     Attributes
     ----------
@@ -55,8 +56,8 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class FailedCreation:
-    """A stack that never reached CREATE_COMPLETE.
+class StackHistory:
+    """A stack that never reached CREATE_COMPLETE, or was deleted.
 
     Attributes
     ----------
@@ -108,7 +109,7 @@ class FailedCreation:
                     yield _LOG_GROUP, group
 
     def _owns(self, kind: str, created: datetime | None) -> bool:
-        """Tell whether a resource is this creation's own: another one may have the same name."""
+        """Tell whether a resource is this stack's own: another one may have the same name."""
         if created is None or created is leftovers.UNDATED:
             return created is not None
         begun, ended = self.events[0]["Timestamp"], self.events[-1]["Timestamp"]
@@ -117,14 +118,14 @@ class FailedCreation:
         return begun - _SLACK <= created <= ended + _SLACK
 
 
-def find(environment: Environment) -> list[FailedCreation]:
+def find(environment: Environment) -> list[StackHistory]:
     """Return the failed creations of an environment's stacks, the last layer first.
 
     A stack that was created successfully hides those before it: what they left is in no one's way then, and
     may be in use.
     """
     settings = environment.settings
-    found: list[FailedCreation] = []
+    found: list[StackHistory] = []
     for name in settings.regions:
         region = Region(name, environment.session, environment.endpoint_url)
         for stacks in _by_name(region, [settings.stack_name(layer) for layer in STACKS]):
@@ -132,7 +133,30 @@ def find(environment: Environment) -> list[FailedCreation]:
     return found[::-1]
 
 
-def as_it_is(creation: FailedCreation) -> FailedCreation:
+def destroyed(environment: Environment) -> list[StackHistory]:
+    """Return the deleted stacks of an environment that has no stack any more, the last layer first.
+
+    Raises
+    ------
+    CliError
+        When it has one: what the deleted ones left may be in use.
+    """
+    settings = environment.settings
+    found: list[StackHistory] = []
+    for name in settings.regions:
+        region = Region(name, environment.session, environment.endpoint_url)
+        for stacks in _by_name(region, [settings.stack_name(layer) for layer in STACKS]):
+            if there := [each for each in stacks if each["StackStatus"] != DELETED]:
+                first, status = there[0]["StackName"], there[0]["StackStatus"]
+                raise CliError(
+                    f"{first} is {status}: what other stacks left may be in use.",
+                    remedy=f"`./gantry cdk destroy --all -c environment={settings.environment}` comes first.",
+                )
+            found += [_with_events(region, each) for each in stacks]
+    return found[::-1]
+
+
+def as_it_is(creation: StackHistory) -> StackHistory:
     """Return a failed creation as it is now."""
     client = creation.region.client("cloudformation")
     return _with_events(creation.region, client.describe_stacks(StackName=creation.stack_id)["Stacks"][0])
@@ -147,14 +171,14 @@ def _by_name(region: Region, names: Sequence[str]) -> Iterator[list[dict[str, An
         yield sorted(named, key=lambda stack: stack["CreationTime"], reverse=True)
 
 
-def _with_events(region: Region, stack: dict[str, Any]) -> FailedCreation:
+def _with_events(region: Region, stack: dict[str, Any]) -> StackHistory:
     client, stack_id = region.client("cloudformation"), stack["StackId"]
     pages = client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     events = [event for page in pages for event in page["StackEvents"]]
-    return FailedCreation(region, stack_id, stack["StackName"], stack["StackStatus"], events[::-1])
+    return StackHistory(region, stack_id, stack["StackName"], stack["StackStatus"], events[::-1])
 
 
-def _failed(stack: FailedCreation) -> bool:
+def _failed(stack: StackHistory) -> bool:
     """Tell whether a stack never reached CREATE_COMPLETE; its status alone does not say so.
 
     Events are kept for 90 days: a history that does not begin with the creation proves nothing.

@@ -9,7 +9,8 @@ import pytest
 
 from ops import clean_up, failed_creations
 from ops.aws import Environment
-from ops.failed_creations import FailedCreation
+from ops.console import CliError
+from ops.failed_creations import StackHistory
 from ops.leftovers import KINDS, Region, remove
 from stacks.settings import load_settings
 from tests.integration.sandbox.emulator import Emulator, template
@@ -106,12 +107,12 @@ def create(emulator: Emulator, resources: dict[str, Any], *, protected: bool = T
     return emulator.settled(STACK)
 
 
-def failed(environment: Environment) -> FailedCreation:
+def failed(environment: Environment) -> StackHistory:
     (found,) = failed_creations.find(environment)
     return found
 
 
-def statuses(creation: FailedCreation) -> dict[str, str]:
+def statuses(creation: StackHistory) -> dict[str, str]:
     return {event["LogicalResourceId"]: event["ResourceStatus"] for event in creation.events}
 
 
@@ -157,6 +158,18 @@ def test_leftovers_of_a_failed_stack_that_was_deleted_by_hand_are_removed(
     assert failed(dev).leftovers()
     clean_up._clean_up(dev, yes=True)
     assert failed(dev).leftovers() == []
+
+
+def test_leftovers_of_a_destroyed_environment_are_removed(emulator: Emulator, dev: Environment) -> None:
+    resources = {name: each for name, each in without_database().items() if name not in GOES}
+    assert create(emulator, resources, protected=False) == "CREATE_COMPLETE", emulator.failures(STACK)
+    with pytest.raises(CliError, match=f"{STACK} is CREATE_COMPLETE"):
+        clean_up._remove_leftovers(dev, yes=True)
+    emulator.delete(STACK)
+    assert emulator.client("dynamodb").list_tables()["TableNames"]
+    clean_up._remove_leftovers(dev, yes=True)
+    assert emulator.client("dynamodb").list_tables()["TableNames"] == []
+    assert not any(stack.leftovers() for stack in failed_creations.destroyed(dev))
 
 
 def test_protected_load_balancer_fails_the_rollback_and_is_named(

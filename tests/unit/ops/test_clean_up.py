@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from ops import clean_up, failed_creations
 from ops.console import CliError
-from ops.failed_creations import FailedCreation
+from ops.failed_creations import StackHistory
 from ops.leftovers import Region
 from stacks.settings import load_settings
 
@@ -53,14 +53,18 @@ class Aws:
         self.client(service)
         self._stubs[service].add_client_error(operation, code)
 
-    def has(self, *stacks: Stack) -> None:
-        """List stacks, the newest first, and tell the history of those that are asked for."""
+    def lists(self, *stacks: Stack) -> None:
+        """List stacks, the newest first."""
         summaries = [
             {"StackName": name, "StackId": f"{name}/{number}", "StackStatus": status,
              "CreationTime": BEGAN - timedelta(days=number)}
             for number, (name, status, _) in enumerate(stacks)
         ]  # fmt: skip
         self.answers("cloudformation", "list_stacks", {"StackSummaries": summaries})
+
+    def has(self, *stacks: Stack) -> None:
+        """List stacks, the newest first, and tell the history of those that are asked for."""
+        self.lists(*stacks)
         for name, _, history in stacks:
             events = [event(STACK_TYPE, name, status, logical_id=name) for status in history]
             self.answers("cloudformation", "describe_stack_events", {"StackEvents": events[::-1]})
@@ -147,7 +151,7 @@ def left(*events: tuple[str, str, str]) -> list[tuple[str, str]]:
     history += [event(*each, minute=1) for each in events]
     history.append(event(STACK_TYPE, STACK, "ROLLBACK_COMPLETE", minute=9, logical_id=STACK))
     region = Region("us-east-1", boto3.Session(), None)
-    creation: Any = FailedCreation(region, STACK, STACK, "ROLLBACK_COMPLETE", history)  # type: ignore[arg-type]
+    creation: Any = StackHistory(region, STACK, STACK, "ROLLBACK_COMPLETE", history)  # type: ignore[arg-type]
     return [(each.resource_type, each.physical_id) for each in creation.leftovers()]
 
 
@@ -202,3 +206,38 @@ def test_nothing_is_removed_where_no_one_can_be_asked(aws: Aws, monkeypatch: pyt
     with pytest.raises(CliError, match="no terminal to ask") as raised:
         clean_up._clean_up(environment(), yes=False)
     assert raised.value.remedy == "Run it with --yes."
+
+
+def test_leftovers_of_an_environment_that_has_a_stack_are_refused(aws: Aws) -> None:
+    aws.has((STACK, "DELETE_COMPLETE", CREATED), ("gantry-dev-state", "UPDATE_COMPLETE", CREATED))
+    with pytest.raises(CliError, match="gantry-dev-state is UPDATE_COMPLETE"):
+        clean_up._remove_leftovers(environment(), yes=True)
+
+
+def test_leftovers_are_removed_as_far_as_aws_lets_them_go(
+    aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.lists((STACK, "DELETE_COMPLETE", ()))
+    events = [
+        event(STACK_TYPE, STACK, "CREATE_IN_PROGRESS", logical_id=STACK),
+        event(SECRET, SECRET_ARN, "CREATE_COMPLETE", minute=1),
+        event(GROUP, "/gantry/dev/service", "CREATE_COMPLETE", minute=2),
+        event(SECRET, SECRET_ARN, "DELETE_SKIPPED", minute=8),
+        event(GROUP, "/gantry/dev/service", "DELETE_SKIPPED", minute=8),
+        event(STACK_TYPE, STACK, "DELETE_COMPLETE", minute=9, logical_id=STACK),
+    ]
+    aws.answers("cloudformation", "describe_stack_events", {"StackEvents": events[::-1]})
+    made = {"ARN": SECRET_ARN, "CreatedDate": BEGAN + timedelta(minutes=1)}
+    created = int((BEGAN + timedelta(minutes=2)).timestamp() * 1000)
+    group = {"logGroups": [{"logGroupName": "/gantry/dev/service", "creationTime": created}]}
+    for _ in ("listed", "removed"):
+        aws.answers("secretsmanager", "describe_secret", made)
+        aws.answers("logs", "describe_log_groups", group)
+    aws.refuses("logs", "delete_log_group", "AccessDeniedException")
+    aws.answers("secretsmanager", "delete_secret", {})
+    aws.refuses("secretsmanager", "describe_secret", "ResourceNotFoundException")
+    with pytest.raises(CliError, match="refuses to delete some") as raised:
+        clean_up._remove_leftovers(environment(), yes=True)
+    assert "/gantry/dev/service" in str(raised.value.detail)
+    assert SECRET_ARN not in str(raised.value.detail)
+    assert "1 of 2 removed" in capsys.readouterr().err
