@@ -15,7 +15,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import failures, preflight, protection, rehearsal, service_environment
-from ops.assembly import read
+from ops.assembly import Assembly, read
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
 from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
@@ -43,7 +43,8 @@ _OFFLINE = frozenset(
 # These change nothing in an account.
 _LOOKING = _OFFLINE | {"diff", "doctor", "drift", "metadata", ""}
 # These commands change stacks.
-_CHANGING = frozenset({"deploy", "destroy", "import", "rollback"})
+_CHANGING = frozenset({"deploy", "destroy", "import", "rollback", "watch"})
+_COMMANDS = (_LOOKING | _CHANGING | {"bootstrap", "gc", "migrate", "publish-assets", "refactor"}) - {""}
 # A stack's event as the CLI prints it: `stack | 13/46 | 12:05:37 PM | UPDATE_COMPLETE | …`.
 _EVENT = re.compile(r"\S+ +\| +\d+(/\d+)? +\| ")
 _LINES_SHOWN = 20
@@ -91,9 +92,10 @@ def _command(arguments: Sequence[str]) -> str:
     """Return the CLI's command; nothing when there is none or only its help is asked for."""
     if {"--help", "-h", "--version"}.intersection(arguments):
         return ""
-    # What follows -c is none.
+    # Options may come first, with values that are no command; the CLI itself refuses an unknown one.
     words = zip(["", *arguments], arguments, strict=False)
-    return next((w for before, w in words if w[:1] != "-" and before not in _CONTEXT_OPTIONS), "")
+    plain = [w for before, w in words if w[:1] != "-" and before not in _CONTEXT_OPTIONS]
+    return next((w for w in plain if w in _COMMANDS), plain[0] if plain else "")
 
 
 def _variables(arguments: Sequence[str]) -> dict[str, str]:
@@ -205,6 +207,11 @@ def run(arguments: Sequence[str]) -> int:
     began, command = time.time(), _command(arguments)
     if command not in _LOOKING:
         preflight.check(command, arguments, _deployed(arguments), _context(arguments))
+    if command == "watch" and not _in_sandbox(arguments):
+        raise CliError(
+            "`cdk watch` deploys without being compared with what is deployed: it is for the sandbox alone.",
+            remedy="Use `./gantry cdk deploy`.",
+        )
     with ExitStack() as stack:
         changes = command in _CHANGING
         if changes and _in_sandbox(arguments):
@@ -243,14 +250,26 @@ def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         arguments = [*_without(arguments, _APP_OPTIONS | _OUTPUT_OPTIONS), "--app", str(made)]
         app = str(made)
     lose = frozenset(filter(None, _context(arguments).get(protection.LOSE, "").split(",")))
-    protection.before_deployment(
-        environment, read(ROOT / app, environment=environment.settings.environment), lose=lose
-    )
+    assembly = read(ROOT / app, environment=environment.settings.environment)
+    _require_own(assembly, environment.settings)
+    protection.before_deployment(environment, assembly, lose=lose)
     try:
         return _run(arguments, variables)
     finally:
         # However it ended: what -c lose let go does not stay open.
         protection.after_deployment(environment)
+
+
+def _require_own(assembly: Assembly, settings: Settings) -> None:
+    """Refuse an assembly of another environment, for which `-c` means nothing."""
+    places = {settings.stack_name(layer): region for layer, region in settings.places.items()}
+    for stack in assembly.stacks:
+        if (stack.account, stack.region) != (settings.account, places.get(stack.name)):
+            raise CliError(
+                f"{assembly.directory} holds {stack.name} of {stack.account} in {stack.region}: "
+                f"no stack of {settings.environment}, as its settings are.",
+                remedy="Name its environment with -c environment=…, or leave out --app.",
+            )
 
 
 def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ from ops.console import CliError, err, phase
 from ops.failed_creations import DELETED, NEVER_EXECUTED, Leftover, StackHistory
 from ops.paths import SANDBOX
 
+_KEY = "AWS::KMS::Key"
 # Taking away what could not be deleted may take a deletion of its own.
 _DELETIONS = 2
 
@@ -94,12 +95,19 @@ def _remove_leftovers(environment: Environment, *, yes: bool) -> None:
         _show(stack, left)
     _confirm(yes=yes)
     refused: list[str] = []
-    for stack, left in found:
-        with phase(stack.name) as current:
-            refused += (refusals := list(_refusals(stack, left)))
-            current.result = f"{len(left) - len(refusals)} of {len(left)} removed"
+    for last in (False, True):
+        for stack, left in found:
+            now = [each for each in left if (each.resource_type == _KEY) is last]
+            if not now or (last and refused):
+                continue
+            with phase(f"{stack.name}, keys" if last else stack.name) as current:
+                refused += (refusals := list(_refusals(stack, now)))
+                current.result = f"{len(now) - len(refusals)} of {len(now)} removed"
     if refused:
-        raise CliError("AWS refuses to delete some of it.", detail="\n".join(refused))
+        raise CliError(
+            "AWS refuses to delete some of it; the keys stay: what is left may be encrypted with them.",
+            detail="\n".join(refused),
+        )
 
 
 def _refusals(stack: StackHistory, left: Sequence[Leftover]) -> Iterator[str]:

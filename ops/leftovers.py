@@ -247,8 +247,8 @@ KINDS: Mapping[str, Kind] = {
     "AWS::KMS::Key": Kind(
         "kms",
         _key_created,
-        lambda client, key: client.schedule_key_deletion(KeyId=key, PendingWindowInDays=7),
-        "the key, in seven days, and what is still encrypted with it",
+        lambda client, key: client.schedule_key_deletion(KeyId=key, PendingWindowInDays=30),
+        "the key, in thirty days, and what is still encrypted with it: snapshots and recovery points, too",
     ),
     "AWS::Logs::LogGroup": Kind(
         "logs",

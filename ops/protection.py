@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
@@ -43,6 +44,8 @@ _SECOND_GROUP = (
     "deployment.alternate_target_group = false first, once the first one serves: docs/operations.md, "
     "`Updates and rollbacks`."
 )
+# Another error, such as a time-out, is no reason to deploy what was not compared.
+_DENIED = re.compile(r"Denied|Unauthorized")
 # A stack of which there is nothing yet, or nothing any more: the next deployment creates it.
 _NOT_MADE = re.compile(r"(REVIEW|DELETE|ROLLBACK)_|CREATE_FAILED")
 
@@ -89,7 +92,7 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set
     CliError
         When it must not go on; names setting, resource and property.
     """
-    with _asking("compared with what is deployed"):
+    with _asking("compared with what is deployed", denied_alone=True):
         deployed = _deployed(environment)
         refuse(deployed, _templates(assembly), lose=lose)
         if opened := {name for name, template in deployed.items() if lose & template["Resources"].keys()}:
@@ -102,11 +105,14 @@ def after_deployment(environment: Environment) -> None:
 
 
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
+def _asking(what: str, *, denied_alone: bool = False) -> Iterator[None]:
     """Say what does not happen where the CDK's own roles may deploy, but the caller may not ask."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        if denied_alone and not _DENIED.search(code):
+            raise
         err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
 
 
@@ -180,7 +186,8 @@ def _deployed(environment: Environment) -> dict[str, Template]:
     found: dict[str, Template] = {}
     for region, name in _stacks(environment):
         body = environment.cloudformation_in(region).get_template(StackName=name)["TemplateBody"]
-        found[name] = json.loads(body) if isinstance(body, str) else body
+        # The CLI writes YAML where it has changed a template, as `cdk import` does.
+        found[name] = yaml.load(body, Loader=yaml.CSafeLoader) if isinstance(body, str) else body
     return found
 
 

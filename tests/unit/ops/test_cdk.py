@@ -168,3 +168,23 @@ def test_protection_is_back_however_the_deployment_ends(
 def test_only_the_sandbox_is_deployed_without_asking(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sandbox"):
         cdk.run_logged(["deploy", "-c", "environment=prod"], tmp_path / "log", lambda _: None)
+
+
+@pytest.mark.parametrize("first", ["--profile prod", "-a cdk.out", "--require-approval never"])
+def test_command_is_found_behind_options_with_values(first: str) -> None:
+    assert cdk._command([*first.split(), "deploy", "--all", "-c", "environment=dev"]) == "deploy"
+
+
+def test_watch_is_for_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    with pytest.raises(CliError, match="`cdk watch` deploys without being compared"):
+        cdk.run(["watch", "-c", "environment=dev"])
+
+
+def test_assembly_of_another_environment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assemblies.write(tmp_path, Network=assemblies.stack())
+    monkeypatch.setattr(cdk, "_run", lambda *_, **__: pytest.fail("it was deployed"))
+    monkeypatch.setattr(cdk, "connected", lambda _: SimpleNamespace(settings=load_settings("dev")))
+    monkeypatch.setattr(preflight, "check", lambda *_: None)
+    with pytest.raises(CliError, match=r"holds gantry-test-network of .*: no stack of dev"):
+        cdk.run(["deploy", "--all", "-c", "environment=dev", "--app", str(tmp_path)])

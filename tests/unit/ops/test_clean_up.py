@@ -222,21 +222,25 @@ def test_leftovers_are_removed_as_far_as_aws_lets_them_go(
         event(STACK_TYPE, STACK, "CREATE_IN_PROGRESS", logical_id=STACK),
         event(SECRET, SECRET_ARN, "CREATE_COMPLETE", minute=1),
         event(GROUP, "/gantry/dev/service", "CREATE_COMPLETE", minute=2),
+        event("AWS::KMS::Key", "key", "CREATE_COMPLETE", minute=2),
         event(SECRET, SECRET_ARN, "DELETE_SKIPPED", minute=8),
         event(GROUP, "/gantry/dev/service", "DELETE_SKIPPED", minute=8),
+        event("AWS::KMS::Key", "key", "DELETE_SKIPPED", minute=8),
         event(STACK_TYPE, STACK, "DELETE_COMPLETE", minute=9, logical_id=STACK),
     ]
     aws.answers("cloudformation", "describe_stack_events", {"StackEvents": events[::-1]})
     made = {"ARN": SECRET_ARN, "CreatedDate": BEGAN + timedelta(minutes=1)}
     created = int((BEGAN + timedelta(minutes=2)).timestamp() * 1000)
     group = {"logGroups": [{"logGroupName": "/gantry/dev/service", "creationTime": created}]}
+    key = {"KeyId": "key", "KeyState": "Enabled", "CreationDate": BEGAN + timedelta(minutes=2)}
+    aws.answers("kms", "describe_key", {"KeyMetadata": key})  # and it is not deleted
     for _ in ("listed", "removed"):
         aws.answers("secretsmanager", "describe_secret", made)
         aws.answers("logs", "describe_log_groups", group)
     aws.refuses("logs", "delete_log_group", "AccessDeniedException")
     aws.answers("secretsmanager", "delete_secret", {})
     aws.refuses("secretsmanager", "describe_secret", "ResourceNotFoundException")
-    with pytest.raises(CliError, match="refuses to delete some") as raised:
+    with pytest.raises(CliError, match="refuses to delete some of it; the keys stay") as raised:
         clean_up._remove_leftovers(environment(), yes=True)
     assert "/gantry/dev/service" in str(raised.value.detail)
     assert SECRET_ARN not in str(raised.value.detail)

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
@@ -193,3 +194,30 @@ def test_assembly_is_compared_with_what_is_deployed_and_losses_are_let_go_by_nam
                 lose={lose} - {""},
             )
         stub.assert_no_pending_responses()
+
+
+def test_time_out_is_no_reason_to_deploy_what_was_not_compared(tmp_path: Path) -> None:
+    assembly = read(assemblies.write(tmp_path), environment="sandbox")
+    with Stubber(CLIENT) as stub:
+        stub.add_client_error("describe_stacks", "Throttling", "Rate exceeded")
+        with pytest.raises(ClientError, match="Rate exceeded"):
+            protection.before_deployment(
+                Cloud(load_settings("sandbox", environ={}), boto3.Session(), None), assembly, lose=set()
+            )
+
+
+def test_template_that_the_cli_wrote_as_yaml_is_read() -> None:
+    settings = load_settings("sandbox", environ={})
+    with Stubber(CLIENT) as stub:
+        for layer in LAYERS:
+            if layer != "network":
+                stub.add_client_error("describe_stacks", "ValidationError", "Stack does not exist")
+                continue
+            asked = {"StackName": settings.stack_name(layer)}
+            found = asked | {"StackStatus": "IMPORT_COMPLETE", "CreationTime": 0}
+            stub.add_response("describe_stacks", {"Stacks": [found]}, asked)
+            body = "Resources:\n  NetworkVpc:\n    Type: AWS::EC2::VPC\n"
+            stub.add_response("get_template", {"TemplateBody": body}, asked)
+        deployed = protection._deployed(Cloud(settings, boto3.Session(), None))
+    vpc = {"NetworkVpc": {"Type": "AWS::EC2::VPC"}}
+    assert deployed == {settings.stack_name("network"): {"Resources": vpc}}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[4]
 def test_sets_up_once_and_then_only_runs(checkout: Path) -> None:
     first = launch(checkout, "status", "--json")
     assert first.returncode == 0, first.stderr
-    assert "cli -c" in first.stdout
+    assert "cli -P -c" in first.stdout
     assert first.stdout.splitlines()[0].endswith("status --json")
     assert "Setting up" in first.stderr
     assert calls(checkout) == ["venv", "pip", "npm"]
