@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -31,6 +32,10 @@ Answers = Mapping[str, Callable[[], str]]
 
 async def _application(answers: Answers, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
     """Answer what the sandbox is asked about itself; everything else is ministack's."""
+    if scope["type"] == "http" and _is_of_a_web_page(dict(scope["headers"])):
+        await send({"type": "http.response.start", "status": 403, "headers": []})
+        await send({"type": "http.response.body", "body": b"The embedded AWS answers no web page."})
+        return
     answer = answers.get(scope["path"]) if scope["type"] == "http" else None
     if answer is None:
         # Policies that demand TLS are met: nothing leaves this machine.
@@ -39,6 +44,16 @@ async def _application(answers: Answers, scope: Any, receive: Any, send: Any) ->
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": answer().encode()})
+
+
+def _is_of_a_web_page(headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a page of another machine sent a request, by what browsers say of each.
+
+    Any page may send to 127.0.0.1, and what is deployed to the embedded AWS runs on this machine.
+    """
+    origin = headers.get(b"origin", b"")
+    here = not origin or urlsplit(origin.decode(errors="replace")).hostname in {HOST, "localhost"}
+    return not here or headers.get(b"sec-fetch-site") == b"cross-site"
 
 
 async def _serve(answers: Answers, port: int) -> None:
