@@ -1,5 +1,6 @@
 """The deployments that move traffic between two target groups, of which no other means ends all."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,13 @@ class Releases:
         """Roll back what has not started in time; return the ARNs of those deployments. Safe to repeat."""
         overdue = [each["serviceDeploymentArn"] for each in self._in_progress() if self._is_overdue(each)]
         for arn in overdue:
-            self._client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
-            self._logger.warning("a release did not start in time", extra={"deployment": arn})
+            # The functions of the other secrets see the same release at the same time.
+            with suppress(
+                self._client.exceptions.ConflictException,
+                self._client.exceptions.ServiceDeploymentNotFoundException,
+            ):
+                self._client.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
+                self._logger.warning("a release did not start in time", extra={"deployment": arn})
         return overdue
 
     def _in_progress(self) -> "list[ServiceDeploymentTypeDef]":
@@ -77,5 +83,5 @@ class Releases:
             release.get("deploymentConfiguration", {}).get("strategy", "ROLLING") != "ROLLING"
             and release.get("lifecycleStage", "PRE_SCALE_UP") in _STARTING
             and bool(release.get("sourceServiceRevisions"))
-            and self._clock.now() > release["createdAt"] + self._limit
+            and self._clock.now() > release.get("startedAt", release["createdAt"]) + self._limit
         )

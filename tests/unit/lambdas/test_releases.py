@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 
 from rotation.releases import Releases
 from tests.aws.service_deployments import ARN, ServiceDeployments
-from tests.aws.transport import Aws, Interruptions, SimulatedClock
+from tests.aws.transport import Aws, AwsError, Interruptions, SimulatedClock
 
 LIMIT = timedelta(minutes=18)
 
@@ -31,6 +31,17 @@ def stopped(age: timedelta, **changes: object) -> list[str]:
 @pytest.mark.parametrize("strategy", ["BLUE_GREEN", "CANARY", "LINEAR"])
 def test_release_that_does_not_start_is_rolled_back_once(strategy: str) -> None:
     assert stopped(timedelta(minutes=19), deploymentConfiguration={"strategy": strategy}) == [ARN]
+
+
+@pytest.mark.parametrize("code", ["ConflictException", "ServiceDeploymentNotFoundException"])
+def test_release_that_another_function_stops_at_the_same_time_is_no_failure(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AwsError(code, "being stopped")
+
+    monkeypatch.setattr(ServiceDeployments, "stop_service_deployment", refuse)
+    assert stopped(timedelta(minutes=19)) == [ARN, ARN]
 
 
 def test_release_has_its_time_to_start() -> None:
