@@ -73,6 +73,11 @@ def write(file: Path, text: str) -> None:
         raise CliError(f"{file} cannot be written: {reason}.", remedy="Name another file.") from error
 
 
+def printable(text: str) -> str:
+    """Return text of others without what a terminal obeys, such as escape sequences."""
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
+
+
 def tail(log: Path, lines: int = 20) -> str:
     """Return the last lines of a log, or an empty string when it does not exist."""
     if not log.exists():

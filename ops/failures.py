@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.aws import Environment, time_of
-from ops.console import CliError, tail
+from ops.console import CliError, printable, tail
 from ops.paths import SANDBOX_DIR
 from stacks.settings import Settings
 
@@ -126,7 +126,7 @@ def _cause(environment: Environment, event: "StackEventTypeDef", events: "list[S
         resource=f"{logical_id} ({kind})",
         reason=event.get("ResourceStatusReason") or "CloudFormation gives no reason.",
         task=task,
-        log=log,
+        log=printable(log),
     )
 
 

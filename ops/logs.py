@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops.aws import Environment, connect
-from ops.console import out
+from ops.console import out, printable
 
 _POLL_SECONDS = 1.0
 # Events of different streams arrive out of order and late: look back this far, and leave out what was shown.
@@ -40,7 +40,7 @@ def _print_from(environment: Environment, start: datetime, *, follow_on: bool) -
             if event_id not in shown:
                 shown[event_id] = None
                 task = stream.rsplit("/", 1)[-1][:8]
-                out.print(f"{task} {message}", markup=False, highlight=False, soft_wrap=True)
+                out.print(f"{task} {printable(message)}", markup=False, highlight=False, soft_wrap=True)
         while len(shown) > _REMEMBERED:
             shown.popitem(last=False)
         if not follow_on:

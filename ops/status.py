@@ -149,7 +149,8 @@ def _print(stacks: list[StackStatus], service: dict[str, str | int], tasks: list
     out.print(
         f"Service     {service['url']}  {service['health']}\n"
         f"Deployment  {service['deployment']}, {service['taskDefinition']}, "
-        f"{service['running']} of {service['desired']} tasks run"
+        f"{service['running']} of {service['desired']} tasks run",
+        markup=False,
     )
     task_table = Table("Task", "Status", "Health", "Task definition", "Started")
     for task in tasks:
