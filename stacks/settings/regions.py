@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-LACKING: Mapping[str, list[str]] = tomllib.loads(Path(__file__).with_name("regions.toml").read_text())
+LACKING: Mapping[str, list[str]] = tomllib.loads(Path(__file__).with_name("regions.toml").read_text("utf-8"))
 """By region: resource types that settings can ask for and that CloudFormation does not have there."""
 
 

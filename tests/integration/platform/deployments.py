@@ -42,7 +42,7 @@ class Rehearsal:
         variables = os.environ | {"GANTRY_STATE_DIR": str(self.emulator.state_dir)}
         return subprocess.run(
             [str(ROOT / "gantry"), "cdk", *words, "-c", "account=000000000000"],
-            env=variables, capture_output=True, text=True, check=False, timeout=180,
+            env=variables, capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
 
     def deploy(self, *stacks: str, of: Synthesised | None = None) -> subprocess.CompletedProcess[str]:

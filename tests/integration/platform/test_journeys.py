@@ -17,7 +17,7 @@ from tests.integration.platform.conftest import DeployedPlatform, context
 PASSWORD = "correct horse battery staple"
 
 
-def eventually(condition: Callable[[], bool], *, seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], *, seconds: float = 180) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
