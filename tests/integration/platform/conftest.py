@@ -38,7 +38,7 @@ class DeployedPlatform:
     url: str
     first_rotation: subprocess.CompletedProcess[str]
 
-    def gantry(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def gantry(self, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a command of `./gantry` on this sandbox."""
         return gantry(self.state_dir, *arguments, timeout=timeout)
 
@@ -64,7 +64,7 @@ class DeployedPlatform:
         return [process for process in family if part in " ".join(process.cmdline())]
 
 
-def gantry(state_dir: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def gantry(state_dir: Path, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "ENVIRONMENT"}
     environment["GANTRY_STATE_DIR"] = str(state_dir)
     # The CDK's own look at the templates takes longer than deploying them; tests/infrastructure has it look.
