@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # has no annotations
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
