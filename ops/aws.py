@@ -61,6 +61,24 @@ class Environment:
         """A Secrets Manager client."""
         return self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=_CONFIG)
 
+    def require_own_account(self) -> None:
+        """Refuse credentials of another account, in which stacks of the same names may be.
+
+        Raises
+        ------
+        CliError
+            When AWS says so.
+        """
+        if self.endpoint_url is not None:
+            return
+        account = self.session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+        if account != self.settings.account:
+            raise CliError(
+                f"The credentials are of account {account}; {self.settings.environment} is in "
+                f"{self.settings.account}.",
+                remedy="Choose others with AWS_PROFILE.",
+            )
+
     def outputs(self, layer: str) -> dict[str, str]:
         """Return the outputs of a layer's stack.
 
@@ -92,12 +110,15 @@ def connect(name: str) -> Environment:
     Raises
     ------
     CliError
-        When there is no such environment, or the sandbox is asked for and does not run.
+        When there is no such environment, the sandbox is asked for and does not run, or the credentials are
+        another account's.
     """
     try:
-        return connect_to(settings_of(name))
+        environment = connect_to(settings_of(name))
     except SettingsError as error:
         raise CliError(str(error)) from error
+    environment.require_own_account()
+    return environment
 
 
 def settings_of(

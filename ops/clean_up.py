@@ -38,6 +38,7 @@ def run(environment: str, *, context: Sequence[str] = (), yes: bool = False, des
     """
     words = [word for given in (f"environment={environment}", *context) for word in ("--context", given)]
     connected = cdk.connected(words)
+    connected.require_own_account()
     if destroyed:
         _remove_leftovers(connected, yes=yes)
     else:

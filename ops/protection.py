@@ -93,6 +93,8 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set
         When it must not go on; names setting, resource and property.
     """
     with _asking("compared with what is deployed", denied_alone=True):
+        if not _may_ask(environment, "compared with what is deployed"):
+            return
         deployed = _deployed(environment)
         refuse(deployed, _templates(assembly), lose=lose)
         if opened := {name for name, template in deployed.items() if lose & template["Resources"].keys()}:
@@ -101,7 +103,19 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set
 
 def after_deployment(environment: Environment) -> None:
     """Give each stack a policy that denies every update to replace or remove what is protected."""
-    _set_policies(environment, POLICY)
+    with _asking("protected by a stack policy"):
+        if _may_ask(environment, "protected by a stack policy"):
+            _set_policies(environment, POLICY)
+
+
+def _may_ask(environment: Environment, what: str) -> bool:
+    """Tell whether the credentials are the environment's own: the CDK may deploy from another account."""
+    try:
+        environment.require_own_account()
+    except CliError as error:
+        err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
+        return False
+    return True
 
 
 @contextmanager

@@ -115,6 +115,9 @@ def test_policy_of_a_stack_denies_what_is_refused_here() -> None:
 class Cloud(Environment):
     """An account in which every answer is prepared."""
 
+    def require_own_account(self) -> None:
+        """Take the credentials as they are."""
+
     def cloudformation_in(self, region: str) -> Any:  # noqa: ANN401, ARG002
         return CLIENT
 
@@ -221,3 +224,21 @@ def test_template_that_the_cli_wrote_as_yaml_is_read() -> None:
         deployed = protection._deployed(Cloud(settings, boto3.Session(), None))
     vpc = {"NetworkVpc": {"Type": "AWS::EC2::VPC"}}
     assert deployed == {settings.stack_name("network"): {"Resources": vpc}}
+
+
+def test_credentials_of_another_account_compare_nothing_and_say_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Elsewhere(Environment):
+        """An account of tools, from which the CDK's roles deploy."""
+
+        def require_own_account(self) -> None:
+            raise CliError("The credentials are of account 999999999999; sandbox is in 000000000000.")
+
+    elsewhere = Elsewhere(load_settings("sandbox", environ={}), boto3.Session(), None)
+    assembly = read(assemblies.write(tmp_path), environment="sandbox")
+    protection.before_deployment(elsewhere, assembly, lose=set())
+    protection.after_deployment(elsewhere)
+    said = capsys.readouterr().err
+    assert "not compared with what is deployed: The credentials are of account 999999999999" in said
+    assert "not protected by a stack policy: The credentials are of account 999999999999" in said
