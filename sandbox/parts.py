@@ -81,9 +81,9 @@ class Part:
                 identity.kill_group()
             if not _ends(identity, _STOP_SECONDS):
                 raise SandboxError(f"{self.title} (process {identity.pid}) cannot be ended.")
-        # Lambda functions belong to its group and may be in the middle of something. Of a process that had
-        # ended before, after a restart of the machine say, the number may be another group's by now.
-        if ran and ProcessIdentity.of(identity.pid) is None:
+        # Lambda functions belong to its group and may be in the middle of something. As long as nobody has
+        # its id, nobody else's group has it either.
+        if ProcessIdentity.of(identity.pid) is None:
             kill_group(identity.pid)
         self._identity_file.unlink(missing_ok=True)
         if self._reaper is not None:
