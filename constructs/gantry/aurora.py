@@ -12,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from gantry.nag import HIPAA, NIST, acknowledge, shared
+from gantry.trust import service_of_this_account
 
 PORT = 5432
 DatabaseInsights = Literal["standard", "advanced"]
@@ -206,10 +207,7 @@ class AuroraPostgres(Construct):
             resource_name="RDSOSMetrics",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        principal = iam.ServicePrincipal(
-            "monitoring.rds.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
-        )
+        principal = service_of_this_account(self, "monitoring.rds.amazonaws.com")
         role = iam.Role(self, "MonitoringRole", assumed_by=principal)
         role.add_to_policy(
             # AWS decides on the one form of a log group's name or the other, by action and over time

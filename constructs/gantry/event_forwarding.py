@@ -7,6 +7,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from gantry.trust import service_of_this_account
+
 
 class EventForwarding(Construct):
     """Sends events that match a pattern on to another region of the account.
@@ -38,9 +40,7 @@ class EventForwarding(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(
-                "events.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+            assumed_by=service_of_this_account(self, "events.amazonaws.com"),
         )
         role.add_to_policy(iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus]))
         rule = events.CfnRule(

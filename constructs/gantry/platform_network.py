@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from gantry.nag import acknowledge
+from gantry.trust import service_of_this_account
 
 # Each zone has its part of the range, whether it is in use or not: a zone that is added moves no subnet.
 MOST_ZONES = 3
@@ -120,13 +121,7 @@ class PlatformNetwork(Construct):
         """Return a role that flow logs of this account and region alone may take on."""
         stack = Stack.of(self)
         flow_logs = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
-        principal = iam.ServicePrincipal(
-            "vpc-flow-logs.amazonaws.com",
-            conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnLike": {"aws:SourceArn": flow_logs},
-            },
-        )
+        principal = service_of_this_account(self, "vpc-flow-logs.amazonaws.com", flow_logs)
         return iam.Role(self, "FlowLogRole", assumed_by=principal)
 
     def _keep_default_group_restricted(self) -> None:

@@ -20,6 +20,7 @@ from gantry.nag import acknowledge
 from gantry.secrets import read_statements
 from gantry.service_container import health_check, linux_parameters, mount_volumes
 from gantry.service_scaling import CAPACITY_PROVIDERS, Scaling, scale
+from gantry.trust import service_of_this_account
 
 _CONTAINER = "service"
 _USER = "10001:10001"
@@ -272,13 +273,8 @@ class WebService(Construct):
     def _task_role(self) -> iam.Role:
         """Return a role that tasks of this account and region alone may assume."""
         stack = Stack.of(self)
-        principal = iam.ServicePrincipal(
-            "ecs-tasks.amazonaws.com",
-            conditions={
-                "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"},
-            },
-        )
+        of_ecs = f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:*"
+        principal = service_of_this_account(self, "ecs-tasks.amazonaws.com", of_ecs)
         return iam.Role(self, "TaskRole", assumed_by=principal)
 
     @staticmethod
