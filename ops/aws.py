@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -61,6 +62,11 @@ class Environment:
         """A Secrets Manager client."""
         return self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=_CONFIG)
 
+    @cached_property
+    def _caller(self) -> str:
+        """The account of the credentials, which is asked once."""
+        return self.session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+
     def require_own_account(self) -> None:
         """Refuse credentials of another account, in which stacks of the same names may be.
 
@@ -69,12 +75,9 @@ class Environment:
         CliError
             When AWS says so.
         """
-        if self.endpoint_url is not None:
-            return
-        account = self.session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
-        if account != self.settings.account:
+        if self.endpoint_url is None and self._caller != self.settings.account:
             raise CliError(
-                f"The credentials are of account {account}; {self.settings.environment} is in "
+                f"The credentials are of account {self._caller}; {self.settings.environment} is in "
                 f"{self.settings.account}.",
                 remedy="Choose others with AWS_PROFILE.",
             )

@@ -124,12 +124,9 @@ def find(environment: Environment) -> list[StackHistory]:
     A stack that was created successfully hides those before it: what they left is in no one's way then, and
     may be in use.
     """
-    settings = environment.settings
     found: list[StackHistory] = []
-    for name in settings.regions:
-        region = Region(name, environment.session, environment.endpoint_url)
-        for stacks in _by_name(region, [settings.stack_name(layer) for layer in STACKS]):
-            found += takewhile(_failed, (_with_events(region, each) for each in stacks))
+    for region, stacks in _by_name(environment):
+        found += takewhile(_failed, (_with_events(region, each) for each in stacks))
     return found[::-1]
 
 
@@ -141,18 +138,16 @@ def destroyed(environment: Environment) -> list[StackHistory]:
     CliError
         When it has one: what the deleted ones left may be in use.
     """
-    settings = environment.settings
     found: list[StackHistory] = []
-    for name in settings.regions:
-        region = Region(name, environment.session, environment.endpoint_url)
-        for stacks in _by_name(region, [settings.stack_name(layer) for layer in STACKS]):
-            if there := [each for each in stacks if each["StackStatus"] != DELETED]:
-                first, status = there[0]["StackName"], there[0]["StackStatus"]
-                raise CliError(
-                    f"{first} is {status}: what other stacks left may be in use.",
-                    remedy=f"`./gantry cdk destroy --all -c environment={settings.environment}` comes first.",
-                )
-            found += [_with_events(region, each) for each in stacks]
+    for region, stacks in _by_name(environment):
+        if there := [each for each in stacks if each["StackStatus"] != DELETED]:
+            name, status = there[0]["StackName"], there[0]["StackStatus"]
+            raise CliError(
+                f"{name} is {status}: what other stacks left may be in use.",
+                remedy=f"`./gantry cdk destroy --all -c environment={environment.settings.environment}` "
+                "comes first.",
+            )
+        found += [_with_events(region, each) for each in stacks]
     return found[::-1]
 
 
@@ -162,13 +157,15 @@ def as_it_is(creation: StackHistory) -> StackHistory:
     return _with_events(creation.region, client.describe_stacks(StackName=creation.stack_id)["Stacks"][0])
 
 
-def _by_name(region: Region, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the stacks of each name, the newest first; CloudFormation lists deleted ones for 90 days."""
-    pages = region.client("cloudformation").get_paginator("list_stacks").paginate()
-    stacks = [stack for page in pages for stack in page["StackSummaries"]]
-    for name in names:
-        named = [stack for stack in stacks if stack["StackName"] == name]
-        yield sorted(named, key=lambda stack: stack["CreationTime"], reverse=True)
+def _by_name(environment: Environment) -> Iterator[tuple[Region, list[dict[str, Any]]]]:
+    """Yield the stacks of each name in each region, the newest first; deleted ones are listed for 90 days."""
+    for name in environment.settings.regions:
+        region = Region(name, environment.session, environment.endpoint_url)
+        pages = region.client("cloudformation").get_paginator("list_stacks").paginate()
+        stacks = [stack for page in pages for stack in page["StackSummaries"]]
+        for layer in STACKS:
+            named = [each for each in stacks if each["StackName"] == environment.settings.stack_name(layer)]
+            yield region, sorted(named, key=lambda stack: stack["CreationTime"], reverse=True)
 
 
 def _with_events(region: Region, stack: dict[str, Any]) -> StackHistory:

@@ -113,9 +113,13 @@ def _may_ask(environment: Environment, what: str) -> bool:
     try:
         environment.require_own_account()
     except CliError as error:
-        err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
+        _warn(what, error)
         return False
     return True
+
+
+def _warn(what: str, error: Exception) -> None:
+    err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
 
 
 @contextmanager
@@ -127,7 +131,7 @@ def _asking(what: str, *, denied_alone: bool = False) -> Iterator[None]:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         if denied_alone and not _DENIED.search(code):
             raise
-        err.print(f"[yellow]The stacks are not {what}:[/] {escape(str(error))}", soft_wrap=True)
+        _warn(what, error)
 
 
 def refuse(

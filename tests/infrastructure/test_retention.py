@@ -95,27 +95,24 @@ def test_protected_resources_are_left_alone(variant: Synthesised) -> None:
     assert bool(protected) is variant.settings.keeps_data
 
 
-def test_what_is_left_alone_uses_nothing_that_goes(variant: Synthesised) -> None:
-    alone = left_alone(variant)
-    used = {
+def uses_of_what_goes(platform: Synthesised, stay: list[Resource]) -> set[str]:
+    """Return what resources that stay use of those of their stack that go."""
+    return {
         f"{resource.path} uses {each.path}"
-        for resource in alone
-        for each in variant.assembly.referents(resource)
-        if each.stack == resource.stack and each not in alone and each.type not in NOT_HELD
+        for resource in stay
+        for each in platform.assembly.referents(resource)
+        if each.stack == resource.stack and each not in stay and each.type not in NOT_HELD
     }
-    assert used == set()
+
+
+def test_what_is_left_alone_uses_nothing_that_goes(variant: Synthesised) -> None:
+    assert uses_of_what_goes(variant, left_alone(variant)) == set()
 
 
 def test_what_outlives_its_stack_uses_nothing_that_goes(variant: Synthesised) -> None:
     """A cache whose users go with the stack is one that no one can log in to."""
     outlives = of_policy(variant, "Retain", "RetainExceptOnCreate")
-    used = {
-        f"{resource.path} uses {each.path}"
-        for resource in outlives
-        for each in variant.assembly.referents(resource)
-        if each.stack == resource.stack and each not in outlives and each.type not in NOT_HELD
-    }
-    assert used == set()
+    assert uses_of_what_goes(variant, outlives) == set()
 
 
 def test_bucket_that_is_written_to_meanwhile_is_emptied_or_left_alone(variant: Synthesised) -> None:
