@@ -21,6 +21,7 @@ from cdk_nag import (
 
 from gantry.python_asset import BundlingError
 from stacks.exemptions import exempt
+from stacks.never_deployed import CONTEXT, SHOWN
 from stacks.pipeline import Pipeline
 from stacks.platform import Platform
 from stacks.settings import (
@@ -68,9 +69,9 @@ def shows_placeholders(app: App) -> bool:
     SettingsError
         When something else is asked of them.
     """
-    given = app.node.try_get_context("placeholders")
-    if given not in (None, "shown"):
-        raise SettingsError(f"placeholders = {given!r}: may only be shown")
+    given = app.node.try_get_context(CONTEXT)
+    if given not in (None, SHOWN):
+        raise SettingsError(f"{CONTEXT} = {given!r}: may only be {SHOWN}")
     return given is not None
 
 

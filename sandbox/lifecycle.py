@@ -27,7 +27,7 @@ from sandbox.valkey import ValkeyServer
 __all__ = ["Problem", "Sandbox", "SandboxError", "SandboxStatus"]
 
 _START_SECONDS = 60.0
-_ANSWER_SECONDS = 20.0  # a deployment and a load beside it may keep the emulator busy
+_ANSWER_SECONDS = 20.0  # a deployment under load may keep the emulator busy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,6 @@ class ValkeyCache(Construct):
             daily_snapshot_time="04:00" if snapshot_retention_days else None,
             snapshot_retention_limit=snapshot_retention_days,
         )
-        # Nobody could log in to a cache that stays when its users go.
+        # No one could log in to a cache that stays when its users go.
         for resource in (self.cache, group):
             resource.apply_removal_policy(removal_policy)

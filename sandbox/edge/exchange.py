@@ -145,8 +145,8 @@ class Exchange:
         upstream.end_exchange()
 
     async def _whole_content(self, upstream: Upstream) -> list[h11.Event]:
-        events = [await upstream.next_event(self._listener.idle_timeout)]
-        while not isinstance(events[-1], h11.EndOfMessage):
+        events: list[h11.Event] = []
+        while not events or not isinstance(events[-1], h11.EndOfMessage):
             events.append(await upstream.next_event(self._listener.idle_timeout))
         return events
 

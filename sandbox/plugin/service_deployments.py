@@ -23,13 +23,11 @@ def install(services: Services) -> None:
         name = data["service"].rpartition("/")[2]
         wanted = data.get("status")
         found = [
-            _described(service)
-            for _, service in ecs._services.all_items()
-            if service["serviceArn"].endswith(f"/{cluster}/{name}")
+            each
+            for each in _all()
+            if each["serviceArn"].endswith(f"/{cluster}/{name}") and (not wanted or each["status"] in wanted)
         ]
-        return answer(
-            {"serviceDeployments": [each for each in found if not wanted or each["status"] in wanted]}
-        )
+        return answer({"serviceDeployments": found})
 
     def describe(original: Action, data: dict[str, Any]) -> Response:
         del original

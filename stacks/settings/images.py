@@ -18,7 +18,6 @@ _ECR = re.compile(
     r"(?P<account>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)"
     r"\.(amazonaws\.(com(\.cn)?|eu)|on\.(aws|amazonwebservices\.(com\.cn|eu)))/(?P<name>[^:@]+)"
 )
-
 _VERSION = re.compile(r"(:(?P<tag>[^:@/]+))?(@sha256:(?P<digest>[0-9a-f]+))?$")
 
 
