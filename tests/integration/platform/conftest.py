@@ -61,7 +61,14 @@ class DeployedPlatform:
         """Return the sandbox's own processes and all that they started, by a part of the command line."""
         roots = [psutil.Process(pid) for pid in Sandbox(self.state_dir).status().pids.values()]
         family = [*roots, *(child for root in roots for child in root.children(recursive=True))]
-        return [process for process in family if part in " ".join(process.cmdline())]
+        return [process for process in family if part in _command_of(process)]
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        return ""
 
 
 def gantry(state_dir: Path, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:

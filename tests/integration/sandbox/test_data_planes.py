@@ -149,15 +149,15 @@ def test_postgres_starts_over_a_lock_file_whose_number_is_of_another_process(
     """After a reboot, or in a container whose first process waits for no one."""
     lock = postgres.data_dir / "postmaster.pid"
     content = lock.read_text()
-    postgres.stop()
     # PostgreSQL takes only its own user's processes for servers.
     command = bound_command(["sleep", "60"], user="nobody" if os.geteuid() == 0 else "")
     stranger = subprocess.Popen(command)
-    while "sleep" not in psutil.Process(stranger.pid).cmdline()[0]:
-        time.sleep(0.01)
-    if number_is_of == "a zombie":
-        stranger.kill()
     try:
+        # Between two programs a process has no command line.
+        wait_until(lambda: "sleep" in "".join(psutil.Process(stranger.pid).cmdline()[:1]))
+        if number_is_of == "a zombie":
+            stranger.kill()
+        postgres.stop()
         lock.write_text(content.replace(content.split("\n", 1)[0], str(stranger.pid), 1))
         postgres.start()
         connect(postgres).close()
