@@ -15,14 +15,13 @@ import yaml  # type: ignore[import-untyped]  # has no annotations
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from gantry.stack_policy import ALLOW_ALL, COUNTED, IRREPLACEABLE, POLICY, STATEFUL
 from ops.assembly import Assembly, Value
 from ops.aws import Environment
 from ops.console import CliError, err
-from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, Template, losses
+from ops.replacements import Loss, Template, losses
 
 LOSE = "lose"
-# Instances, addresses of NAT gateways and the rule of a second target group: settings say how many there are.
-_COUNTED = frozenset({"AWS::EC2::EIP", "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::RDS::DBInstance"})
 _CREATE_ONLY = Path(__file__).with_name("create_only.json")
 _HTTPS = "load_balancer.certificate_arn or domain.name"
 # Which setting a property stands for, and what to do instead of changing it.
@@ -48,23 +47,6 @@ _SECOND_GROUP = (
 _DENIED = re.compile(r"Denied|Unauthorized")
 # A stack of which there is nothing yet, or nothing any more: the next deployment creates it.
 _NOT_MADE = re.compile(r"(REVIEW|DELETE|ROLLBACK)_|CREATE_FAILED")
-
-
-def _deny(action: str, types: Collection[str]) -> dict[str, Value]:
-    condition = {"StringEquals": {"ResourceType": sorted(types)}}
-    return {"Effect": "Deny", "Action": action, "Principal": "*", "Resource": "*", "Condition": condition}
-
-
-# "Prevent updates to stack resources" (AWS CloudFormation User Guide): a policy protects what no statement
-# allows, a Deny counts more than an Allow, and the deletion of the stack itself is not its business.
-_ALLOWED = {"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}
-POLICY = {
-    "Statement": [
-        *_ALLOWED["Statement"],
-        _deny("Update:Replace", STATEFUL | IRREPLACEABLE),
-        _deny("Update:Delete", (STATEFUL | IRREPLACEABLE) - _COUNTED),
-    ]
-}
 
 
 @cache
@@ -98,7 +80,7 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set
         deployed = _deployed(environment)
         refuse(deployed, _templates(assembly), lose=lose)
         if opened := {name for name, template in deployed.items() if lose & template["Resources"].keys()}:
-            _set_policies(environment, _ALLOWED, only=opened)
+            _set_policies(environment, ALLOW_ALL, only=opened)
 
 
 def after_deployment(environment: Environment) -> None:
@@ -158,7 +140,7 @@ def refuse(
 
 
 def _is_protected(kind: str, *, replaced: bool) -> bool:
-    return kind in STATEFUL | IRREPLACEABLE and (replaced or kind not in _COUNTED)
+    return kind in STATEFUL | IRREPLACEABLE and (replaced or kind not in COUNTED)
 
 
 def _settings(found: Collection[Loss]) -> list[str]:

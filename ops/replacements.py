@@ -6,37 +6,6 @@ from typing import Any, TypeAlias
 
 from ops.assembly import imports, targets
 
-# What holds data.
-STATEFUL = frozenset(
-    {
-        "AWS::Backup::BackupVault",
-        "AWS::DynamoDB::Table",
-        "AWS::ECR::Repository",
-        "AWS::ElastiCache::ServerlessCache",
-        "AWS::KMS::Key",
-        "AWS::RDS::DBCluster",
-        "AWS::S3::Bucket",
-        "AWS::SecretsManager::Secret",
-    }
-)
-# What holds no data, but is more than its properties: what replaces it has other addresses or subscribers,
-# takes the database along, sends requests to a target group that may be empty (a listener rule, whose weights
-# ECS moves), or (custom resources) is undone by the function behind it.
-IRREPLACEABLE = frozenset(
-    {
-        "AWS::EC2::EIP",
-        "AWS::EC2::Subnet",
-        "AWS::EC2::VPC",
-        "AWS::ElastiCache::UserGroup",
-        "AWS::ElasticLoadBalancingV2::ListenerRule",
-        "AWS::ElasticLoadBalancingV2::LoadBalancer",
-        "AWS::GlobalAccelerator::Accelerator",
-        "AWS::RDS::DBInstance",
-        "AWS::RDS::DBSubnetGroup",
-        "AWS::SNS::Topic",
-    }
-)
-
 Template: TypeAlias = Mapping[str, Any]
 CreateOnly: TypeAlias = Callable[[str], Collection[str]]
 

@@ -9,7 +9,7 @@ from constructs import Construct
 from gantry.python_asset import PythonSource
 from gantry.python_function import FunctionDefaults
 from stacks.never_deployed import refuse_when_shown
-from stacks.settings import Settings
+from stacks.settings import PipelineSettings, Settings
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
@@ -53,8 +53,7 @@ class LayerStack(Stack):
             description=description,
             termination_protection=settings.keeps_data,
         )
-        Tags.of(self).add("application", settings.name)
-        Tags.of(self).add("environment", settings.environment)
+        tag(self, settings)
         Tags.of(self).add("layer", layer)
         refuse_when_shown(self)
 
@@ -62,6 +61,25 @@ class LayerStack(Stack):
     def availability_zones(self) -> list[str]:
         """The zones that settings name: asking AWS would tie the synthesis to an account."""
         return self._zones
+
+
+def tag(stack: Stack, settings: Settings | PipelineSettings) -> None:
+    """Tag a stack, and so what is in it, with what it belongs to."""
+    Tags.of(stack).add("application", settings.name)
+    Tags.of(stack).add("environment", settings.environment)
+
+
+def stack_arns(scope: Stack, settings: Settings) -> list[str]:
+    """Return the ARNs of an environment's stacks, in which a wildcard stands for CloudFormation's id."""
+    return [
+        scope.format_arn(
+            service="cloudformation",
+            region=region,
+            resource="stack",
+            resource_name=f"{settings.stack_name(layer)}/*",
+        )
+        for layer, region in settings.places.items()
+    ]
 
 
 def removal_policy(settings: Settings) -> RemovalPolicy:

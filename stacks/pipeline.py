@@ -14,7 +14,6 @@ from aws_cdk import (
     RemovalPolicy,
     Stack,
     Stage,
-    Tags,
 )
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -27,11 +26,12 @@ from gantry.alert_rule import AlertRule
 from gantry.alert_topic import AlertTopic
 from gantry.artifact_store import ArtifactStore
 from gantry.container_image import Architecture
-from gantry.delivery_pipeline import DeliveryPipeline, Source
+from gantry.delivery_pipeline import DeliveryPipeline, Source, StackProtection
 from gantry.service_container import HEALTH_PATH
-from stacks.layer import imported_key, retention
+from stacks.layer import imported_key, retention, tag
 from stacks.never_deployed import refuse_when_shown
 from stacks.pins import tool_versions
+from stacks.pipeline_access import PipelineAccessStack, stack_policy_setter
 from stacks.platform import ROOT, Platform
 from stacks.settings import PipelineSettings, Settings, SettingsError
 
@@ -43,14 +43,19 @@ class PlatformStage(Stage):
     ----------
     settings
         The environment's settings.
+    pipeline
+        The pipeline's.
     build_dir
         Where the functions' assets are built and kept.
     """
 
-    def __init__(self, scope: App, *, settings: Settings, build_dir: Path) -> None:
+    def __init__(
+        self, scope: App, *, settings: Settings, pipeline: PipelineSettings, build_dir: Path
+    ) -> None:
         super().__init__(scope, settings.environment.capitalize())
-        self.environment_name = settings.environment
+        self.settings = settings
         self.platform = Platform(self, settings=settings, build_dir=build_dir)
+        self.access = PipelineAccessStack(self, settings=settings, pipeline=pipeline)
 
     @property
     def places(self) -> set[tuple[str, str]]:
@@ -86,7 +91,9 @@ class Pipeline:
         self, scope: App, *, settings: PipelineSettings, stages: Sequence[Settings], build_dir: Path
     ) -> None:
         architecture = _architecture(stages)
-        self.stages = [PlatformStage(scope, settings=stage, build_dir=build_dir) for stage in stages]
+        self.stages = [
+            PlatformStage(scope, settings=stage, pipeline=settings, build_dir=build_dir) for stage in stages
+        ]
         places = sorted(set[tuple[str, str]]().union(*(stage.places for stage in self.stages)))
         self.artifacts = [
             ArtifactsStack(
@@ -119,7 +126,7 @@ class ArtifactsStack(Stack):
             env=Environment(account=settings.account, region=region),
             description="Gantry: artefacts of the pipeline for this region",
         )
-        _tag(self, settings)
+        tag(self, settings)
         refuse_when_shown(self)
         self.bucket_name = f"{settings.full_name}-{settings.account}-{region}"
         store = ArtifactStore(
@@ -165,7 +172,7 @@ class PipelineStack(Stack):
             env=Environment(account=settings.account, region=settings.region),
             description="Gantry: pipeline that deploys every push",
         )
-        _tag(self, settings)
+        tag(self, settings)
         refuse_when_shown(self)
         log_group_name = f"/{settings.name}/{settings.environment}/builds"
         store = ArtifactStore(
@@ -214,8 +221,16 @@ class PipelineStack(Stack):
                 stage,
                 service_url=stage.service_url,
                 health_path=HEALTH_PATH,
-                confirm_broadening=stage.environment_name in settings.confirm_broadening,
+                confirm_broadening=stage.settings.environment in settings.confirm_broadening,
                 topic=topic,
+                protection=StackProtection(
+                    role_name=stack_policy_setter(settings, stage.settings),
+                    assumed_role_arn=stage.access.role_arn,
+                    stacks={
+                        stage.settings.stack_name(layer): region
+                        for layer, region in stage.settings.places.items()
+                    },
+                ),
             )
         pipeline.build()
         CfnOutput(self, "PipelineName", value=settings.full_name)
@@ -267,11 +282,6 @@ def _architecture(stages: Sequence[Settings]) -> Architecture:
             "give them one ecs.cpu_architecture, or name a container_image"
         )
     return next(iter(found.values()), "arm64")
-
-
-def _tag(stack: Stack, settings: PipelineSettings) -> None:
-    Tags.of(stack).add("application", settings.name)
-    Tags.of(stack).add("environment", settings.environment)
 
 
 def _deploy_role(account: str, region: str) -> str:

@@ -21,7 +21,14 @@ from gantry.security_alerts import RecordedEventAlerts
 from gantry.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
-from stacks.layer import LayerStack, function_defaults, imported_key, log_retention, removal_policy
+from stacks.layer import (
+    LayerStack,
+    function_defaults,
+    imported_key,
+    log_retention,
+    removal_policy,
+    stack_arns,
+)
 from stacks.network import NetworkRefs
 from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
@@ -244,6 +251,7 @@ class SecurityStack(LayerStack):
             subject=github.subject,
             provider_arn=github_provider_arn(self),
             regions=self._settings.regions,
+            stacks=stack_arns(self, self._settings),
             session=Duration.hours(self._settings.deployment.session_hours),
         )
         if github.provider == "create":

@@ -1,10 +1,12 @@
 """A pipeline that builds a CDK app, updates itself, and deploys the app's stages."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration, Stage, pipelines
 from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
@@ -12,6 +14,7 @@ from constructs import Construct
 
 from gantry.container_image import Architecture
 from gantry.pipeline_hardening import harden
+from gantry.stack_policy import POLICY
 
 _BUILD_IMAGES = {
     "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
@@ -36,6 +39,25 @@ class ToolVersions:
     node: str
     cdk: str
     cdk_assets: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackProtection:
+    """How a pipeline protects the stacks of a stage after it has deployed them.
+
+    Attributes
+    ----------
+    role_name
+        Name of the role of the step that does.
+    assumed_role_arn
+        What the step assumes, in the stage's account.
+    stacks
+        The stacks' regions by their names.
+    """
+
+    role_name: str
+    assumed_role_arn: str
+    stacks: Mapping[str, str]
 
 
 class DeliveryPipeline(Construct):
@@ -119,6 +141,7 @@ class DeliveryPipeline(Construct):
         health_path: str,
         confirm_broadening: bool,
         topic: sns.ITopic,
+        protection: StackProtection,
     ) -> None:
         """Deploy a stage after the ones before it.
 
@@ -132,6 +155,8 @@ class DeliveryPipeline(Construct):
             Whether a person must release a change that broadens permissions.
         topic
             Hears of what waits for a person.
+        protection
+            Of the stage's stacks.
         """
         before = [
             pipelines.ConfirmPermissionsBroadening(
@@ -141,7 +166,33 @@ class DeliveryPipeline(Construct):
         self._pipeline.add_stage(
             stage,
             pre=before if confirm_broadening else None,
-            post=[_health_check(service_url, health_path)],
+            post=[_health_check(service_url, health_path), self._stack_policies(stage, protection)],
+        )
+
+    def _stack_policies(self, stage: Stage, protection: StackProtection) -> pipelines.CodeBuildStep:
+        role = iam.Role(
+            self._pipeline,
+            f"{stage.node.id}StackPolicies",
+            role_name=protection.role_name,
+            description=f"Sets the policies of the stacks of {stage.node.id}",
+            assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"),
+        )
+        arn = protection.assumed_role_arn
+        return pipelines.CodeBuildStep(
+            "StackPolicies",
+            role=role,
+            role_policy_statements=[iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[arn])],
+            env={"STACK_POLICY": json.dumps(POLICY), "ROLE_ARN": arn},
+            commands=[
+                # A build has the credentials of its own role as a container has.
+                "aws configure set profile.stage.credential_source EcsContainer",
+                'aws configure set profile.stage.role_arn "$ROLE_ARN"',
+                *(
+                    f"aws cloudformation set-stack-policy --profile stage --region {region}"
+                    f' --stack-name {name} --stack-policy-body "$STACK_POLICY"'
+                    for name, region in protection.stacks.items()
+                ),
+            ],
         )
 
     def build(self) -> None:

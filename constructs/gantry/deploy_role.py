@@ -6,6 +6,8 @@ from aws_cdk import DefaultStackSynthesizer, Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from gantry.stack_policy import allow_stack_policies
+
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
 # What the CDK CLI takes on in turn: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html
@@ -25,7 +27,8 @@ class GitHubProvider(iam.CfnOIDCProvider):
 class GitHubDeployRole(iam.Role):
     """A role that one branch, or one environment, of one repository may take on to deploy with the CDK.
 
-    It may do nothing but take on the roles that the CDK's bootstrap made for deployments, each by its name.
+    It may take on the roles that the CDK's bootstrap made for deployments, each by its name, and do what
+    those may not: compare the stacks with what it is about to deploy, and set their policies.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class GitHubDeployRole(iam.Role):
         GitHub as an identity provider of the account.
     regions
         Where stacks are deployed.
+    stacks
+        ARNs of the stacks, as `allow_stack_policies` takes them.
     session
         The longest session, which has to last as long as a deployment; IAM allows twelve hours.
     """
@@ -50,6 +55,7 @@ class GitHubDeployRole(iam.Role):
         subject: str,
         provider_arn: str,
         regions: Sequence[str],
+        stacks: Sequence[str],
         session: Duration,
     ) -> None:
         super().__init__(
@@ -79,6 +85,7 @@ class GitHubDeployRole(iam.Role):
                 ],
             )
         )
+        allow_stack_policies(self, stacks, comparing=True)
 
 
 def github_provider_arn(scope: Construct) -> str:

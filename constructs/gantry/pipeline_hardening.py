@@ -208,7 +208,8 @@ def _arn(scope: IConstruct, service: str, resource: str, name: str = "") -> str:
 
 
 def _has_role_of_its_own(project: codebuild.Project) -> bool:
-    return project.role is not None and project.role.node.path.startswith(f"{project.node.path}/")
+    """Tell whether no other build shares the project's role, as those that publish assets do."""
+    return project.role is not None and "/Assets/" not in project.role.node.path
 
 
 def _logical_id(construct: IConstruct) -> str:

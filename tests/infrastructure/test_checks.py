@@ -105,7 +105,7 @@ def test_every_rule_of_cfn_lint_is_followed_by_a_pipeline(synthesise: Synthesise
     assert lint(pipeline, NOT_FOLLOWED | NOT_FOLLOWED_BY_PIPELINE) == []
 
 
-@pytest.mark.parametrize(("environment", "stacks"), [("dev", 6), ("pipeline", 17)])
+@pytest.mark.parametrize(("environment", "stacks"), [("dev", 6), ("pipeline", 19)])
 def test_app_that_is_shown_cannot_be_deployed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str, stacks: int
 ) -> None:

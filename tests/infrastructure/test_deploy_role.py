@@ -62,18 +62,29 @@ def test_subject_follows_the_settings(
     assert trust(platform)["Condition"]["StringEquals"][f"{ISSUER}:sub"] == subject
 
 
-def test_role_may_take_on_the_roles_of_the_bootstrap_and_nothing_else(deployable: Synthesised) -> None:
-    allowed = [
-        statement
+def test_role_may_take_on_the_roles_of_the_bootstrap_and_protect_the_stacks(
+    deployable: Synthesised,
+) -> None:
+    allowed = {
+        tuple(as_list(statement["Action"])): set(as_list(statement["Resource"]))
         for policy, statement in deployable.statements()
         if policy.type == "AWS::IAM::Policy" and policy.path.startswith(f"{ROLE}/")
-    ]
-    (statement,) = allowed
-    assert statement["Action"] == "sts:AssumeRole"
-    assert set(statement["Resource"]) == {
-        f"arn:aws:iam::333333333333:role/cdk-hnb659fds-{role}-role-333333333333-{region}"
-        for role in ("deploy", "file-publishing", "image-publishing", "lookup")
-        for region in ("us-east-1", "us-west-2")
+    }
+    stacks = {
+        f"arn:aws:cloudformation:{region}:333333333333:stack/{deployable.settings.stack_name(layer)}/*"
+        for layer, region in deployable.settings.places.items()
+    }
+    assert allowed == {
+        ("sts:AssumeRole",): {
+            f"arn:aws:iam::333333333333:role/cdk-hnb659fds-{role}-role-333333333333-{region}"
+            for role in ("deploy", "file-publishing", "image-publishing", "lookup")
+            for region in ("us-east-1", "us-west-2")
+        },
+        (
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+            "cloudformation:SetStackPolicy",
+        ): stacks,
     }
     assert deployable.only("AWS::IAM::Role", path=ROLE).get("ManagedPolicyArns") is None
 

@@ -1,12 +1,15 @@
 """The pipeline: what it does in which order, who may act as whom, and what becomes of artefacts."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gantry.stack_policy import POLICY
 from ops.assembly import Assembly, Resource, read
 from stacks.pipeline import Pipeline
 from stacks.settings import Settings, SettingsError, load_pipeline, load_settings
@@ -108,14 +111,103 @@ def test_tools_are_those_that_the_repository_pins(assembly: Assembly) -> None:
     assert sum(f"aws-cdk@{cdk}" in spec for spec in specs.values()) == 2  # its update and the check of rights
 
 
+def last_actions(assembly: Assembly, name: str) -> dict[str, dict[str, Any]]:
+    actions = stages(assembly)[name]
+    return {action["Name"]: action for action in actions if action["RunOrder"] == actions[-1]["RunOrder"]}
+
+
 def test_each_stage_ends_with_a_question_to_the_service(assembly: Assembly) -> None:
     for name in ("Staging", "Prod"):
-        *_, last = stages(assembly)[name]
-        assert last["Name"] == "HealthCheck"
+        last = last_actions(assembly, name)["HealthCheck"]
         assert "ServiceUrl" in json.dumps(last["Configuration"])
         (spec,) = (spec for path, spec in build_specs(assembly).items() if f"/{name}/HealthCheck" in path)
         assert "curl --fail" in spec
         assert "$SERVICE_URL/healthz" in spec
+
+
+def access_role(assembly: Assembly, environment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a stage's role for stack policies as its trust policy, and what it allows."""
+    directory = assembly.directory / f"assembly-{environment.capitalize()}"
+    templates = [json.loads(path.read_text()) for path in directory.glob("*PipelineAccess*.template.json")]
+    (resources,) = (template["Resources"].values() for template in templates)
+    (trust,) = (
+        statement
+        for each in resources
+        if each["Type"] == "AWS::IAM::Role"
+        for statement in each["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    )
+    allowed = [
+        statement
+        for each in resources
+        if each["Type"] == "AWS::IAM::Policy"
+        for statement in each["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    return trust, allowed
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_each_stage_sets_the_policy_of_every_stack_whether_or_not_the_service_is_healthy(
+    assembly: Assembly, tmp_path: Path, environment: str
+) -> None:
+    """Runs the step's commands with an `aws` that writes down what it is asked."""
+    stage, settings = environment.capitalize(), load_settings(environment, environ={})
+    assert "StackPolicies" in last_actions(assembly, stage)
+    (project,) = (
+        each
+        for each in of_type(assembly, "AWS::CodeBuild::Project")
+        if f"/{stage}/StackPolicies" in each.path
+    )
+    variables = {each["Name"]: each["Value"] for each in project.get("Environment", "EnvironmentVariables")}
+    spec = build_specs(assembly)[project.path]
+    asked = tmp_path / "asked"
+    aws = tmp_path / "aws"
+    aws.write_text(
+        f"#!{sys.executable}\nimport sys\nprint(*sys.argv[1:], sep='\\0', file=open('{asked}', 'a'))\n"
+    )
+    aws.chmod(0o755)
+    for command in json.loads(spec)["phases"]["build"]["commands"]:
+        environ = variables | {"PATH": f"{tmp_path}:/bin:/usr/bin"}
+        subprocess.run(["/bin/sh", "-ec", command], env=environ, check=True)
+    calls = [line.split("\0") for line in asked.read_text().splitlines()]
+    profile = {tuple(call[2:]) for call in calls if call[0] == "configure"}
+    role = f"arn:aws:iam::{settings.account}:role/gantry-{environment}-stack-policies"
+    assert profile == {
+        ("profile.stage.credential_source", "EcsContainer"),
+        ("profile.stage.role_arn", role),
+    }
+    policies = [call for call in calls if call[:2] == ["cloudformation", "set-stack-policy"]]
+    options = [dict(zip(call[2::2], call[3::2], strict=True)) for call in policies]
+    assert {each["--stack-name"]: each["--region"] for each in options} == {
+        settings.stack_name(layer): region for layer, region in settings.places.items()
+    }
+    assert all(each["--profile"] == "stage" for each in options)
+    assert all(json.loads(each["--stack-policy-body"]) == POLICY for each in options)
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_only_the_step_may_set_stack_policies_and_nothing_else(assembly: Assembly, environment: str) -> None:
+    settings = load_settings(environment, environ={})
+    (step,) = (
+        role
+        for role in of_type(assembly, "AWS::IAM::Role")
+        if role.get("RoleName") == f"gantry-pipeline-{environment}"
+    )
+    assert step.get("AssumeRolePolicyDocument", "Statement")[0]["Principal"] == {
+        "Service": "codebuild.amazonaws.com"
+    }
+    trust, allows = access_role(assembly, environment)
+    assert trust["Condition"] == {
+        "ArnEquals": {
+            "aws:PrincipalArn": f"arn:aws:iam::{SETTINGS.account}:role/gantry-pipeline-{environment}"
+        }
+    }
+    assert f":{SETTINGS.account}:root" in json.dumps(trust["Principal"])
+    (statement,) = allows
+    assert statement["Action"] == "cloudformation:SetStackPolicy"
+    assert set(as_list(statement["Resource"])) == {
+        f"arn:aws:cloudformation:{region}:{settings.account}:stack/{settings.stack_name(layer)}/*"
+        for layer, region in settings.places.items()
+    }
 
 
 def test_layers_are_deployed_in_their_order(assembly: Assembly) -> None:

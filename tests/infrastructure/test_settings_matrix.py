@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
+from gantry.stack_policy import IRREPLACEABLE, STATEFUL
 from ops import protection
 from ops.console import CliError
-from ops.replacements import IRREPLACEABLE, STATEFUL, Loss, losses
+from ops.replacements import Loss, losses
 from stacks.settings import Settings, SettingsError, keys, load_settings
 from stacks.settings.model import Lasting
 from tests.infrastructure.synthesis import Synthesised, Synthesiser

@@ -11,12 +11,11 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
+from gantry.stack_policy import IRREPLACEABLE, POLICY, STATEFUL
 from ops import protection
 from ops.assembly import read
 from ops.aws import Environment
 from ops.console import CliError
-from ops.protection import POLICY
-from ops.replacements import IRREPLACEABLE, STATEFUL
 from stacks.settings import LAYERS, load_settings
 from tests.unit.ops import assemblies
 
