@@ -33,7 +33,7 @@ ssl_key_file = 'server.key'
 ssl_min_protocol_version = 'TLSv1.2'
 password_encryption = 'scram-sha-256'
 fsync = off
-max_connections = 60
+max_connections = 120
 shared_buffers = '16MB'
 max_wal_size = '256MB'
 wal_level = minimal
@@ -121,7 +121,7 @@ class PostgresServer(DataServer):
     def _identity_file(self) -> Path:
         return self.data_dir.with_name(self.data_dir.name + ".process.json")
 
-    def _connect(self) -> psycopg.Connection:
+    def _connect(self, database: str = "postgres") -> psycopg.Connection:
         if not self._superuser_password_file.exists():
             raise FileNotFoundError(self._superuser_password_file)
         return psycopg.connect(
@@ -129,7 +129,7 @@ class PostgresServer(DataServer):
             port=self.port,
             user=_SUPERUSER,
             password=self._superuser_password_file.read_text(),
-            dbname="postgres",
+            dbname=database,
             sslmode="verify-full",
             sslrootcert=str(self.authority.certificate),
             connect_timeout=2,

@@ -14,8 +14,8 @@ from constructs import Construct
 from gantry.platform_network import lasting_subnet_ids
 from gantry.secrets import read_statements
 
-# The rest is left to those who reach the cluster itself: bootstrap, rotations, operators.
-_MAX_CONNECTIONS_PERCENT = 80
+# Less than each of the application's roles gets (functions.sql), which is less than half.
+_MAX_CONNECTIONS_PERCENT = 40
 # Seconds. A client that would wait longer has given up by then, and RDS Proxy passes no cancellation on.
 _BORROW_TIMEOUT = 3
 # Seconds; as long as a client's pool may keep a connection, which then is the one that hangs up.

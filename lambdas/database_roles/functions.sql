@@ -1,6 +1,7 @@
 -- What gantry_rotator may call, and it may do nothing else. Since PostgreSQL 16 changing another role's password
 -- takes CREATEROLE, which would also let it make roles; these functions lend it the master user's right for the
--- application's two roles alone. Their search path is fixed, so that nobody can put another function in the way.
+-- application's two roles alone. They are in a database that the application cannot log in to, and their search
+-- path is fixed all the same.
 
 CREATE OR REPLACE FUNCTION gantry.require_application_role(target text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
@@ -10,14 +11,36 @@ BEGIN
     END IF;
 END $body$;
 
+-- A role may change its own settings, and what one of the pair was set to would be found a rotation later. What it
+-- acts as (`role`) PostgreSQL lets no such function set: whoever admits it sees to that.
 CREATE OR REPLACE FUNCTION gantry.admit(target text, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    place name;
+    setting text;
+    -- Half of what there is for each of the two, so that a stolen log-in never fills all connections: the rest is
+    -- for the rotator, the master user and those who look.
+    most integer := greatest(1, (current_setting('max_connections')::integer - 20) / 2);
 BEGIN
     PERFORM gantry.require_application_role(target);
     IF verifier IS NULL OR verifier NOT LIKE 'SCRAM-SHA-256$%' THEN
         RAISE EXCEPTION 'the password must be given as a SCRAM-SHA-256 verifier';
     END IF;
-    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', target, verifier);
+    FOR place, setting IN
+        SELECT datname, split_part(each, '=', 1)
+        FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS each
+        WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = target)
+    LOOP
+        IF setting <> 'role' THEN
+            EXECUTE format(
+                'ALTER ROLE %I %s RESET %I',
+                target, CASE WHEN place IS NOT NULL THEN format('IN DATABASE %I', place) END, setting
+            );
+        END IF;
+    END LOOP;
+    -- Of the roles rather than of their sessions: a proxy pins each session that sets something.
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', target, '3s');
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L CONNECTION LIMIT %s', target, verifier, most);
 END $body$;
 
 CREATE OR REPLACE FUNCTION gantry.retire(target text) RETURNS void
@@ -27,7 +50,8 @@ BEGIN
     EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', target);
 END $body$;
 
--- Apart from the former, because it must run when nobody can log in any more, which is after a commit.
+-- Apart from the former, because it must run when nobody can log in any more, which is after a commit; and on each
+-- instance, since an instance knows its own sessions alone.
 CREATE OR REPLACE FUNCTION gantry.end_sessions(target text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN

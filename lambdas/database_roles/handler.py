@@ -14,7 +14,7 @@ from database_roles import roles
 from gantry_runtime.clock import TimeLimit
 from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
 from gantry_runtime.failures import describe
-from gantry_runtime.postgres import connection
+from gantry_runtime.postgres import ADMINISTRATION, ANY_DATABASE, privileged
 from gantry_runtime.scram import verifier
 from gantry_runtime.secrets import ensure_json, read_json
 
@@ -46,9 +46,14 @@ def act(request: Request) -> None:
 
 def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit: TimeLimit) -> None:
     host, port, database = properties["ClusterEndpoint"], int(properties["Port"]), properties["Database"]
-    with _master_session(properties, client, limit) as opened:
+    # Not the application's own database, as long as that may be the application's to change.
+    with _master_session(properties, client, limit, database=ANY_DATABASE) as opened:
+        roles.ensure_database(opened)
+    with _master_session(properties, client, limit, database=ADMINISTRATION) as opened:
         rotator = read_json(client, properties["RotatorSecretArn"])
-        roles.take_turns(opened)
+        while not roles.take_turns(opened):
+            if not limit.wait(_POLL_SECONDS):
+                raise roles.RolesError("somebody else has been changing the roles all the time")
         # Read only now, when no rotation is going on.
         application = read_json(client, properties["ApplicationSecretArn"])
         roles.ensure_roles(
@@ -58,6 +63,8 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
             user_verifier=verifier(application["password"]),
             rotator_verifier=verifier(rotator["password"]),
         )
+        with _master_session(properties, client, limit, database=database) as applications:
+            roles.ensure_schema(applications)
         address = {"engine": "postgres", "host": host, "port": port, "dbname": database}
         # With the address, for operators' tools and the rotation.
         ensure_json(client, properties["ApplicationSecretArn"], application | address)
@@ -70,7 +77,7 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
 
 @contextmanager
 def _master_session(
-    properties: Mapping[str, Any], client: "SecretsManagerClient", limit: TimeLimit
+    properties: Mapping[str, Any], client: "SecretsManagerClient", limit: TimeLimit, *, database: str
 ) -> Iterator[Connection]:
     """Log in as the master user, again and again until RDS has set the password that the secret holds.
 
@@ -82,10 +89,10 @@ def _master_session(
             try:
                 master = read_json(client, properties["MasterSecretArn"])
                 opened = stack.enter_context(
-                    connection(
+                    privileged(
                         host=properties["ClusterEndpoint"],
                         port=int(properties["Port"]),
-                        database=properties["Database"],
+                        database=database,
                         user=master["username"],
                         password=master["password"],
                     )

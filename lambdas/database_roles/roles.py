@@ -2,19 +2,24 @@
 
 Two log-in roles take turns, so that a rotation changes the password of the one that is not in use. Whatever
 either of them makes belongs to `app_owner`, so that neither ever lacks a right on what the other made.
+
+The application may do in its database what it likes, and is not trusted by those who may do more: the master
+user owns the database, and roles are administered in another one
+(docs/decisions/roles-in-a-database-of-their-own.md).
 """
 
 from pathlib import Path
 
-from pg8000.native import Connection, identifier, literal
+from pg8000.native import Connection, DatabaseError, identifier, literal
 
 from gantry_runtime.failures import SafeError
+from gantry_runtime.postgres import ADMINISTRATION
 
 OWNER = "app_owner"
 APPLICATION_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
-# Of the roles rather than of their sessions: a proxy pins each session that sets something.
-_SETTINGS = {"role": OWNER, "statement_timeout": "3s"}
+_LOCK_NOT_AVAILABLE, _DUPLICATE_DATABASE = "55P03", "42P04"
+_LOCK = "SELECT pg_catalog.pg_advisory_lock(1::bigint)"  # of this database, as all advisory locks are
 
 _FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
 
@@ -23,9 +28,45 @@ class RolesError(SafeError):
     """The roles cannot be made as asked."""
 
 
-def take_turns(connection: Connection) -> None:
-    """Wait until nobody else, such as a rotation, changes the roles; then have them wait for this one."""
-    connection.run("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+def ensure_database(connection: Connection) -> None:
+    """Make the database that roles are administered in, which the application cannot log in to.
+
+    Parameters
+    ----------
+    connection
+        To any database, as the master user.
+
+    Raises
+    ------
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    name = identifier(ADMINISTRATION)
+    if not connection.run("SELECT FROM pg_catalog.pg_database WHERE datname = :name", name=ADMINISTRATION):
+        try:
+            # template1 may be in use by anybody, and then cannot be copied.
+            connection.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        except DatabaseError as error:
+            if error.args[0].get("C") != _DUPLICATE_DATABASE:  # of an invocation at the same time
+                raise
+    connection.run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+
+
+def take_turns(connection: Connection) -> bool:
+    """Wait until no one else, such as a rotation, changes the roles; then have them wait for this one.
+
+    Returns
+    -------
+    bool
+        Whether it is this one's turn; otherwise somebody took longer than is waited for.
+    """
+    try:
+        connection.run(_LOCK)
+    except DatabaseError as error:
+        if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 def ensure_roles(
@@ -36,9 +77,9 @@ def ensure_roles(
     Parameters
     ----------
     connection
-        To the database, as the master user: not a superuser, with CREATEROLE and CREATEDB.
+        To the database `ADMINISTRATION`, as the master user: not a superuser, with CREATEROLE and CREATEDB.
     database
-        Name of the database, which becomes the owner role's.
+        Name of the application's database.
     user
         The application role that is in use; the other one is left as it is.
     user_verifier, rotator_verifier
@@ -56,44 +97,61 @@ def ensure_roles(
     connection.run("BEGIN")
     for role in (OWNER, *APPLICATION_ROLES, ROTATOR):
         _ensure_role(connection, role)
-    _ensure_rights(connection)
+    for role in APPLICATION_ROLES:
+        connection.run(f"GRANT {OWNER} TO {role} WITH INHERIT TRUE, SET TRUE")
+        # Of the role rather than of its sessions: a proxy pins each session that sets something.
+        connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")
+    # For those who work as the master user on what the application made.
+    connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH SET TRUE, INHERIT FALSE")
+    connection.run("CREATE SCHEMA IF NOT EXISTS gantry")
+    connection.run(_FUNCTIONS)
+    connection.run(f"GRANT CONNECT ON DATABASE {identifier(ADMINISTRATION)} TO {ROTATOR}")
     _ensure_ownership(connection, database)
-    _admit(connection, user, user_verifier)
-    _admit(connection, ROTATOR, rotator_verifier)
+    connection.run("SELECT gantry.admit(:role, :verifier)", role=user, verifier=user_verifier)
+    connection.run(f"ALTER ROLE {ROTATOR} LOGIN PASSWORD {literal(rotator_verifier)}")
     connection.run("COMMIT")
 
 
+def ensure_schema(connection: Connection) -> None:
+    """Let the application make what it likes in its database.
+
+    Parameters
+    ----------
+    connection
+        To the application's database, as the master user.
+
+    Raises
+    ------
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    owners = dict(
+        connection.run("SELECT nspname, pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace")
+    )
+    if owners.get("public", OWNER) != OWNER:
+        connection.run(f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}")
+    ((master,),) = connection.run("SELECT current_user")
+    if owners.get("gantry") == master:  # where the functions were before they had a database of their own
+        connection.run("DROP SCHEMA gantry CASCADE")
+
+
 def _ensure_role(connection: Connection, role: str) -> None:
-    if not connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=role):
+    if not connection.run("SELECT FROM pg_catalog.pg_roles WHERE rolname = :name", name=role):
         connection.run(f"CREATE ROLE {identifier(role)} NOLOGIN")
 
 
-def _ensure_rights(connection: Connection) -> None:
-    for role in APPLICATION_ROLES:
-        connection.run(f"GRANT {OWNER} TO {role} WITH INHERIT TRUE, SET TRUE")
-        for name, value in _SETTINGS.items():
-            connection.run(f"ALTER ROLE {role} SET {name} = '{value}'")
-    # The master user must be able to become the owner to hand things over to it.
-    connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH SET TRUE, INHERIT FALSE")
-
-
 def _ensure_ownership(connection: Connection, database: str) -> None:
-    (master,), *_ = connection.run("SELECT session_user")
-    if not connection.run("SELECT 1 FROM pg_namespace WHERE nspname = 'gantry'"):
-        connection.run("CREATE SCHEMA gantry")
-    connection.run(_FUNCTIONS)
+    """Have the master user own the database: its owner decides who may log in, and under which settings."""
+    name = identifier(database)
     ((owner,),) = connection.run(
-        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :name", name=database
+        "SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = :name",
+        name=database,
     )
-    if owner != OWNER:
-        connection.run(f"ALTER DATABASE {identifier(database)} OWNER TO {OWNER}")
-    # Who may come in: the owner's members by inheritance, the rotator, and the master user.
-    connection.run(f"SET LOCAL ROLE {OWNER}")
-    connection.run(f"REVOKE ALL ON DATABASE {identifier(database)} FROM PUBLIC")
-    connection.run(f"GRANT CONNECT ON DATABASE {identifier(database)} TO {ROTATOR}")
-    connection.run(f"GRANT CONNECT, CREATE ON DATABASE {identifier(database)} TO {identifier(master)}")
-    connection.run("RESET ROLE")
-
-
-def _admit(connection: Connection, role: str, verifier: str) -> None:
-    connection.run(f"ALTER ROLE {identifier(role)} LOGIN PASSWORD {literal(verifier)}")
+    if owner == OWNER:
+        connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH INHERIT TRUE")
+        connection.run(f"ALTER DATABASE {name} OWNER TO CURRENT_USER")
+        connection.run(f"ALTER DATABASE {name} RESET ALL")
+        connection.run(f"REVOKE ALL ON DATABASE {name} FROM {ROTATOR}")
+        connection.run(f"GRANT {OWNER} TO CURRENT_USER WITH INHERIT FALSE")
+    connection.run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+    connection.run(f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {name} TO {OWNER}")

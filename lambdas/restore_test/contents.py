@@ -1,11 +1,23 @@
-"""Reads what a restored database holds."""
+"""Reads what a restored database holds.
+
+What the application made may have code in it, such as a policy on a table or a cast, which runs with the
+rights of the reader. So the reader is a role of its own that may do what the application may, and no more.
+"""
 
 from dataclasses import dataclass
 
-from pg8000.native import Connection
+from pg8000.native import Connection, literal
 
 from gantry_runtime.failures import SafeError
+from gantry_runtime.scram import verifier
 
+READER = "gantry_restore_test"
+# Of the reader's sessions.
+SETTINGS = {
+    "search_path": "pg_catalog, pg_temp",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "60s",
+}
 _OWNER = "app_owner"
 _ROLES = frozenset({_OWNER, "app_a", "app_b", "gantry_rotator"})
 # Of each table, with all columns: enough to see that it can be read, and soon done for a large one.
@@ -33,25 +45,48 @@ class Contents:
     bytes: int
 
 
+def admit_reader(connection: Connection, password: str) -> None:
+    """Let `READER` log in with a password.
+
+    Parameters
+    ----------
+    connection
+        To any database of the restored cluster but the application's, as the master user.
+    password
+        The reader's, for this once.
+
+    Raises
+    ------
+    UnusableDatabaseError
+        When roles are missing.
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    found = {str(name) for (name,) in connection.run("SELECT rolname FROM pg_roles")}
+    if missing := sorted(_ROLES - found):
+        raise UnusableDatabaseError(f"the restored database lacks the roles {', '.join(missing)}")
+    if READER not in found:
+        connection.run(f"CREATE ROLE {READER} NOLOGIN")
+    connection.run(f"GRANT {_OWNER} TO {READER} WITH INHERIT TRUE, SET TRUE")
+    connection.run(f"ALTER ROLE {READER} LOGIN PASSWORD {literal(verifier(password))}")
+
+
 def read(connection: Connection) -> Contents:
     """Read rows of every table as the application would, changing nothing.
 
     Parameters
     ----------
     connection
-        To the restored database, as its master user.
+        To the restored database, as `READER` with `SETTINGS`.
 
     Raises
     ------
     UnusableDatabaseError
-        When roles or all tables of the application are missing.
+        When all tables of the application are missing.
     pg8000.DatabaseError
         When something cannot be read.
     """
-    _require_roles(connection)
     connection.run(f"SET ROLE {_OWNER}")
-    connection.run("SET default_transaction_read_only = on")
-    connection.run("SET statement_timeout = '60s'")
     tables = [
         str(name)
         for (name,) in connection.run(
@@ -64,12 +99,6 @@ def read(connection: Connection) -> Contents:
         raise UnusableDatabaseError(f"the restored database holds no table of {_OWNER}")
     ((size,),) = connection.run("SELECT pg_database_size(current_database())")
     return Contents(tables=len(tables), rows=sum(_read(connection, name) for name in tables), bytes=int(size))
-
-
-def _require_roles(connection: Connection) -> None:
-    found = {str(name) for (name,) in connection.run("SELECT rolname FROM pg_roles")}
-    if missing := sorted(_ROLES - found):
-        raise UnusableDatabaseError(f"the restored database lacks the roles {', '.join(missing)}")
 
 
 def _read(connection: Connection, table: str) -> int:

@@ -5,6 +5,7 @@ A schedule calls it; what it is called with does not matter.
 
 import dataclasses
 import os
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -14,9 +15,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from gantry_runtime import postgres
 from gantry_runtime.clock import Clock
 from gantry_runtime.failures import SafeError, describe
-from gantry_runtime.postgres import connection
 from gantry_runtime.secrets import read_json
 from restore_test import contents
 from restore_test.cluster import RestoredCluster, RestoredClusters
@@ -76,24 +77,33 @@ def assemble(environ: Mapping[str, str], clock: Clock) -> Examiner:
     clock
         Tells the time.
     """
-    secrets = boto3.client("secretsmanager")
+    client = boto3.client("secretsmanager")
     return Examiner(
         plan=RestoreTestingPlan(boto3.client("backup"), environ["PLAN_NAME"]),
         clusters=RestoredClusters(boto3.client("rds"), secrets_key=environ["SECRETS_KEY_ARN"]),
-        query=lambda cluster: _query(secrets, cluster, environ["DATABASE"]),
+        query=lambda cluster: _query(client, cluster, environ["DATABASE"]),
         clock=clock,
         logger=logger,
     )
 
 
 def _query(client: "SecretsManagerClient", cluster: RestoredCluster, database: str) -> contents.Contents:
-    master = read_json(client, str(cluster.secret_arn))
-    with connection(
+    master, password = read_json(client, str(cluster.secret_arn)), secrets.token_urlsafe(32)
+    with postgres.privileged(
+        host=cluster.host,
+        port=cluster.port,
+        database=postgres.ANY_DATABASE,
+        user=master["username"],
+        password=master["password"],
+    ) as opened:
+        contents.admit_reader(opened, password)
+    with postgres.connection(
         host=cluster.host,
         port=cluster.port,
         database=database,
-        user=master["username"],
-        password=master["password"],
+        user=contents.READER,
+        password=password,
+        settings=contents.SETTINGS,
     ) as opened:
         return contents.read(opened)
 

@@ -26,9 +26,11 @@ ROLES = ("app_a", "app_b")
 OWNER = "app_owner"
 _ADDRESS = ("engine", "host", "port", "dbname")
 _SHORTEST_PASSWORD = 32
+# PostgreSQL's own function that counts the connections of a role, once its password was right.
+_COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
-LOCK_TIMEOUT = "20s"
+_LOCK = "SELECT pg_catalog.pg_advisory_lock(1::bigint)"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -74,16 +76,27 @@ class AlternatingRoles(Strategy):
             raise NotRetiredError(f"tasks may still log in as {_other(current)}, which is not yet retired")
 
     def verify(self, version: Version) -> None:
-        """Log in over verified TLS, directly and as the service does, and see that it works as the owner."""
+        """Log in over verified TLS, directly and as the service does, and write as the owner does."""
         self._log_in(version)
         if self._proxy is not None:
             self._proxy.verify(version, partial(self._log_in, version, host=self._proxy.host))
+
+    def works(self, version: Version) -> bool:
+        """Return whether a version logs in, or would if it had not as many connections as it may have."""
+        try:
+            return super().works(version)
+        except pg8000.native.DatabaseError as error:
+            if error.args[0].get("R") != _COUNTS_CONNECTIONS:
+                raise
+            return True
 
     def _log_in(self, version: Version, *, host: str | None = None) -> None:
         name = str(version.document.get("username"))
         try:
             with self._connect(name, str(version.document.get("password")), host=host) as connection:
                 ((session, current),) = connection.run("SELECT session_user, current_user")
+                if current == OWNER:
+                    _write(connection, version)
         except pg8000.native.DatabaseError as error:
             if error.args[0].get("C") not in _REFUSALS:
                 raise
@@ -96,44 +109,63 @@ class AlternatingRoles(Strategy):
         """Hold the rotation's advisory lock, which ends with the connection, whatever becomes of this one."""
         del announced_at  # the lock is stronger
         rotator = self._rotator()
-        with self._connect(rotator["username"], rotator["password"], rotator) as connection:
+        with postgres.privileged(
+            host=rotator["host"],
+            port=int(rotator["port"]),
+            user=rotator["username"],
+            password=rotator["password"],
+        ) as connection:
             self._lock(connection)
-            yield _Roles(connection, self._proxy)
+            yield _Roles(connection, self._proxy, self._act_as_owner)
 
     @staticmethod
     def _lock(connection: pg8000.native.Connection) -> None:
-        connection.run(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
         try:
-            connection.run("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+            connection.run(_LOCK)
         except pg8000.native.DatabaseError as error:
             if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
                 raise
             raise RotationError("somebody else is changing the roles; the step can be run again") from None
 
+    def _act_as_owner(self, version: Version) -> None:
+        """Have a role act as the owner in each of its sessions: it may change that, the rotator may not."""
+        name = str(version.document["username"])
+        with self._connect(name, version.document["password"], settings={"role": "none"}) as connection:
+            role = pg8000.native.identifier(name)
+            connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")
+            database = pg8000.native.identifier(self._rotator()["dbname"])
+            connection.run(f"ALTER ROLE {role} IN DATABASE {database} RESET role")
+
     def _connect(
         self,
         user: str,
         password: str,
-        rotator: Mapping[str, Any] | None = None,
         *,
         host: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[pg8000.native.Connection]:
         # Where the rotator's own secret says: nobody who writes the application's can lead it elsewhere.
-        place = rotator or self._rotator()
+        place = self._rotator()
         return postgres.connection(
             host=host or place["host"],
             port=int(place["port"]),
             database=place["dbname"],
             user=user,
             password=password,
+            settings=settings,
         )
 
 
 class _Roles(Target):
     """The pair of roles, as the rotator may change them, and what the proxy knows of each."""
 
-    def __init__(self, connection: pg8000.native.Connection, proxy: Proxy | None) -> None:
-        self._connection, self._proxy = connection, proxy
+    def __init__(
+        self,
+        connection: pg8000.native.Connection,
+        proxy: Proxy | None,
+        act_as_owner: Callable[[Version], None],
+    ) -> None:
+        self._connection, self._proxy, self._act_as_owner = connection, proxy, act_as_owner
 
     def admit(self, version: Version, *, beside: Version) -> None:
         if version.document["username"] == beside.document["username"]:
@@ -158,8 +190,21 @@ class _Roles(Target):
             role=version.document["username"],
             verifier=verifier(version.document["password"]),
         )
+        self._act_as_owner(version)
         if self._proxy is not None:
             self._proxy.learn(version)
+
+
+def _write(connection: pg8000.native.Connection, version: Version) -> None:
+    """Make a table that no one ever sees, as a migration would."""
+    connection.run("BEGIN")
+    try:
+        connection.run(f"CREATE TABLE public.{pg8000.native.identifier(f'verified {version.id}')} ()")
+    except pg8000.native.DatabaseError as error:
+        raise LogInRefusedError(
+            f"version {version.id} logs in but cannot write: SQLSTATE {error.args[0].get('C')}"
+        ) from None
+    connection.run("ROLLBACK")
 
 
 def _other(version: Version) -> str:

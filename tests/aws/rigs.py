@@ -76,7 +76,7 @@ class Rig(ABC):
         self.environ = environ
         self._parts = assemble(environ, _logger, self.clock)
         # Who holds the lock meanwhile is on the same thread, and will not let go of it.
-        self.stack.enter_context(mock.patch("rotation.database.LOCK_TIMEOUT", "20ms"))
+        self.stack.enter_context(mock.patch("gantry_runtime.postgres.LOCK_TIMEOUT", "20ms"))
         for target in (pg8000.native.Connection.run, valkey.Valkey.ping):
             self.stack.enter_context(_interrupted(target, self.interruptions))
 
@@ -163,7 +163,7 @@ class DatabaseRig(Rig):
         self._superuser = self.stack.enter_context(closing(superuser(self.server)))
         self.bootstrap("Create")
         # What an earlier test left of the other role, which bootstrapping rightly does not touch.
-        with self.log_in("gantry_rotator", 48 * "r") as rotator:
+        with self.as_rotator() as rotator:
             rotator.execute("SELECT gantry.retire('app_b')")
 
     def _environ(self) -> dict[str, str]:
@@ -186,13 +186,20 @@ class DatabaseRig(Rig):
         }
         database_roles.act(request_of(self.clock, request, all_properties))
 
-    def log_in(self, user: str, password: str) -> psycopg.Connection:
+    def as_superuser(self, database: str) -> psycopg.Connection:
+        """Return a session of the role that customers never get."""
+        return superuser(self.server, database)
+
+    def as_rotator(self) -> psycopg.Connection:
+        return self.log_in("gantry_rotator", 48 * "r", database="gantry")
+
+    def log_in(self, user: str, password: str, *, database: str = "app") -> psycopg.Connection:
         return psycopg.connect(
             host="localhost",
             port=self.server.port,
             user=user,
             password=password,
-            dbname="app",
+            dbname=database,
             sslmode="verify-full",
             sslrootcert=str(self.server.authority.certificate),
             autocommit=True,
@@ -207,7 +214,8 @@ class DatabaseRig(Rig):
 
     def _logs_in(self, user: str, password: str) -> bool:
         try:
-            self.log_in(user, password).close()
+            database = "gantry" if user == "gantry_rotator" else "app"
+            self.log_in(user, password, database=database).close()
         except psycopg.OperationalError:
             return False
         return True

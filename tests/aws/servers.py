@@ -53,9 +53,9 @@ def _make_hasty(server: PostgresServer) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
-def superuser(server: PostgresServer) -> psycopg.Connection:
+def superuser(server: PostgresServer, database: str = "postgres") -> psycopg.Connection:
     """Return a connection of the role that the server's customers never get."""
-    return server._connect()
+    return server._connect(database)
 
 
 @contextmanager

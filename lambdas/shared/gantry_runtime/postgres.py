@@ -2,14 +2,32 @@
 
 import os
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pg8000.native
 
 _BUNDLE = Path(__file__).parent / "rds-global-bundle.pem"
 _TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute to wake up
+# A database of the platform alone. Roles are the same in all databases, so that nothing privileged needs to
+# be done where the application may have put a function, a lock or a setting in the way.
+ADMINISTRATION = "gantry"
+ANY_DATABASE = "postgres"  # which every cluster has
+LOCK_TIMEOUT = "20s"
+# Given as the session begins, where they count more than what a database or a role has been set to.
+# lock < statement < answer (`_TIMEOUT_SECONDS`) < function.
+_PRIVILEGED = {
+    "search_path": "pg_catalog, pg_temp",
+    "statement_timeout": "40s",
+    "idle_in_transaction_session_timeout": "1min",
+    # A function that was cut off must not hold a lock: its machine may be gone without a word.
+    "idle_session_timeout": "15min",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "default_transaction_read_only": "off",
+}
 
 
 def trust() -> ssl.SSLContext:
@@ -22,9 +40,22 @@ def trust() -> ssl.SSLContext:
 
 @contextmanager
 def connection(
-    *, host: str, port: int, database: str, user: str, password: str
+    *,
+    host: str,
+    port: int,
+    database: str,
+    user: str,
+    password: str,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[pg8000.native.Connection]:
     """Open a connection for the body, verified and never in plain text.
+
+    Parameters
+    ----------
+    host, port, database, user, password
+        Where to, and as whom.
+    settings
+        Of the session, by the names of PostgreSQL's parameters.
 
     Raises
     ------
@@ -42,8 +73,36 @@ def connection(
         ssl_context=trust(),
         timeout=_TIMEOUT_SECONDS,
         application_name="gantry",
+        startup_params=dict(settings or {}),
     )
     try:
         yield opened
     finally:
         opened.close()
+
+
+def privileged(
+    *, host: str, port: int, database: str = ADMINISTRATION, user: str, password: str
+) -> AbstractContextManager[pg8000.native.Connection]:
+    """Open a connection as the master user or the rotator, with nothing of the application's in its way.
+
+    Parameters
+    ----------
+    host, port, database, user, password
+        Where to, and as whom.
+
+    Raises
+    ------
+    pg8000.Error
+        When the server refuses the log-in.
+    OSError
+        When it cannot be reached or its certificate is not trusted.
+    """
+    return connection(
+        host=host,
+        port=port,
+        database=database,
+        user=user,
+        password=password,
+        settings={**_PRIVILEGED, "lock_timeout": LOCK_TIMEOUT},
+    )

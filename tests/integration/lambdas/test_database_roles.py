@@ -3,7 +3,7 @@
 import json
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from unittest import mock
 
 import psycopg
 import pytest
-from pg8000.native import InterfaceError
+from pg8000.native import Connection, InterfaceError
 
-from database_roles.roles import RolesError, ensure_roles
+from database_roles.roles import RolesError, ensure_database, ensure_roles, ensure_schema
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
 from sandbox.postgres import PostgresServer
@@ -39,9 +39,9 @@ def _roles(server: PostgresServer) -> Iterator[None]:
 
 
 def ensure(server: PostgresServer, user: str = "app_a") -> None:
-    with postgres.connection(
-        host="127.0.0.1", port=server.port, database="app", user="master", password=PASSWORDS["master"]
-    ) as connection:
+    with as_master(server, "postgres") as connection:
+        ensure_database(connection)
+    with as_master(server) as connection:
         ensure_roles(
             connection,
             database="app",
@@ -49,16 +49,28 @@ def ensure(server: PostgresServer, user: str = "app_a") -> None:
             user_verifier=verifier(PASSWORDS[user]),
             rotator_verifier=verifier(PASSWORDS["gantry_rotator"]),
         )
+    with as_master(server, "app") as connection:
+        ensure_schema(connection)
+
+
+def as_master(
+    server: PostgresServer, database: str = postgres.ADMINISTRATION
+) -> AbstractContextManager[Connection]:
+    return postgres.privileged(
+        host="127.0.0.1", port=server.port, database=database, user="master", password=PASSWORDS["master"]
+    )
 
 
 @contextmanager
-def log_in(server: PostgresServer, role: str, password: str | None = None) -> Iterator[psycopg.Connection]:
+def log_in(
+    server: PostgresServer, role: str, password: str | None = None, *, database: str | None = None
+) -> Iterator[psycopg.Connection]:
     with psycopg.connect(
         host="127.0.0.1",
         port=server.port,
         user=role,
         password=password or PASSWORDS[role],
-        dbname="app",
+        dbname=database or ("gantry" if role == "gantry_rotator" else "app"),
         sslmode="verify-full",
         sslrootcert=str(server.authority.certificate),
         autocommit=True,
@@ -167,13 +179,14 @@ def test_rotator_may_do_nothing_but_administer_the_two_roles(server: PostgresSer
 
 
 def test_application_may_not_administer_roles(server: PostgresServer) -> None:
-    for statement in (
-        "SELECT gantry.retire('app_b')",
-        "ALTER ROLE app_b PASSWORD 'x'",
-        "CREATE ROLE another",
-    ):
+    for statement in ("ALTER ROLE app_b PASSWORD 'x'", "CREATE ROLE another", "CREATE DATABASE another"):
         with log_in(server, "app_a") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+    with (
+        pytest.raises(psycopg.OperationalError, match='permission denied for database "gantry"'),
+        log_in(server, "app_a", database="gantry"),
+    ):
+        pass
 
 
 @pytest.fixture
@@ -272,8 +285,6 @@ def test_no_password_is_kept_in_plain_text_or_logged(server: PostgresServer) -> 
 def test_user_that_is_not_the_applications_is_refused(server: PostgresServer) -> None:
     with (
         pytest.raises(RolesError, match="must be one of app_a, app_b, not master"),
-        postgres.connection(
-            host="127.0.0.1", port=server.port, database="app", user="master", password=PASSWORDS["master"]
-        ) as connection,
+        as_master(server) as connection,
     ):
         ensure_roles(connection, database="app", user="master", user_verifier="", rotator_verifier="")

@@ -146,7 +146,7 @@ def test_change_of_the_role_between_the_steps_is_noticed(rig: DatabaseRig) -> No
     token = rig.secret.begin_rotation()
     for step in STEPS[:3]:
         rig.run(step, token)
-    with rig.log_in("gantry_rotator", 48 * "r") as rotator:
+    with rig.as_rotator() as rotator:
         rotator.execute("SELECT gantry.retire('app_b')")
     with pytest.raises(LogInRefusedError):
         rig.run("finishSecret", token)
@@ -158,13 +158,13 @@ def test_change_of_the_role_between_the_steps_is_noticed(rig: DatabaseRig) -> No
 def test_who_changes_the_roles_does_so_alone(rig: DatabaseRig) -> None:
     token = rig.secret.begin_rotation()
     rig.run("createSecret", token)
-    with rig.log_in("gantry_rotator", 48 * "r") as other:
-        other.execute("SELECT pg_advisory_lock(hashtext('gantry.rotation'))")
+    with rig.as_rotator() as other:
+        other.execute("SELECT pg_advisory_lock(1)")
         with pytest.raises(RotationError, match="somebody else is changing the roles"):
             rig.run("setSecret", token)
         timer = threading.Timer(0.2, other.close)
         timer.start()
-        with mock.patch("rotation.database.LOCK_TIMEOUT", "10s"):
+        with mock.patch("gantry_runtime.postgres.LOCK_TIMEOUT", "10s"):
             rig.run("setSecret", token)
         timer.join()
 

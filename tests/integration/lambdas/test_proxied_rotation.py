@@ -98,7 +98,7 @@ def test_retired_role_leaves_the_proxy_a_password_that_opens_nothing(rig: Proxie
 
 
 # The server takes a moment to notice that who held the lock is gone.
-@mock.patch("rotation.database.LOCK_TIMEOUT", "10s")
+@mock.patch("gantry_runtime.postgres.LOCK_TIMEOUT", "10s")
 @pytest.mark.parametrize(("step", "every"), list(zip(STEPS, (1, 3, 9, 3), strict=True)))
 def test_step_that_ends_anywhere_can_be_run_again(rig: ProxiedDatabaseRig, step: str, every: int) -> None:
     for at in itertools.count(1, every):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import psycopg
@@ -49,10 +50,13 @@ def application(server: PostgresServer) -> Iterator[psycopg.Connection]:
 
 
 def read(server: PostgresServer) -> Contents:
+    at: dict[str, Any] = {"host": "127.0.0.1", "port": server.port}
+    with postgres.privileged(**at, database="postgres", user="master", password=MASTER_PASSWORD) as master:
+        contents.admit_reader(master, 48 * "x")
     with postgres.connection(
-        host="127.0.0.1", port=server.port, database="app", user="master", password=MASTER_PASSWORD
-    ) as connection:
-        return contents.read(connection)
+        **at, database="app", user=contents.READER, password=48 * "x", settings=contents.SETTINGS
+    ) as reader:
+        return contents.read(reader)
 
 
 def test_rows_of_every_table_are_read(server: PostgresServer, application: psycopg.Connection) -> None:
@@ -82,12 +86,12 @@ def test_what_belongs_to_others_is_left_alone(
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user="master", password=MASTER_PASSWORD, dbname="app"
     ) as master:
-        master.execute("CREATE TABLE gantry.notes (id int)")
+        master.execute("CREATE TABLE public.notes (id int)")
         master.commit()
         try:
             assert read(server).tables == 1
         finally:
-            master.execute("DROP TABLE gantry.notes")
+            master.execute("DROP TABLE public.notes")
 
 
 def test_missing_roles_are_named(server: PostgresServer) -> None:
