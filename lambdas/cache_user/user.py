@@ -1,6 +1,6 @@
 """A user of ElastiCache, whose changes take effect minutes after they were asked for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -47,8 +47,7 @@ class CacheUser:
 
     def change(self, *, access: str) -> None:
         """Change the access string alone: passwords are the rotation's, and a list would replace them."""
-        self._wait_until_active()
-        self._client.modify_user(UserId=self._id, AccessString=access)
+        self._modify(AccessString=access)
         self._wait_until_active()
 
     def delete(self, *, may_come: bool) -> None:
@@ -73,8 +72,7 @@ class CacheUser:
     def _made(self, name: str, access: str, password: str) -> bool:
         """Make the user, or change the one that there is; return False when that must be repeated."""
         if self._status() is not None:
-            self._wait_until_active()
-            self._client.modify_user(UserId=self._id, AccessString=access, Passwords=[password])
+            self._modify(AccessString=access, Passwords=[password])
             return True
         try:
             self._client.create_user(
@@ -85,6 +83,17 @@ class CacheUser:
                 raise
             return False
         return True
+
+    def _modify(self, **changes: Any) -> None:  # noqa: ANN401 - as boto3 takes them
+        """Begin a change, once no other one, such as a rotation's, is on its way."""
+        while True:
+            self._wait_until_active()
+            try:
+                self._client.modify_user(UserId=self._id, **changes)
+            except self._client.exceptions.InvalidUserStateFault:
+                self._wait(f"the user {self._id} is changed by others all the time")
+            else:
+                return
 
     def _wait_until_active(self) -> None:
         while (status := self._status()) != "active":

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 # ElastiCache's limits: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html
 _PASSWORD_LENGTHS = range(32, 129)
-_CHANGE_SECONDS = 60.0
+# A change takes minutes: four on average, and more than five at times, as users of Terraform report
+# (hashicorp/terraform-provider-aws 20530, 20729); AWS's own rotation function waits ten.
+CHANGE_SECONDS = 600.0
 _EFFECT_SECONDS = 10.0
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 5.0
 # ElastiCache has neither a lock nor a conditional change. What keeps a rotation and a retirement apart is
 # that a pending version announces the one, the other looks for it just before it acts, and the one waits
 # until whoever looked before the announcement must have acted or given up: a change begins within `_HASTE` of
@@ -83,8 +85,9 @@ class TwoPasswords(Strategy):
             raise UnusableVersionError(f"the pending version {pending.id} has the current password")
 
     def require_room(self, current: Version, previous: Version | None) -> None:
-        """Refuse a third password while tasks may still log in with the second."""
-        if previous is not None and previous.document.get("password") != current.document.get("password"):
+        """Refuse a third password while tasks may still log in with the second; see `AlternatingRoles`."""
+        del current
+        if previous is not None:
             raise NotRetiredError(
                 "tasks may still log in with the previous password, which is not yet retired"
             )
@@ -98,6 +101,10 @@ class TwoPasswords(Strategy):
                 raise LogInRefusedError(f"version {version.id} does not log in to the cache")
             self._clock.sleep(_POLL_SECONDS)
 
+    def works(self, version: Version) -> bool:
+        """Return whether a version logs in now; only what is in effect is given a moment."""
+        return self._logs_in(version) or (self.is_active() and super().works(version))
+
     @contextmanager
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""
@@ -105,6 +112,10 @@ class TwoPasswords(Strategy):
             self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
             self._wait_until_active()
         yield _User(self, in_haste=announced_at is None)
+
+    def is_active(self) -> bool:
+        """Return whether no change of the user is on its way."""
+        return self.describe()["Status"] == "active"
 
     def describe(self) -> "UserTypeDef":
         """Return what ElastiCache says of the user."""
@@ -133,7 +144,7 @@ class TwoPasswords(Strategy):
             raise _BusyError(f"the user {self._user_id} is being changed; the step can be run again")
 
     def _wait_until_active(self) -> None:
-        deadline = self._clock.now() + timedelta(seconds=_CHANGE_SECONDS)
+        deadline = self._clock.now() + timedelta(seconds=CHANGE_SECONDS)
         while (status := self.describe()["Status"]) != "active":
             if self._clock.now() >= deadline:
                 raise RotationError(f"the user {self._user_id} is still {status}; the step can be run again")
@@ -163,11 +174,15 @@ class _User(Target):
         self._until = strategy.now() + _HASTE if in_haste else None
 
     def admit(self, version: Version, *, beside: Version) -> None:
-        self._set_passwords(version, beside)
+        # Another change, even to the same passwords, would have to be waited for anew.
+        if not all(map(self._strategy.works, (version, beside))):
+            self._set_passwords(version, beside)
 
     def restrict(self, version: Version, *, works: bool) -> bool:
-        authentication = self._strategy.describe()["Authentication"]
-        if works and authentication["PasswordCount"] == 1:
+        user = self._strategy.describe()
+        if user["Status"] != "active":
+            return False
+        if works and user["Authentication"]["PasswordCount"] == 1:
             return True
         self._set_passwords(version)
         return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 # AWS does not say how soon a proxy reads a new version; a step that waits in vain can be run again.
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 2.0
 
 
@@ -64,7 +64,7 @@ class Proxy:
         Raises
         ------
         LogInRefusedError
-            When the proxy was told something else, or refuses the version for a minute.
+            When the proxy was told something else, or refuses the version for five minutes.
         """
         role = str(version.document.get("username"))
         if role not in self._secrets or read_json(self._client, self._secrets[role]) != _log_in_of(version):

@@ -18,6 +18,8 @@ _MARGIN = timedelta(seconds=2)
 # A deployment that was rolled back may well be so again. Less than an hour: ECS tells no longer of the tasks.
 _RETRY = timedelta(minutes=30)
 _DESCRIBABLE = 100  # DescribeTasks takes no more
+# What a service counts as running or pending ("Task lifecycle" in the ECS Developer Guide).
+_COUNTED = frozenset({"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING"})
 
 
 class Replacement(StrEnum):
@@ -76,11 +78,13 @@ class Service:
         newest = since + _MARGIN
         self._clock.sleep(min((newest - self._clock.now()).total_seconds(), _MARGIN.total_seconds() * 2))
         service = self._describe()
-        tasks = self._tasks()
+        tasks, missing = self._tasks()
         live = [task for task in tasks if task["lastStatus"] != "STOPPED"]
-        if len(live) < service["runningCount"] + service["pendingCount"]:
-            # ECS's answers are eventually consistent: what is missing here may be an old task.
-            return Progress(replacement=Replacement.IN_PROGRESS, tasks=service["runningCount"])
+        # ECS's answers are eventually consistent: what is missing here may be an old task. Those that are
+        # stopping, and those of others, are in no count of the service's.
+        counted = sum(task["lastStatus"] in _COUNTED and self._is_ours(task) for task in live)
+        if missing or counted < service["runningCount"] + service["pendingCount"]:
+            return Progress(replacement=Replacement.IN_PROGRESS, tasks=missing or service["runningCount"])
         old = [task for task in live if "createdAt" not in task or task["createdAt"] <= newest]
         if not old:
             return Progress(replacement=Replacement.DONE, tasks=0)
@@ -124,8 +128,10 @@ class Service:
             raise RotationError(f"there is no service {self._service} in the cluster {self._cluster}")
         return answer["services"][0]
 
-    def _tasks(self) -> "list[TaskTypeDef]":
-        """Return all tasks of the cluster, those included that stopped within the last hour.
+    def _tasks(self) -> "tuple[list[TaskTypeDef], int]":
+        """Return all tasks of the cluster, and how many ECS lists without describing them.
+
+        Those that stopped within the last hour are among them.
 
         Of the cluster and not of the service: tasks that an operator runs beside it use the secrets, too.
         """
@@ -134,7 +140,7 @@ class Service:
         for start in range(0, len(arns), _DESCRIBABLE):
             batch = arns[start : start + _DESCRIBABLE]
             found += self._client.describe_tasks(cluster=self._cluster, tasks=batch)["tasks"]
-        return found
+        return found, len(set(arns)) - len({task["taskArn"] for task in found})
 
     def _task_arns(self) -> Iterator[str]:
         pages = self._client.get_paginator("list_tasks")

@@ -1,5 +1,6 @@
 """ElastiCache: each serverless cache is a real Valkey server behind TLS, and its users are the server's."""
 
+import random
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,8 +24,8 @@ User = dict[str, Any]
 
 _MOST_PASSWORDS = 2
 _PASSWORD_LENGTHS = range(16, 129)
-# At AWS a change of a user takes effect within a minute; what does not wait for it should notice here too.
-_CHANGE_SECONDS = 0.3
+# At AWS a change of a user takes minutes, rarely ten. Here a minute is shorter, and the tail as long.
+_A_MINUTE_SECONDS = 0.1
 
 
 class Caches:
@@ -281,7 +282,8 @@ def _take_effect(user: User, status: str, change: Callable[[], None]) -> None:
     user["Status"] = status
 
     def run() -> None:
-        time.sleep(_CHANGE_SECONDS)
+        minutes = random.lognormvariate(0.6, 0.95)
+        time.sleep(min(10.0, minutes) * _A_MINUTE_SECONDS)
         try:
             change()
         finally:

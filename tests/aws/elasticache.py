@@ -1,5 +1,6 @@
 """ElastiCache: users whose changes take effect later, on a real Valkey server."""
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ class ElastiCache:
     users
         By their ids.
     effect
-        How long a change takes.
+        Tells how long a change takes: by default minutes, rarely ten.
     first_call
         Happens at every call that may need the service-linked role, and refuses what lacks it.
     """
@@ -36,7 +37,7 @@ class ElastiCache:
     def __init__(self, server: ValkeyServer, clock: SimulatedClock) -> None:
         self._server, self._clock = server, clock
         self.users: dict[str, User] = {}
-        self.effect = timedelta(seconds=4)
+        self.effect: Callable[[], timedelta] = _durations(seed=1)
         self.first_call: Callable[[], None] = lambda: None
 
     def create_user(
@@ -48,7 +49,7 @@ class ElastiCache:
         assert engine == "valkey"
         _check(passwords)
         self.users[user_id] = User(
-            user_id, user_name, access_string, list(passwords), "creating", self._clock.now() + self.effect
+            user_id, user_name, access_string, list(passwords), "creating", self._clock.now() + self.effect()
         )
         return _described(self.users[user_id])
 
@@ -67,7 +68,7 @@ class ElastiCache:
             _check(passwords)
             user.passwords = list(passwords)
         user.access = access_string or user.access
-        user.status, user.effective_at = "modifying", self._clock.now() + self.effect
+        user.status, user.effective_at = "modifying", self._clock.now() + self.effect()
         return _described(user)
 
     def delete_user(self, user_id: str) -> Answer:
@@ -75,7 +76,7 @@ class ElastiCache:
         user = self._find(user_id)
         if user.status != "active":
             raise AwsError("InvalidUserState", f"User {user_id} is not in active state.")
-        user.status, user.effective_at = "deleting", self._clock.now() + self.effect
+        user.status, user.effective_at = "deleting", self._clock.now() + self.effect()
         return _described(user)
 
     def settle(self) -> None:
@@ -95,6 +96,12 @@ class ElastiCache:
         if user_id not in self.users:
             raise AwsError("UserNotFound", f"User {user_id} not found.")
         return self.users[user_id]
+
+
+def _durations(seed: int) -> Callable[[], timedelta]:
+    """Return what draws durations: half of them under two minutes, one in twenty over nine."""
+    draw = random.Random(seed)
+    return lambda: timedelta(seconds=min(590.0, draw.lognormvariate(4.7, 0.95)))
 
 
 def _check(passwords: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ class Stack:
             "boto3.client": self.aws.client,
             "urllib.request.urlopen": put,
             "gantry_runtime.custom_resource.Clock": lambda: self.clock,
-            "database_roles.handler.connection": lambda **_: nullcontext(mock.Mock()),
+            "database_roles.handler.privileged": lambda **_: nullcontext(mock.Mock()),
             "database_roles.handler.roles": mock.Mock(),
         }.items():
             stack.enter_context(mock.patch(target, fake))

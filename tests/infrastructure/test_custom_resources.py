@@ -143,7 +143,7 @@ def test_second_wait_of_a_create_has_the_time_that_the_first_left(user: Stack) -
     user_id = user.properties["UserId"]
     user.cache.create_user(user_id, "app", "valkey", "on", [48 * "0"])
     user.cache.users[user_id].effective_at = user.clock.now() + timedelta(seconds=400)
-    user.cache.effect = timedelta(seconds=500)
+    user.cache.effect = lambda: timedelta(seconds=500)
     answer = user.request("Create")
     assert answer is not None
     assert answer["Status"] == "FAILED"

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from gantry_runtime import postgres
 from ops.assembly import Resource
+from rotation import cache, proxy
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
 ROTATIONS = {"DatabaseRotation": "database", "ValkeyRotation": "valkey", "SigningKeyRotation": "signing-key"}
@@ -41,6 +43,27 @@ def allowed(platform: Synthesised, rotation: str) -> list[tuple[Resource, dict[s
 def secret_names(platform: Synthesised, resource: Resource, value: Any) -> set[str]:  # noqa: ANN401 - JSON
     secrets = platform.assembly.referents(resource, value)
     return {secret.get("Name").removeprefix(f"{platform.settings.prefix}/") for secret in secrets}
+
+
+@each_rotation
+def test_limits_of_lock_statement_step_and_function_are_in_order(
+    platform: Synthesised, rotation: str
+) -> None:
+    settings = postgres._PRIVILEGED
+    lock, statement = (
+        float(text.removesuffix("s")) for text in (postgres.LOCK_TIMEOUT, settings["statement_timeout"])
+    )
+    waits = {
+        "DatabaseRotation": proxy._PATIENCE_SECONDS,
+        "ValkeyRotation": cache.NOTICE.total_seconds() + cache.CHANGE_SECONDS + cache._EFFECT_SECONDS,
+        "SigningKeyRotation": 0.0,
+    }
+    function = platform.only("AWS::Lambda::Function", path=rotation)
+    schedule = platform.only("AWS::SecretsManager::RotationSchedule", path=rotation)
+    window = int(schedule.get("RotationRules", "Duration").removesuffix("h")) * 3600
+    assert lock < statement < postgres._TIMEOUT_SECONDS
+    # What a step does besides waiting for AWS: two log-ins to a database that wakes up, and calls.
+    assert waits[rotation] + 2 * postgres._TIMEOUT_SECONDS + 60 < function.get("Timeout") < window
 
 
 @each_rotation

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,55 @@ def test_change_is_begun_in_one_step_and_waited_for_in_the_next(rig: CacheRig) -
     assert rig.elasticache.users[USER_ID].status == "modifying"
     rig.run("testSecret", token)
     assert rig.elasticache.users[USER_ID].status == "active"
+
+
+def changes(rig: CacheRig) -> int:
+    return sum(operation == "ModifyUser" for operation, _ in rig.aws.calls)
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(30, 1), (62, 1), (240, 1), (590, 1), (1100, 2)])
+def test_rotation_waits_as_long_as_elasticache_takes(rig: CacheRig, seconds: int, attempts: int) -> None:
+    """Secrets Manager repeats a failed rotation with the same version; what is done is not done again."""
+    rig.come_to_rest()
+    rig.elasticache.effect = lambda: timedelta(seconds=seconds)
+    before = changes(rig)
+    token = rig.secret.begin_rotation()
+    for attempt in range(1, attempts + 1):
+        with ExitStack() as stack:
+            if attempt < attempts:
+                stack.enter_context(pytest.raises(RotationError, match="is still modifying"))
+            for step in STEPS:
+                rig.run(step, token)
+    assert "AWSCURRENT" in rig.secret.versions[token].labels
+    assert changes(rig) == before + 1
+
+
+def test_retirement_that_is_on_its_way_is_no_failure(rig: CacheRig) -> None:
+    rig.come_to_rest()
+    rig.elasticache.effect = lambda: timedelta(minutes=9)
+    rig.rotate()
+    rig.ecs.complete_deployment()
+    for _ in range(3):
+        before = changes(rig)
+        report = rig.reconcile()
+        rig.clock.sleep(60)
+    assert not report.settled
+    assert changes(rig) == before
+    assert rig.come_to_rest().settled
+
+
+def test_stack_update_waits_for_a_rotation_that_comes_between(rig: CacheRig) -> None:
+    describe, between = rig.elasticache.describe_users, [rig.properties["AccessString"]]
+
+    def describe_and_be_overtaken(user_id: str) -> Answer:
+        answer = describe(user_id)
+        if between:
+            rig.elasticache.modify_user(USER_ID, access_string=between.pop())
+        return answer
+
+    with mock.patch.object(rig.elasticache, "describe_users", describe_and_be_overtaken):
+        request(rig, "Update", AccessString="on ~app:* +@read")
+    assert rig.elasticache.users[USER_ID].access == "on ~app:* +@read"
 
 
 def test_password_that_tasks_may_use_is_not_dropped(rig: CacheRig) -> None:
@@ -197,7 +247,7 @@ def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(
     with mock.patch.object(rig.elasticache, "describe_users", describe_slowly):
         assert not rig.reconcile().settled
     assert rig.elasticache.users[USER_ID].passwords == both
-    assert rig.reconcile().settled
+    assert rig.come_to_rest().settled
 
 
 def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() -> None:

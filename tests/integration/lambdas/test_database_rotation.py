@@ -88,6 +88,18 @@ def test_role_that_tasks_may_use_is_not_touched(rig: DatabaseRig) -> None:
     rig.rotate()
 
 
+def test_secret_that_is_changed_during_a_rollout_keeps_the_role_of_older_tasks(rig: DatabaseRig) -> None:
+    rig.rotate()
+    edited = {**current(rig), "note": "added by hand"}
+    rig.secret.put(rig.secret.new_id(), json.dumps(edited), "AWSCURRENT")
+    with pytest.raises(NotRetiredError, match="tasks may still log in as app_a"):
+        rig.rotate()
+    for task in rig.ecs.live_tasks:
+        assert rig.works(task.read["secret"])
+    rig.come_to_rest()
+    rig.rotate()
+
+
 def test_deployment_that_fails_after_the_rotation_leaves_both_roles(rig: DatabaseRig) -> None:
     before = current(rig)
     rig.rotate()

@@ -1,13 +1,14 @@
 """When the tasks of a service are replaced, and when that counts as done."""
 
 from datetime import datetime, timedelta
+from unittest import mock
 
 import pytest
 
 from rotation.service import Progress, Replacement, Service
 from rotation.strategy import RotationError
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
-from tests.aws.transport import Aws, Interruptions, SimulatedClock
+from tests.aws.transport import Answer, Aws, Interruptions, SimulatedClock
 
 
 class Rig:
@@ -139,6 +140,43 @@ def test_new_tasks_are_not_taken_for_old_ones_because_clocks_differ(rig: Rig) ->
     since = rig.clock.now()
     rig.replace(since)
     assert rig.clock.now() - since >= timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("beside", ["group of another", "stopping"])
+def test_old_task_that_ecs_does_not_list_yet_is_waited_for(rig: Rig, beside: str) -> None:
+    """Whatever else runs in the cluster, or stops: the service's own count is compared with its own tasks."""
+    since = rig.clock.now()
+    rig.ecs.tasks[0].created = since + timedelta(hours=1)
+    for _ in range(2):
+        other = rig.ecs.start_task(*(["family:other"] if beside == "group of another" else []))
+        other.created = since + timedelta(hours=1)
+        other.status = "STOPPING" if beside == "stopping" else "RUNNING"
+    listed = rig.ecs.list_tasks
+    hidden = rig.ecs.tasks[1].arn
+
+    def list_stale(**asked: str) -> Answer:
+        answer = listed(**asked)
+        return answer | {"taskArns": [arn for arn in answer["taskArns"] if arn != hidden]}
+
+    with mock.patch.object(rig.ecs, "list_tasks", list_stale):
+        assert rig.replace(since) is Replacement.IN_PROGRESS
+    assert rig.replace(since) is Replacement.REQUESTED
+
+
+def test_task_that_is_listed_and_not_described_counts_as_running(rig: Rig) -> None:
+    since = rig.clock.now()
+    rig.replace(since)
+    old = rig.ecs.tasks[0]
+    rig.ecs.complete_deployment()
+    listed = rig.ecs.list_tasks
+
+    def list_more(**asked: str) -> Answer:
+        answer = listed(**asked)
+        return answer | {"taskArns": [*answer["taskArns"], f"{old.arn}-unknown"]}
+
+    with mock.patch.object(rig.ecs, "list_tasks", list_more):
+        assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.IN_PROGRESS, tasks=1)
+    assert rig.replace(since) is Replacement.DONE
 
 
 def test_missing_service_is_named() -> None:
