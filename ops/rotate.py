@@ -210,7 +210,8 @@ def _failure(said: Sequence[_Line]) -> str | None:
 
 
 def _is_settled(rotation: _Rotation) -> bool:
-    return rotation.labels().get(_SETTLED) == rotation.version
+    labels = rotation.labels()
+    return any(version == rotation.version for label, version in labels.items() if label.startswith(_SETTLED))
 
 
 def _is_deployed(rotation: _Rotation) -> bool:

@@ -15,6 +15,7 @@ from constructs import Construct
 from gantry.alarm import Notices
 from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
+from gantry.restored_clusters import database_arn
 from gantry.rotated_secret import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
 from gantry.secrets import read_statements
 from gantry.security_alerts import RecordedEventAlerts
@@ -85,11 +86,16 @@ class SecurityStack(LayerStack):
                 name="database",
                 security_group=self._network.database_functions_group,
                 environment={
+                    "DATABASE_CLUSTER": data.cluster.cluster_identifier,
                     "ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn,
                     **self._proxy_environment(),
                 },
                 statements=[
                     *read_statements(self, self._secrets_key, data.rotator_secret),
+                    iam.PolicyStatement(
+                        actions=["rds:DescribeDBClusters"],
+                        resources=[database_arn(self, "cluster", data.cluster.cluster_identifier)],
+                    ),
                     *self._proxy_statements(),
                 ],
             ),

@@ -9,7 +9,7 @@ from gantry.nag import acknowledge
 
 # AWS APIs that functions call, by their group; "s3" takes the answers to CloudFormation.
 FUNCTION_APIS = {
-    "DatabaseFunctions": frozenset({"ecs", "s3", "secretsmanager"}),
+    "DatabaseFunctions": frozenset({"ecs", "rds", "s3", "secretsmanager"}),
     "CacheFunctions": frozenset({"ecs", "elasticache", "s3", "secretsmanager"}),
     "Functions": frozenset({"ecs", "secretsmanager"}),
     "RestoreTestFunctions": frozenset({"backup", "rds", "secretsmanager"}),

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pg8000.native
 
 from gantry_runtime import postgres
+from gantry_runtime.clock import Clock
 from gantry_runtime.scram import verifier
+from rotation.cluster import Cluster
 from rotation.proxy import Proxy
 from rotation.store import Version
 from rotation.strategy import (
@@ -31,7 +33,10 @@ _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
 _LOCK = "SELECT pg_catalog.pg_advisory_lock(1::bigint)"
-_LOCK_NOT_AVAILABLE = "55P03"
+_LOCK_NOT_AVAILABLE, _RAISED = "55P03", "P0001"
+# Readers follow the writer within milliseconds ("Replication with Amazon Aurora" in the Aurora User Guide).
+_REPLICATION = timedelta(seconds=20)
+_POLL_SECONDS = 1.0
 
 
 class AlternatingRoles(Strategy):
@@ -41,12 +46,27 @@ class AlternatingRoles(Strategy):
     ----------
     rotator
         Reads the secret of the role that may do both, with the address of the database.
+    cluster
+        What the database runs on.
+    clock
+        Tells the time.
     proxy
         Through which the service reaches the database, if not directly.
     """
 
-    def __init__(self, rotator: Callable[[], Mapping[str, Any]], proxy: Proxy | None = None) -> None:
-        self._rotator, self._proxy = rotator, proxy
+    def __init__(
+        self,
+        rotator: Callable[[], Mapping[str, Any]],
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._rotator, self._cluster, self._clock, self._proxy = rotator, cluster, clock, proxy
+
+    def place(self) -> str:
+        """Return the cluster's resource id, which one that is restored and renamed does not share."""
+        return self._cluster.resource_id()
 
     def renew(self, current: Version) -> dict[str, Any]:
         """Return the same document with the other role and a new password."""
@@ -112,15 +132,9 @@ class AlternatingRoles(Strategy):
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Hold the rotation's advisory lock, which ends with the connection, whatever becomes of this one."""
         del announced_at  # the lock is stronger
-        rotator = self._rotator()
-        with postgres.privileged(
-            host=rotator["host"],
-            port=int(rotator["port"]),
-            user=rotator["username"],
-            password=rotator["password"],
-        ) as connection:
+        with self._as_rotator() as connection:
             self._lock(connection)
-            yield _Roles(connection, self._proxy, self._act_as_owner)
+            yield _Roles(connection, self)
 
     @staticmethod
     def _lock(connection: pg8000.native.Connection) -> None:
@@ -130,6 +144,55 @@ class AlternatingRoles(Strategy):
             if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
                 raise
             raise RotationError("somebody else is changing the roles; the step can be run again") from None
+
+    def admit(self, connection: pg8000.native.Connection, version: Version) -> None:
+        """Let a version's role log in with its password, act as the owner, and nothing else.
+
+        Parameters
+        ----------
+        connection
+            The rotator's, which holds the lock.
+        """
+        # A verifier, so that no statement, and no log of statements, carries the password.
+        connection.run(
+            "SELECT gantry.admit(:role, :verifier)",
+            role=version.document["username"],
+            verifier=verifier(version.document["password"]),
+        )
+        self._act_as_owner(version)
+        if self._proxy is not None:
+            self._proxy.learn(version)
+
+    def retire(self, connection: pg8000.native.Connection, role: str) -> None:
+        """Let a role log in no more, and end its sessions on every instance."""
+        connection.run("SELECT gantry.retire(:role)", role=role)
+        for host in self._cluster.hosts():
+            with self._as_rotator(host) as instance:
+                self._end_sessions(instance, role)
+        if self._proxy is not None:
+            self._proxy.forget(role)
+
+    def _end_sessions(self, instance: pg8000.native.Connection, role: str) -> None:
+        """End a role's sessions on an instance, as soon as that knows that the role may not log in."""
+        deadline = self._clock.now() + _REPLICATION
+        while True:
+            try:
+                instance.run("SELECT gantry.end_sessions(:role)", role=role)
+            except pg8000.native.DatabaseError as error:
+                if error.args[0].get("C") != _RAISED or self._clock.now() >= deadline:
+                    raise
+                self._clock.sleep(_POLL_SECONDS)
+            else:
+                return
+
+    def _as_rotator(self, host: str | None = None) -> AbstractContextManager[pg8000.native.Connection]:
+        rotator = self._rotator()
+        return postgres.privileged(
+            host=host or rotator["host"],
+            port=int(rotator["port"]),
+            user=rotator["username"],
+            password=rotator["password"],
+        )
 
     def _act_as_owner(self, version: Version) -> None:
         """Have a role act as the owner in each of its sessions: it may change that, the rotator may not."""
@@ -161,42 +224,23 @@ class AlternatingRoles(Strategy):
 
 
 class _Roles(Target):
-    """The pair of roles, as the rotator may change them, and what the proxy knows of each."""
+    """The pair of roles, while the rotator's lock is held."""
 
-    def __init__(
-        self,
-        connection: pg8000.native.Connection,
-        proxy: Proxy | None,
-        act_as_owner: Callable[[Version], None],
-    ) -> None:
-        self._connection, self._proxy, self._act_as_owner = connection, proxy, act_as_owner
+    def __init__(self, connection: pg8000.native.Connection, strategy: AlternatingRoles) -> None:
+        self._connection, self._strategy = connection, strategy
 
     def admit(self, version: Version, *, beside: Version) -> None:
         if version.document["username"] == beside.document["username"]:
             raise UnusableVersionError(
                 f"versions {version.id} and {beside.id} are for one role, which has one password"
             )
-        self._admit(version)
+        self._strategy.admit(self._connection, version)
 
     def restrict(self, version: Version, *, works: bool) -> bool:
         if not works:
-            self._admit(version)
-        for statement in ("SELECT gantry.retire(:role)", "SELECT gantry.end_sessions(:role)"):
-            self._connection.run(statement, role=_other(version))
-        if self._proxy is not None:
-            self._proxy.forget(_other(version))
+            self._strategy.admit(self._connection, version)
+        self._strategy.retire(self._connection, _other(version))
         return True
-
-    def _admit(self, version: Version) -> None:
-        # A verifier, so that no statement, and no log of statements, carries the password.
-        self._connection.run(
-            "SELECT gantry.admit(:role, :verifier)",
-            role=version.document["username"],
-            verifier=verifier(version.document["password"]),
-        )
-        self._act_as_owner(version)
-        if self._proxy is not None:
-            self._proxy.learn(version)
 
 
 def _write(connection: pg8000.native.Connection, version: Version) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from aws_lambda_powertools import Logger
 
 from rotation.service import Service
-from rotation.store import CURRENT, PENDING, SETTLED, SecretStore, Snapshot, Version
+from rotation.store import CURRENT, PENDING, SecretStore, Snapshot, Version
 from rotation.strategy import NotRetiredError, RotationError, Strategy, UnusableVersionError
 
 
@@ -81,7 +81,8 @@ class Rotation:
             with self._setting_aside(snapshot):
                 self._strategy.check(pending, current)
                 self._strategy.require_room(current, self._store.find(snapshot.previous))
-            self._store.remove(SETTLED, snapshot)
+            for label in snapshot.settled_labels:
+                self._store.remove(label, snapshot)
             target.admit(pending, beside=current)
         self._logger.info("the version is admitted")
 

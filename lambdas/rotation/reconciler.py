@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from gantry_runtime.clock import Clock
 from rotation.service import Progress, Replacement, Service
-from rotation.store import PENDING, PREVIOUS, SETTLED, LabelMovedError, SecretStore, Snapshot
+from rotation.store import PENDING, PREVIOUS, LabelMovedError, SecretStore, Snapshot, settled_label
 from rotation.strategy import Strategy
 
 # Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
@@ -79,17 +79,18 @@ class Reconciler:
 
     def run(self) -> Report:
         """Do what can be done now, and tell how the secret stands."""
+        place = self._strategy.place()
         snapshot = self._set_abandoned_rotation_aside(self._store.snapshot())
         progress = Progress(replacement=Replacement.DONE, tasks=0)
         for _ in range(_ROUNDS):
-            if snapshot.settled:
+            if snapshot.settled_for(place):
                 break
             with suppress(LabelMovedError):  # events come in flocks: another invocation was faster
-                progress = self._advance(snapshot)
+                progress = self._advance(snapshot, place)
             before, snapshot = snapshot, self._store.snapshot()
             if snapshot.labels == before.labels:
                 break
-        return self._report(snapshot, progress)
+        return self._report(snapshot, place, progress)
 
     def _set_abandoned_rotation_aside(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.pending is None or self._clock.now() < snapshot.changed_at + _ABANDONED:
@@ -99,7 +100,7 @@ class Reconciler:
             self._logger.warning("a rotation was abandoned", extra={"version": snapshot.pending})
         return self._store.snapshot()
 
-    def _advance(self, snapshot: Snapshot) -> Progress:
+    def _advance(self, snapshot: Snapshot, place: str) -> Progress:
         progress = Progress(replacement=Replacement.DONE, tasks=0)
         if snapshot.previous is not None:
             progress = self._service.replace_tasks(snapshot.changed_at)
@@ -111,15 +112,15 @@ class Reconciler:
                 return progress
         # Who may log in is the rotation's business while there is one.
         if snapshot.pending is None and self._clock.now() >= self._due(snapshot):
-            self._settle(snapshot)
+            self._settle(snapshot, place)
         return progress
 
     def _due(self, snapshot: Snapshot) -> datetime:
-        if snapshot.settled or snapshot.previous is not None:
+        if snapshot.previous is not None:
             return snapshot.changed_at
         return self._strategy.due(self._store.current(snapshot), snapshot.changed_at)
 
-    def _settle(self, snapshot: Snapshot) -> None:
+    def _settle(self, snapshot: Snapshot, place: str) -> None:
         """Make who may log in agree with the labels: the current version and, if any, the previous one."""
         current, previous = self._store.current(snapshot), self._store.find(snapshot.previous)
         for _ in range(_ATTEMPTS):
@@ -135,11 +136,12 @@ class Reconciler:
                 if previous is not None:
                     target.admit(current, beside=previous)
                 elif target.restrict(current, works=works):
-                    self._store.move(SETTLED, current.id, snapshot)
-                    self._logger.info("nothing else logs in", extra={"version": current.id})
+                    self._store.move(settled_label(place), current.id, snapshot)
+                    self._logger.info("nothing else logs in", extra={"version": current.id, "place": place})
                     return
 
-    def _report(self, snapshot: Snapshot, progress: Progress) -> Report:
+    def _report(self, snapshot: Snapshot, place: str, progress: Progress) -> Report:
+        settled = snapshot.settled_for(place)
         return Report(
             name=snapshot.name,
             current=snapshot.current,
@@ -147,7 +149,7 @@ class Reconciler:
             pending=snapshot.pending,
             replacement=progress.replacement,
             tasks=progress.tasks,
-            settled=snapshot.settled,
-            due=self._due(snapshot),
+            settled=settled,
+            due=snapshot.changed_at if settled else self._due(snapshot),
             rotated_at=snapshot.rotated_at,
         )

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
-# Our own: on the current version once nothing else logs in, so that an idle secret costs one look at it.
+# Our own: on the current version once nothing else logs in, so that an idle secret costs one look at it. What
+# it vouches for may be exchanged for a copy of earlier; so it names that, where that has a name.
 SETTLED = "SETTLED"
+
+
+def settled_label(place: str) -> str:
+    """Return the label that says of a version that nothing else opens a place."""
+    return f"{SETTLED}-{place}" if place else SETTLED
 
 
 class LabelMovedError(SafeError):
@@ -77,10 +83,14 @@ class Snapshot:
         pending = self.labels.get(PENDING)
         return None if pending == self.current else pending
 
+    def settled_for(self, place: str) -> bool:
+        """Return whether nothing but the current version opens a place."""
+        return self.previous is None and self.labels.get(settled_label(place)) == self.current
+
     @property
-    def settled(self) -> bool:
-        """Whether nothing but the current version logs in."""
-        return self.previous is None and self.labels.get(SETTLED) == self.current
+    def settled_labels(self) -> list[str]:
+        """Every label that says that a version is the only one."""
+        return [label for label in self.labels if label.startswith(SETTLED)]
 
 
 class SecretStore:

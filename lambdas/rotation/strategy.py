@@ -100,6 +100,10 @@ class Strategy(ABC):
             Since when everybody can see that a rotation is on its way; None for whoever gives way to one.
         """
 
+    def place(self) -> str:
+        """Return what names the place that the credentials open, and no copy of it; empty if nothing does."""
+        return ""
+
     def due(self, current: Version, since: datetime) -> datetime:
         """Return when everything but the current version may be retired, if tasks know it since a moment."""
         del current

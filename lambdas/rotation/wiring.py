@@ -89,6 +89,7 @@ def _releases(environ: Mapping[str, str], clock: Clock, logger: Logger) -> Relea
 
 
 def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
+    from rotation.cluster import Cluster  # noqa: PLC0415
     from rotation.database import ROLES, AlternatingRoles  # noqa: PLC0415
     from rotation.proxy import Proxy  # noqa: PLC0415
 
@@ -97,7 +98,12 @@ def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> S
     if "PROXY_HOST" in environ:
         secrets = {role: environ[f"PROXY_{role.upper()}_SECRET_ARN"] for role in ROLES}
         proxy = Proxy(client, host=environ["PROXY_HOST"], secrets=secrets, clock=clock)
-    return AlternatingRoles(partial(read_json, client, environ["ROTATOR_SECRET_ARN"]), proxy)
+    return AlternatingRoles(
+        partial(read_json, client, environ["ROTATOR_SECRET_ARN"]),
+        cluster=Cluster(boto3.client("rds"), environ["DATABASE_CLUSTER"]),
+        clock=clock,
+        proxy=proxy,
+    )
 
 
 def _valkey(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:

@@ -26,7 +26,7 @@ from rotation.reconciler import Report
 from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
-from tests.aws import database_proxy
+from tests.aws import aurora, database_proxy
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.elasticache import ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
@@ -167,7 +167,15 @@ class DatabaseRig(Rig):
             rotator.execute("SELECT gantry.retire('app_b')")
 
     def _environ(self) -> dict[str, str]:
-        return {"STRATEGY": "database", "ROTATOR_SECRET_ARN": self._rotator.arn}
+        return {
+            "STRATEGY": "database",
+            "DATABASE_CLUSTER": aurora.NAME,
+            "ROTATOR_SECRET_ARN": self._rotator.arn,
+        }
+
+    def _other_models(self) -> dict[str, object]:
+        self.aurora = aurora.Aurora()
+        return {"rds": self.aurora}
 
     def _more_properties(self) -> dict[str, Any]:
         return {}

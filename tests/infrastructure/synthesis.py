@@ -35,7 +35,7 @@ SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
             "backup.vault_lock": "governance",
             "canary.enabled": True,
             "canary.url": "https://www.example.com/healthz",
-            "network.interface_endpoints": ["ecs", "elasticache", "secretsmanager"],
+            "network.interface_endpoints": ["ecs", "elasticache", "rds", "secretsmanager"],
             "network.s3_prefix_lists": {"us-east-1": "pl-63a5400a"},
             "aurora.proxy": True,
             "security.guardduty": "create",

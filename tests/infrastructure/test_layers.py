@@ -1,5 +1,6 @@
 """Six stacks, one direction, the same wherever they are made from."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -85,7 +86,10 @@ def test_stage_makes_the_same_stacks(environment: str, synthesise: Synthesiser) 
 @pytest.mark.parametrize("environment", load_pipeline("pipeline").stages)
 def test_pipeline_deploys_the_same_stacks(environment: str, synthesise: Synthesiser) -> None:
     nested = synthesise.pipeline() / f"assembly-{environment.capitalize()}"
-    assert_same(synthesise(environment).assembly, read(nested, environment=environment))
+    staged = read(nested, environment=environment)
+    (access,) = (stack for stack in staged.stacks if stack.name.endswith("-pipeline-access"))
+    layers = tuple(stack for stack in staged.stacks if stack is not access)
+    assert_same(synthesise(environment).assembly, dataclasses.replace(staged, stacks=layers))
 
 
 def assert_same(alone: Assembly, staged: Assembly) -> None:

@@ -179,7 +179,7 @@ def test_without_endpoints_there_is_no_group_for_them(prod: Synthesised) -> None
     assert kinds == {"Gateway"}
 
 
-ENDPOINTS = ["ecs", "elasticache", "secretsmanager"]
+ENDPOINTS = ["ecs", "elasticache", "rds", "secretsmanager"]
 S3 = "pl-1a2b"
 
 
@@ -220,7 +220,10 @@ def test_functions_whose_api_has_no_endpoint_keep_their_way_out(
 ) -> None:
     present = [each for each in ENDPOINTS if each != missing]
     settings = {"network.interface_endpoints": present, "network.s3_prefix_lists": {"us-east-1": S3}}
-    assert by_https(synthesise("prod", settings), "CacheFunctions") == {WORLD}
+    platform = synthesise("prod", settings)
+    for name in ("DatabaseFunctions", "CacheFunctions"):
+        needs = missing in FUNCTION_APIS[name]
+        assert by_https(platform, name) == ({WORLD} if needs else {"Endpoints", S3})
 
 
 def test_functions_call_no_other_apis_than_their_group_is_made_for(platform: Synthesised) -> None:

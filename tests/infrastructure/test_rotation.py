@@ -22,7 +22,7 @@ COMMON = {
     "xray:PutTelemetryRecords", "xray:PutTraceSegments",
 }  # fmt: skip
 OWN = {
-    "DatabaseRotation": set[str](),
+    "DatabaseRotation": {"rds:DescribeDBClusters"},
     "ValkeyRotation": {"elasticache:DescribeUsers", "elasticache:ModifyUser"},
     "SigningKeyRotation": set[str](),
 }

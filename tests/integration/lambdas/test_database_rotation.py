@@ -10,13 +10,15 @@ from unittest import mock
 import psycopg
 import pytest
 
+from gantry_runtime import postgres
 from gantry_runtime.failures import describe
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
+from tests.aws import servers
 from tests.aws.rigs import DatabaseRig, check_retirement_interrupted
 from tests.aws.secrets_manager import STEPS
-from tests.aws.servers import MASTER_PASSWORD
+from tests.aws.servers import MASTER_PASSWORD, superuser
 
 ROLES = ("app_a", "app_b", "gantry_rotator")
 
@@ -142,6 +144,68 @@ def test_version_for_anything_else_is_refused(rig: DatabaseRig, change: dict[str
     with pytest.raises(UnusableVersionError, match=reason):
         rig.run("setSecret", token)
     rig.rotate()
+
+
+def test_sessions_are_ended_on_every_instance(rig: DatabaseRig, tmp_path: Path) -> None:
+    """A reader's sessions are its own: the writer does not know of them."""
+    trust = tmp_path / "both.pem"
+    with (
+        servers.database(tmp_path) as reader,
+        mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(trust)}),
+    ):
+        trust.write_text("".join(each.authority.certificate.read_text() for each in (rig.server, reader)))
+        rig.bootstrap("Update", Port=str(reader.port))  # the reader has the same roles
+        rig.bootstrap("Update")
+        rig.come_to_rest()
+        before = current(rig)
+        rig.rotate()
+        held = psycopg.connect(
+            host="localhost",
+            port=reader.port,
+            user=before["username"],
+            password=before["password"],
+            dbname="app",
+            autocommit=True,
+        )
+        with superuser(reader) as replica:  # as replication does
+            replica.execute(f"ALTER ROLE {before['username']} NOLOGIN")
+        rig.aurora.endpoint, rig.aurora.members = "gantry.cluster-abc.example.com", ["writer", "reader"]
+        ports = {"reader.abc.example.com": reader.port, "writer.abc.example.com": rig.server.port}
+        connect = postgres.connection
+
+        def resolve(**asked: Any) -> Any:  # noqa: ANN401 - as the connection
+            port = ports.get(asked["host"])
+            return connect(**(asked | ({"host": "localhost", "port": port} if port else {})))
+
+        with mock.patch.object(postgres, "connection", resolve):
+            rig.come_to_rest()
+        with pytest.raises(psycopg.OperationalError):
+            held.execute("SELECT 1")
+
+
+def test_restored_database_that_takes_the_place_lets_in_what_the_secret_says_and_nothing_else(
+    rig: DatabaseRig,
+) -> None:
+    """Its roles have the passwords of its backup, one of which may have leaked and been retired since."""
+    leaked = current(rig)
+    with rig.as_superuser("app") as superuser_:
+        backup = superuser_.execute("SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^app_[ab]$'")
+        kept = {str(name): str(verifier or "") for name, verifier in backup}
+    rig.rotate()
+    rig.come_to_rest()
+    assert not rig.works(leaked)
+    with rig.as_superuser("app") as superuser_:
+        for name, verifier in kept.items():
+            password = f"LOGIN PASSWORD '{verifier}'" if verifier else "NOLOGIN PASSWORD NULL"
+            superuser_.execute(f"ALTER ROLE {name} {password}")
+    assert rig.works(leaked)
+    assert not rig.works(current(rig))
+    assert rig.reconcile().settled  # as long as it is the cluster that it was
+    rig.aurora.resource_id = "cluster-RESTORED"
+    rig.reconcile()
+    assert rig.works(current(rig))
+    assert rig.come_to_rest().settled
+    assert not rig.works(leaked)
 
 
 def test_version_that_was_not_admitted_does_not_pass_the_test(rig: DatabaseRig) -> None:
