@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]  # has no annotations
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from gantry.stack_policy import ALLOW_ALL, COUNTED, IRREPLACEABLE, POLICY, STATEFUL
+from contract.stack_policy import ALLOW_ALL, COUNTED, IRREPLACEABLE, POLICY, STATEFUL
 from ops.assembly import Assembly, Value
 from ops.aws import Environment
 from ops.console import CliError, err

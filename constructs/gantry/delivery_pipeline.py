@@ -12,9 +12,9 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from contract.stack_policy import POLICY
 from gantry.container_image import Architecture
 from gantry.pipeline_hardening import harden
-from gantry.stack_policy import POLICY
 
 _BUILD_IMAGES = {
     "arm64": codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gantry.stack_policy import POLICY
+from contract.stack_policy import POLICY
 from ops.assembly import Assembly, Resource, read
 from stacks.pipeline import Pipeline
 from stacks.settings import Settings, SettingsError, load_pipeline, load_settings

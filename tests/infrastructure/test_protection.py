@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gantry.stack_policy import IRREPLACEABLE, STATEFUL
+from contract.stack_policy import IRREPLACEABLE, STATEFUL
 from stacks.settings import LAYERS
 from tests.infrastructure.synthesis import (
     ENVIRONMENTS,

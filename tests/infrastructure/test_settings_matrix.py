@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
-from gantry.stack_policy import IRREPLACEABLE, STATEFUL
+from contract.stack_policy import IRREPLACEABLE, STATEFUL
 from ops import protection
 from ops.console import CliError
 from ops.replacements import Loss, losses

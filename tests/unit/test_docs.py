@@ -26,6 +26,7 @@ CODE = (
     ".ci",
     "config",
     "constructs",
+    "contract",
     "lambdas",
     "ops",
     "sandbox",

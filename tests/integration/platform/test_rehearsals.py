@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gantry.stack_policy import POLICY
+from contract.stack_policy import POLICY
 from sandbox.lifecycle import Sandbox
 from sandbox.tls import ensure_authority
 from tests.infrastructure.synthesis import Synthesiser

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # has no annotations
 
-from gantry.stack_policy import IRREPLACEABLE, POLICY, STATEFUL
+from contract.stack_policy import IRREPLACEABLE, POLICY, STATEFUL
 from ops import protection
 from ops.assembly import read
 from ops.aws import Environment

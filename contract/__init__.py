@@ -1,0 +1,1 @@
+"""Facts with one owner, in plain Python, for every side that needs them."""
