@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def modules(folder: str) -> list[str]:
-    files = sorted((ROOT / folder).glob("*.py"))  # what looks at an app, in folders of its own, needs the CDK
+    # What looks at an app, in folders of its own, needs the CDK.
+    files = sorted((ROOT / folder).glob("*.py"))
     return [
         ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files
     ]
