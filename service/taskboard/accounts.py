@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from taskboard.dependencies import ContextDep, ServicesDep, SessionDep, limit_sign_ins
 from taskboard.errors import ApiError, ErrorEnvelope
-from taskboard.fields import Email, Password
+from taskboard.fields import Email, Password, Unchecked
 
 router = APIRouter(tags=["accounts"])
 
@@ -26,8 +26,8 @@ class Credentials(BaseModel):
 class SignIn(BaseModel):
     """Like `Credentials`, but a password that could not have been chosen is merely wrong."""
 
-    email: str
-    password: str
+    email: Unchecked
+    password: Unchecked
 
 
 class Account(BaseModel):

@@ -23,3 +23,5 @@ Email = Annotated[
 ]
 # NIST SP 800-63B asks for length and for nothing else; the upper bound keeps hashing cheap.
 Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
+# Without a constraint pydantic lets half of a surrogate pair through, which no encoding can write.
+Unchecked = Annotated[str, StringConstraints(max_length=1024)]
