@@ -57,6 +57,8 @@ def create_app(settings: Settings, activity: Activity) -> FastAPI:
         summary="Projects and tasks: the reference service of Gantry.",
         version=settings.service_version,
         lifespan=lifespan,
+        # Its Location would have the scheme of the hop from the load balancer, and an unchecked Host.
+        redirect_slashes=False,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,

@@ -1,5 +1,6 @@
 """The application's own behaviour: it needs neither database nor cache for any of this."""
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -7,6 +8,7 @@ import re
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from tests.unit.service.conftest import Ask
 
@@ -116,6 +118,25 @@ def test_pages_allow_their_own_scripts_and_styles_alone(ask: Ask, path: str) -> 
         assert f"'sha256-{digest}'" in policy[f"{kind}-src"]
     assert "unsafe" not in response.headers["content-security-policy"]
     assert not re.search(r"(src|href)=[\"'](https?:)?//", response.text)
+
+
+@pytest.mark.parametrize("host", ["service.example", "evil.example", "[", "", "a b"])
+def test_no_answer_sends_a_client_to_another_place(app: FastAPI, host: str) -> None:
+    """A redirect to http:// has clients repeat a body, such as a password, in clear text."""
+    headers = {"host": host, "x-forwarded-proto": "https", "x-forwarded-host": "evil.example"}
+
+    async def locations() -> list[str | None]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            answers = [
+                await client.request(method, f"https://service.example{path}")
+                for context in iter_route_contexts(app.routes)
+                for method in context.methods or {"GET"}
+                for path in (f"{context.path}/", f"/{context.path}", f"//evil.example{context.path}")
+            ]
+        return [answer.headers.get("location") for answer in answers]
+
+    assert set(asyncio.run(locations())) == {None}
 
 
 def test_responses_are_not_stored_sniffed_or_downgraded(ask: Ask) -> None:
