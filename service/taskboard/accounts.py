@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from psycopg.rows import class_row
 from pydantic import BaseModel
 
-from taskboard.dependencies import ContextDep, ServicesDep, SessionDep, limit_sign_ins
+from taskboard.dependencies import ContextDep, ServicesDep, SessionDep, limit_sign_ins, limit_sign_ups
 from taskboard.errors import ApiError, ErrorEnvelope
 from taskboard.fields import Email, Password, Unchecked
 
@@ -45,7 +45,7 @@ class _StoredAccount(Account):
 @router.post(
     "/sign-up",
     status_code=HTTPStatus.CREATED,
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(limit_sign_ups)],
     responses={HTTPStatus.CONFLICT: {"model": ErrorEnvelope, "description": "The address has an account."}},
 )
 async def sign_up(credentials: Credentials, services: ServicesDep, context: ContextDep) -> Account:
@@ -63,6 +63,7 @@ async def sign_up(credentials: Credentials, services: ServicesDep, context: Cont
         message = "there is an account with this address already"
         raise ApiError(HTTPStatus.CONFLICT, "email_taken", message) from None
     assert account is not None  # noqa: S101 - RETURNING has a row
+    await services.attempts.remember(account.email, context.client)
     context.response_headers.append(("set-cookie", await services.sessions.start(account.id)))
     return account
 
@@ -70,10 +71,13 @@ async def sign_up(credentials: Credentials, services: ServicesDep, context: Cont
 @router.post("/sign-in", dependencies=[Depends(limit_sign_ins)])
 async def sign_in(given: SignIn, services: ServicesDep, context: ContextDep) -> Account:
     """Start a session; its cookie comes with the response."""
-    account = await _find(services, given.email.strip())
+    email = given.email.strip()
+    account = await _find(services, email)
+    attempt = await services.attempts.begin(account.email if account else email, context.client)
     hashed = account.password_hash if account else None
     if not await services.passwords.matches(given.password, hashed) or account is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "wrong_credentials", "the address or the password is wrong")
+    await services.attempts.succeed(attempt)
     context.response_headers.append(("set-cookie", await services.sessions.start(account.id)))
     return account
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 
 from taskboard import accounts, docs, errors, health, projects, tasks, web
+from taskboard.attempts import Attempts
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, refuse_other_sites
@@ -86,4 +87,5 @@ def _services(settings: Settings) -> Services:
         sessions=Sessions(cache, keyring, secure=settings.cookie_secure),
         passwords=Passwords(),
         limiter=RateLimiter(cache),
+        attempts=Attempts(cache),
     )

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie
 
+from taskboard.attempts import Attempts
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.errors import ApiError
@@ -32,6 +33,7 @@ class Services:
     sessions: Sessions
     passwords: Passwords
     limiter: RateLimiter
+    attempts: Attempts
 
 
 async def _services(request: Request) -> Services:
@@ -80,7 +82,7 @@ SessionDep = Annotated[Session, Depends(_signed_in)]
 
 
 async def limit_sign_ins(services: ServicesDep, context: ContextDep) -> None:
-    """Count an attempt to sign up or in, by the client's address.
+    """Count an attempt to sign in, by the client's address.
 
     Raises
     ------
@@ -89,6 +91,18 @@ async def limit_sign_ins(services: ServicesDep, context: ContextDep) -> None:
     """
     limit = services.settings.sign_in_rate_limit_per_minute
     await count_request(services, context, "sign-in", context.client, limit)
+
+
+async def limit_sign_ups(services: ServicesDep, context: ContextDep) -> None:
+    """Count an attempt to sign up, by the client's address and apart from those to sign in.
+
+    Raises
+    ------
+    ApiError
+        If there were too many in this minute, or the count fails.
+    """
+    limit = services.settings.sign_in_rate_limit_per_minute
+    await count_request(services, context, "sign-up", context.client, limit)
 
 
 async def count_request(services: Services, context: RequestContext, kind: str, who: str, limit: int) -> None:

@@ -49,7 +49,7 @@ JSON = st.recursive(
     max_leaves=5,
 )
 FIELDS: dict[str, object] = {
-    "email": "nobody@example.com",
+    "email": "malformed@example.com",
     "password": "correct horse battery",
     "name": "A name",
     "title": "A title",
