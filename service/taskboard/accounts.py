@@ -10,8 +10,9 @@ from psycopg.rows import class_row
 from pydantic import BaseModel
 
 from taskboard.dependencies import ContextDep, ServicesDep, SessionDep, limit_sign_ins, limit_sign_ups
-from taskboard.errors import ApiError, ErrorEnvelope
+from taskboard.errors import ApiError, ErrorDetail, ErrorEnvelope, InvalidFieldError
 from taskboard.fields import Email, Password, Unchecked
+from taskboard.guessable import is_guessable
 
 router = APIRouter(tags=["accounts"])
 
@@ -50,6 +51,9 @@ class _StoredAccount(Account):
 )
 async def sign_up(credentials: Credentials, services: ServicesDep, context: ContextDep) -> Account:
     """Make an account and sign in to it."""
+    if is_guessable(credentials.password, credentials.email):
+        detail = ErrorDetail(field="password", message="is easy to guess; unrelated words are not")
+        raise InvalidFieldError(detail)
     password_hash = await services.passwords.hash(credentials.password)
     try:
         async with services.database.connection() as connection:

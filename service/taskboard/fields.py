@@ -3,7 +3,9 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+
+from taskboard.passwords import normalised
 
 
 def _printable(text: str) -> str:
@@ -21,7 +23,21 @@ Email = Annotated[
     StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
     AfterValidator(_printable),
 ]
-# NIST SP 800-63B asks for length and for nothing else; the upper bound keeps hashing cheap.
-Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
 # Without a constraint pydantic lets half of a surrogate pair through, which no encoding can write.
 Unchecked = Annotated[str, StringConstraints(max_length=1024)]
+
+
+def _long_enough(password: str) -> str:
+    if not MIN_PASSWORD <= len(normalised(password)) <= MAX_PASSWORD:
+        raise ValueError(f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+    return password
+
+
+# NIST SP 800-63B-4, 3.1.1.2: 15 characters where there is no second factor, counted once they are normalised,
+# and no rule of composition; at least 64 are allowed. The upper bound keeps hashing cheap.
+MIN_PASSWORD, MAX_PASSWORD = 15, 256
+Password = Annotated[
+    Unchecked,
+    AfterValidator(_long_enough),
+    Field(json_schema_extra={"minLength": MIN_PASSWORD, "maxLength": MAX_PASSWORD}),
+]

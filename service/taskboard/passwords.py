@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import argon2
@@ -10,6 +11,11 @@ import argon2
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB, two iterations and one lane, so that a burst of
 # sign-ins fits into a small container.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+def normalised(password: str) -> str:
+    """Return a password as it is hashed, whichever way a keyboard composes its characters (NFKC)."""
+    return unicodedata.normalize("NFKC", password)
 
 
 class Passwords:
@@ -21,12 +27,15 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the password's hash with its parameters."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _hasher.hash, password)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _hasher.hash, normalised(password))
 
     async def matches(self, password: str, hashed: str | None) -> bool:
         """Tell whether the hash is the password's; without a hash this takes as long and says no."""
         loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._threads, _matches, hashed or self._decoy, password)
+        matches = await loop.run_in_executor(
+            self._threads, _matches, hashed or self._decoy, normalised(password)
+        )
         return matches and hashed is not None
 
     def close(self) -> None:

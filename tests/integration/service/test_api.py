@@ -1,6 +1,7 @@
 """The API, as clients use it."""
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -80,7 +81,9 @@ def test_an_address_has_one_account_however_it_is_written(client: httpx.Client) 
     assert (response.status_code, response.json()["error"]["code"]) == (409, "email_taken")
 
 
-@pytest.mark.parametrize("fields", [{"email": "no address"}, {"password": "too short"}])
+@pytest.mark.parametrize(
+    "fields", [{"email": "no address"}, {"password": "fourteen chars"}, {"password": "Taskboard 1234567"}]
+)
 def test_unusable_credentials_are_named_and_not_repeated(
     client: httpx.Client, fields: dict[str, str]
 ) -> None:
@@ -88,6 +91,13 @@ def test_unusable_credentials_are_named_and_not_repeated(
     assert response.status_code == 422
     assert [detail["field"] for detail in response.json()["error"]["details"]] == list(fields)
     assert next(iter(fields.values())) not in response.text
+
+
+def test_a_password_is_the_same_however_its_characters_are_composed(client: httpx.Client) -> None:
+    credentials = {"email": f"{uuid4()}@example.com", "password": "caf\u00e9 au lait s'il vous pla\u00eet"}
+    assert client.post("/api/v1/sign-up", json=credentials).status_code == 201
+    credentials["password"] = unicodedata.normalize("NFD", credentials["password"])
+    assert client.post("/api/v1/sign-in", json=credentials).status_code == 200
 
 
 def test_forged_cookie_is_refused(signed_in: httpx.Client) -> None:

@@ -18,7 +18,7 @@ import httpx
 
 from sandbox.tls import ensure_authority
 from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually, free_port
-from tests.integration.service.test_api import create_project, sign_up
+from tests.integration.service.test_api import PASSWORD, create_project, sign_up
 
 
 def database_secret(user: str, password: str) -> str:
@@ -213,7 +213,7 @@ def is_refused(host: str | None, port: int | None) -> bool:
 def test_request_in_flight_and_one_just_connected_are_answered_after_the_signal(
     services: ServiceFactory, database: str
 ) -> None:
-    body = json.dumps({"email": "slow@example.com", "password": "x" * 12})
+    body = json.dumps({"email": "slow@example.com", "password": PASSWORD})
     with services.run(database, STOP_TIMEOUT_SECONDS="20") as service:
         host, port = urlsplit(service.url).hostname, urlsplit(service.url).port
         with socket.create_connection((host, port)) as slow, socket.create_connection((host, port)) as silent:
@@ -259,7 +259,7 @@ def test_sessions_survive_a_rotation_of_the_signing_key_in_both_directions(
         httpx.Client() as signed_in_before,
         httpx.Client() as signed_in_after,
     ):
-        credentials = {"email": "rotation@example.com", "password": "x" * 12}
+        credentials = {"email": "rotation@example.com", "password": PASSWORD}
         assert signed_in_before.post(f"{before.url}/api/v1/sign-up", json=credentials).status_code == 201
         assert signed_in_after.post(f"{after.url}/api/v1/sign-in", json=credentials).status_code == 200
         # While the new key is rolled out, any process may get the next request.

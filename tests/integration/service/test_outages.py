@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.integration.service.support import Backends, ServiceFactory, eventually
-from tests.integration.service.test_api import create_project, sign_up
+from tests.integration.service.test_api import PASSWORD, create_project, sign_up
 
 # Far above what the service needs, and far below what a load balancer waits.
 BOUND = 10.0
@@ -111,7 +111,7 @@ def test_stopped_cache_is_named_and_sessions_outlive_it(signed_in: httpx.Client,
     backends.valkey.stop()
     try:
         assert_unavailable(signed_in, "cache")
-        refused = signed_in.post("/api/v1/sign-in", json={"email": "a@example.com", "password": "x" * 12})
+        refused = signed_in.post("/api/v1/sign-in", json={"email": "a@example.com", "password": PASSWORD})
         assert refused.status_code == 503  # not let through uncounted
     finally:
         backends.valkey.start()

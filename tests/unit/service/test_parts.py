@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from taskboard import logs
 from taskboard.errors import ApiError
+from taskboard.guessable import is_guessable
 from taskboard.migrate import MigrationError, load
 from taskboard.pagination import Item, PageRequest, Position
 from taskboard.rate_limits import Quota
@@ -39,6 +40,39 @@ def test_a_page_says_whether_another_follows(count: int, shown: int, more: bool)
     page = PageRequest(after=Position(datetime.now(UTC), uuid4()), limit=2).page(items)
     assert page.items == items[:shown]
     assert (page.next_cursor is not None) is more
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "aaaaaaaaaaaaaaa", "passwordpassword", "iloveyou-iloveyou", "abcabcabcabcabc", "Password12345678",
+        "123456789012345", "9876543210987654", "123456789987654321", "111222333444555", "abcdefghijklmnop",
+        "qwertyuiopasdfgh", "qwertyuiop12345", "123456789qwerty", "1qaz2wsx3edc4rfv", "zaq1xsw2cde3vfr4",
+        "1q2w3e4r5t6y7u8i", "TaskBoard TaskBoard", "ada.lovelace@example.com", "Ada.Lovelace-2026",
+        "lovelacelovelace1",
+    ],
+)  # fmt: skip
+def test_what_somebody_would_try_first_is_guessable(password: str) -> None:
+    assert is_guessable(password, "Ada.Lovelace@example.com")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery staple",
+        "my dog likes red apples",
+        "Ada likes 3 apples",
+        "тихая вода течёт",
+        "八百万の神々は今日も静かに眠って",
+    ],
+)
+def test_words_that_are_unrelated_are_not_guessable(password: str) -> None:
+    assert not is_guessable(password, "Ada.Lovelace@example.com")
+
+
+@given(st.text(max_size=300), st.text(max_size=50))
+def test_guessing_fails_on_no_text(password: str, email: str) -> None:
+    is_guessable(password, email)
 
 
 def test_a_quota_is_used_up_by_the_request_after_the_last_allowed_one() -> None:
