@@ -22,6 +22,7 @@ from stacks.settings import Settings, SettingsError, load_settings
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_ecs import ECSClient
+    from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_secretsmanager import SecretsManagerClient
 
@@ -56,6 +57,11 @@ class Environment:
     def logs(self) -> "CloudWatchLogsClient":
         """A CloudWatch Logs client."""
         return self.session.client("logs", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
+    def load_balancing(self) -> "ElasticLoadBalancingv2Client":
+        """An Elastic Load Balancing client."""
+        return self.session.client("elbv2", endpoint_url=self.endpoint_url, config=_CONFIG)
 
     @property
     def secrets(self) -> "SecretsManagerClient":

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
+from ops import task_health
 from ops.aws import Environment, connect
 from ops.console import CliError, err, out
 from ops.paths import SANDBOX, SANDBOX_DIR
@@ -95,6 +96,7 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
             on_this_machine=environment.endpoint_url is not None,
             named=environment.settings.domain.resolves_here,
         ),
+        "dependencies": task_health.dependencies(environment, outputs),
         "desired": service["desiredCount"],
         "running": service["runningCount"],
         "deployment": primary.get("rolloutState", primary["status"]),
@@ -148,6 +150,7 @@ def _print(stacks: list[StackStatus], service: dict[str, str | int], tasks: list
         return
     out.print(
         f"Service     {service['url']}  {service['health']}\n"
+        f"Needs       database and cache: {service['dependencies']}\n"
         f"Deployment  {service['deployment']}, {service['taskDefinition']}, "
         f"{service['running']} of {service['desired']} tasks run",
         markup=False,

@@ -5,15 +5,14 @@ import json
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.panel import Panel
 from rich.table import Table
 
-from ops import cdk, logs, service_environment, turns
+from ops import cdk, logs, service_environment, task_health, turns
 from ops.assembly import parse_overrides
-from ops.aws import settings_of
+from ops.aws import connect, settings_of
 from ops.console import CliError, Phase, err, out, phase, tail
 from ops.paths import SANDBOX, SANDBOX_DIR
 from sandbox import version
@@ -156,32 +155,25 @@ def _service_url() -> str:
 
 def _wait_until_healthy(url: str, start_seconds: int) -> str:
     deadline = time.monotonic() + start_seconds + _HEALTH_MARGIN_SECONDS
+    environment = connect(SANDBOX)
+    outputs = environment.outputs("compute")
     trust = urllib.request.HTTPSHandler(context=ensure_authority(SANDBOX_DIR / "tls").client_context())
     opener = urllib.request.build_opener(
         trust, urllib.request.ProxyHandler({})
     )  # of the user's proxies, none
     while True:
         try:
-            address = f"{url}/healthz?detailed=true"
-            with opener.open(address, timeout=5) as response:
-                return f"{url}/healthz → {response.status}"
+            with opener.open(f"{url}/healthz", timeout=5) as response:
+                answer = task_health.dependencies(environment, outputs)
+                if answer == task_health.WELL:
+                    return f"{url}/healthz → {response.status}"
         except urllib.error.HTTPError as error:
-            answer = _said(error)
+            answer = f"HTTP {error.code}"
         except (OSError, http.client.HTTPException) as error:
             answer = str(error)
         if time.monotonic() > deadline:
             raise _unhealthy(url, f"within {start_seconds} s: {answer}")
         time.sleep(0.2)
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    """Return what failed, as the service says it; never the page that a load balancer answers with."""
-    said = f"HTTP {error.code}"
-    with suppress(ValueError, OSError, http.client.HTTPException):
-        document = json.loads(error.read(10_000))
-        if isinstance(document, dict) and isinstance(failed := document.get("failed"), list):
-            said += f", failed: {', '.join(map(str, failed))}"
-    return said
 
 
 def _unhealthy(url: str, answer: str) -> CliError:
@@ -208,7 +200,7 @@ def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
     table = Table.grid(padding=(0, 3))
     table.add_row("Service", f"[bold]{url}[/bold]")
     table.add_row("API docs", f"{url}/api/docs")
-    table.add_row("Health", f"{url}/healthz?detailed=true")
+    table.add_row("Health", f"{url}/healthz")
     table.add_row("Embedded AWS", str(sandbox.status().endpoint_url))
     settings = settings_of(SANDBOX)
     table.add_row("Stacks", "\n".join(settings.stack_name(layer) for layer in LAYERS))

@@ -65,6 +65,7 @@ def create_app(settings: Settings, activity: Activity) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.reports = health.Reports(services)
     app.add_middleware(RequestMiddleware, activity=activity, https=settings.cookie_secure)
     errors.install(app)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=dict(_ERRORS))

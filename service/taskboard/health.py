@@ -2,23 +2,25 @@
 
 import asyncio
 import logging
+import time
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, ServicesDep
-from taskboard.errors import ErrorEnvelope, ErrorInfo, Part, UnavailableError
+from taskboard.errors import ErrorEnvelope, ErrorInfo, NotFoundError, Part, UnavailableError
 
 router = APIRouter(tags=["health"])
 
 _logger = logging.getLogger(__name__)
 
 Status = Literal["ok", "unavailable"]
+_KEPT = 1.0  # seconds
 
 
 class DatabaseHealth(BaseModel):
@@ -71,22 +73,53 @@ class FailedHealth(DetailedHealth, ErrorEnvelope):
     """The same when a part does not answer, told like every error of this service, too."""
 
 
+class Reports:
+    """Makes one report at a time and keeps it for a moment, however often it is asked for."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._made: asyncio.Task[DetailedHealth] | None = None
+        self._until = 0.0
+
+    async def newest(self) -> DetailedHealth:
+        """Return a report that is a moment old at most, or the one that is being made."""
+        if self._made is None or (self._made.done() and time.monotonic() > self._until):
+            self._made = asyncio.ensure_future(_report(self._services))
+            self._made.add_done_callback(self._keep)
+        return await asyncio.shield(self._made)  # who waits may leave
+
+    def _keep(self, _made: "asyncio.Task[DetailedHealth]") -> None:
+        self._until = time.monotonic() + _KEPT
+
+
+async def _reports(request: Request) -> Reports:
+    return cast("Reports", request.app.state.reports)
+
+
 @router.get(
     "/healthz",
     response_model=Health | DetailedHealth,
-    responses={HTTPStatus.SERVICE_UNAVAILABLE: {"model": FailedHealth, "description": "A part has failed."}},
+    responses={
+        HTTPStatus.NOT_FOUND: {"model": ErrorEnvelope, "description": "Details, asked for through a proxy."},
+        HTTPStatus.SERVICE_UNAVAILABLE: {"model": FailedHealth, "description": "A part has failed."},
+    },
 )
 async def healthz(
+    request: Request,
     services: ServicesDep,
+    reports: Annotated[Reports, Depends(_reports)],
     detailed: Annotated[bool, Query(description="Also ask the database and the cache.")] = False,
 ) -> Health | DetailedHealth | JSONResponse:
     """Tell that the process is alive; with `detailed`, also how its database and its cache are.
 
     The plain answer depends on nothing else: a database that is down is no reason to restart this process.
+    The details are for the inside: a request that came through a load balancer does not get them.
     """
     if not detailed:
         return Health(status="ok", version=services.settings.service_version)
-    report = await _report(services)
+    if "x-forwarded-for" in request.headers:
+        raise NotFoundError("page")
+    report = await reports.newest()
     if not report.failed:
         return report
     failure = FailedHealth(**dict(report), error=_error(report.failed))

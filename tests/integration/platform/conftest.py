@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import httpx
 import psutil
 import pytest
 
+from sandbox.clients import session
 from sandbox.lifecycle import Sandbox
 
 ROOT = Path(__file__).parents[3]
@@ -54,8 +56,20 @@ class DeployedPlatform:
         return document
 
     def health(self) -> httpx.Response:
-        """Ask the service for its detailed health."""
-        return httpx.get(f"{self.url}/healthz", params={"detailed": "true"}, timeout=15)
+        """Ask one of the service's tasks for its detailed health, at its own port."""
+        variables = Sandbox(self.state_dir).environment()
+        client = session(variables).client("elbv2", endpoint_url=variables["AWS_ENDPOINT_URL"])
+        targets = [
+            target["Target"]
+            for group in client.describe_target_groups()["TargetGroups"]
+            for target in client.describe_target_health(TargetGroupArn=group["TargetGroupArn"])[
+                "TargetHealthDescriptions"
+            ]
+            if target["TargetHealth"]["State"] == "healthy"
+        ]
+        chosen = random.choice(targets)
+        url = f"http://{chosen['Id']}:{chosen['Port']}/healthz"
+        return httpx.get(url, params={"detailed": "true"}, timeout=15)
 
     def processes(self, part: str = "") -> list[psutil.Process]:
         """Return the sandbox's own processes and all that they started, by a part of the command line."""

@@ -13,7 +13,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ops import cdk, cli, console, service_environment, up
+from ops import cdk, cli, console, service_environment, task_health, up
 from ops.aws_errors import explain
 from ops.console import CliError
 from ops.paths import ROOT
@@ -152,7 +152,7 @@ def test_sandbox_obeys_no_variable_for_aws_and_no_proxy(monkeypatch: pytest.Monk
 )
 def test_unhealthy_service_is_told_by_its_parts_and_never_by_a_page(body: bytes, said: str) -> None:
     error = HTTPError("http://x", 503, "", Message(), io.BytesIO(body))
-    assert up._said(error) == said
+    assert task_health.said(error) == said
     error.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from taskboard import health
 from tests.unit.service.conftest import Ask
 
 
@@ -38,6 +39,46 @@ def test_detailed_health_names_what_failed(ask: Ask) -> None:
         "current": hashlib.sha256(b"c" * 64).hexdigest()[:8],
         "previous": hashlib.sha256(b"d" * 64).hexdigest()[:8],
     }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "detailed=true", "detailed=1", "detailed=yes", "detailed=ON", "detailed=t", "%64etailed=true",
+        "detailed=%74rue", "detailed=false&detailed=true", "x=1&detailed=true", "detailed=true&detailed=1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 503), ({"x-forwarded-for": "203.0.113.9"}, 404), ({"x-forwarded-for": ""}, 404)],
+)
+def test_details_of_health_are_not_for_those_outside(
+    ask: Ask, query: str, headers: dict[str, str], status: int
+) -> None:
+    response = ask("GET", f"/healthz?{query}", headers=headers)
+    assert response.status_code == status
+    assert ("database" in response.json()) is (status == 503)
+
+
+def test_details_of_health_are_found_out_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    async def report(_services: object) -> object:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0.01)
+        return made
+
+    async def ask_often() -> list[object]:
+        reports = health.Reports(services=None)  # type: ignore[arg-type]  # which only the report needs
+        at_once = await asyncio.gather(*(reports.newest() for _ in range(20)))
+        soon = await reports.newest()
+        await asyncio.sleep(0.2)
+        return [*at_once, soon, await reports.newest()]
+
+    monkeypatch.setattr(health, "_KEPT", 0.1)
+    monkeypatch.setattr(health, "_report", report)
+    assert asyncio.run(ask_often()) == [1] * 21 + [2]
 
 
 @pytest.mark.parametrize(

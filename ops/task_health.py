@@ -1,0 +1,63 @@
+"""What a task says of its database and its cache, which no one learns through the load balancer."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from ops.aws import Environment
+from ops.console import printable
+
+WELL = "ok"
+# The security groups let only the load balancer in, and from here no way leads to addresses of a VPC.
+_IN_AN_ACCOUNT = "told at a task's own port alone, inside the VPC"
+
+
+def dependencies(environment: Environment, outputs: Mapping[str, str]) -> str:
+    """Return how the database and the cache are, as one of the service's healthy tasks sees them.
+
+    Parameters
+    ----------
+    environment
+        Where the service is; only the sandbox's tasks can be asked from here.
+    outputs
+        Those of the compute stack.
+    """
+    if environment.endpoint_url is None:
+        return _IN_AN_ACCOUNT
+    address = next(_addresses(environment, outputs), None)
+    if address is None:
+        return "unknown: no task is healthy"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the user's leads elsewhere
+    try:
+        with opener.open(f"http://{address}/healthz?detailed=true", timeout=5):
+            return WELL
+    except urllib.error.HTTPError as error:
+        return said(error)
+    except (OSError, http.client.HTTPException) as error:
+        return f"unreachable: {error}"
+
+
+def said(error: urllib.error.HTTPError) -> str:
+    """Return what failed, as the service says it; never the page that a load balancer answers with."""
+    text = f"HTTP {error.code}"
+    with suppress(ValueError, OSError, http.client.HTTPException):
+        document = json.loads(error.read(10_000))
+        if isinstance(document, dict) and isinstance(failed := document.get("failed"), list):
+            text += f", failed: {', '.join(map(str, failed))}"
+    return printable(text)
+
+
+def _addresses(environment: Environment, outputs: Mapping[str, str]) -> Iterator[str]:
+    answer = environment.ecs.describe_services(
+        cluster=outputs["ClusterName"], services=[outputs["ServiceName"]]
+    )
+    for balancer in answer["services"][0].get("loadBalancers", []):
+        other = balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn")
+        for group in filter(None, (balancer.get("targetGroupArn"), other)):
+            targets = environment.load_balancing.describe_target_health(TargetGroupArn=group)
+            for each in targets["TargetHealthDescriptions"]:
+                if each["TargetHealth"]["State"] == "healthy":
+                    yield f"{each['Target']['Id']}:{each['Target']['Port']}"
