@@ -22,9 +22,13 @@ Connection = AsyncConnection[TupleRow]
 
 _logger = logging.getLogger(__name__)
 
-# Seconds. The database's roles have it give a statement up before the service gives the database up.
+# Seconds, each limit below the next: a change of a table gives up waiting for its lock, as every statement on
+# that table waits behind it; then the database gives up a statement (`statement_timeout` of its roles, set by
+# the platform); then the service gives up the database.
+TABLE_LOCK_TIMEOUT = 1.0
+STATEMENT_TIMEOUT = 3.0
+LOAN_TIMEOUT = 4.0
 _CONNECT_TIMEOUT = 2
-_LOAN_TIMEOUT = 4.0
 _PREPARE_THRESHOLD = 5  # executions of a statement before it is prepared
 _WAIT_FOR_CONNECTION = 3.0
 # How long requests are refused at once after no connection could be made.
@@ -126,7 +130,7 @@ class Database:
             connection = await self._borrow()
             try:
                 # A server that hangs is noticed by no other means: cancelling would wait for its answer.
-                watchdog = asyncio.get_running_loop().call_later(_LOAN_TIMEOUT, _cut, connection)
+                watchdog = asyncio.get_running_loop().call_later(LOAN_TIMEOUT, _cut, connection)
                 try:
                     yield connection
                 finally:
@@ -206,6 +210,6 @@ def _cut(connection: Connection) -> None:
     """Break a connection under whoever waits for it, who then learns that it is lost."""
     if connection.closed:
         return
-    _logger.error("a database connection was in use for more than %s s and is cut", _LOAN_TIMEOUT)
+    _logger.error("a database connection was in use for more than %s s and is cut", LOAN_TIMEOUT)
     with socket.socket(fileno=socket.dup(connection.fileno())) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)

@@ -1,10 +1,15 @@
 """Migrations, applied to a real database."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from taskboard import migrate as migrate_module
+from taskboard.database import LOAN_TIMEOUT, STATEMENT_TIMEOUT, TABLE_LOCK_TIMEOUT
 from taskboard.migrate import Migration, MigrationError, migrate
 from taskboard.settings import Settings
 from tests.integration.service.support import Backends
@@ -12,6 +17,7 @@ from tests.integration.service.support import Backends
 FIRST = Migration(1, "0001_first.sql", b"CREATE TABLE first (id int); INSERT INTO first VALUES (1)")
 SECOND = Migration(2, "0002_second.sql", b"ALTER TABLE first ADD COLUMN name text")
 
+ROOT = Path(__file__).parents[3]
 Apply = Callable[[Sequence[Migration]], None]
 
 
@@ -57,6 +63,82 @@ def test_failing_migration_leaves_nothing_behind(backends: Backends, name: str, 
 def test_migration_may_take_longer_than_the_roles_allow_a_statement(apply: Apply) -> None:
     statement = b"SELECT 1 / (current_setting('statement_timeout') = '0')::int"
     apply([Migration(1, "0001_slow.sql", statement)])
+
+
+def test_migration_holds_up_requests_to_a_table_in_use_for_a_second_and_waits_for_it(
+    backends: Backends,
+    name: str,
+    apply: Apply,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(migrate_module, "_LOCK_PAUSE", 0.3)
+    caplog.set_level("INFO")
+    apply([FIRST])
+    waits = []
+    with backends.administrator(name) as analyst, backends.administrator(name) as request:
+        analyst.execute("BEGIN")
+        analyst.execute("SELECT * FROM first")
+        with ThreadPoolExecutor(1) as beside:
+            migration = beside.submit(apply, [FIRST, SECOND])
+            while "2 of" not in caplog.text:
+                began = time.monotonic()
+                request.execute("SELECT * FROM first")
+                waits.append(time.monotonic() - began)
+                time.sleep(0.01)
+            analyst.execute("COMMIT")
+            migration.result()
+    assert TABLE_LOCK_TIMEOUT / 2 < max(waits) < STATEMENT_TIMEOUT
+    assert versions(backends, name) == [(1,), (2,)]
+
+
+def test_table_that_stays_in_use_ends_the_migration(
+    backends: Backends, name: str, apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate_module, "_LOCK_PAUSE", 0)
+    monkeypatch.setattr(migrate_module, "_LOCK_TRIES", 2)
+    apply([FIRST])
+    with backends.administrator(name) as analyst:
+        analyst.execute("BEGIN")
+        analyst.execute("SELECT * FROM first")
+        with pytest.raises(MigrationError, match=r"0002_second\.sql failed: .*lock timeout"):
+            apply([FIRST, SECOND])
+    assert versions(backends, name) == [(1,)]
+
+
+def test_index_is_made_concurrently_while_another_instance_waits(
+    backends: Backends, name: str, apply: Apply, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    apply([FIRST])
+    statements = b"""-- no transaction
+DROP INDEX CONCURRENTLY IF EXISTS by_id;
+CREATE INDEX CONCURRENTLY by_id ON first (id);
+"""
+    index = Migration(2, "0002_index.sql", statements)
+    with backends.administrator(name) as writer, ThreadPoolExecutor(2) as beside:
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO first VALUES (2)")
+        instances = [beside.submit(apply, [FIRST, index]) for _ in range(2)]
+        while "another instance migrates" not in caplog.text:
+            time.sleep(0.01)
+        time.sleep(TABLE_LOCK_TIMEOUT * 1.2)  # longer than a transaction may wait
+        writer.execute("COMMIT")
+        for instance in instances:
+            instance.result()
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("applying 0002_index.sql") == 1
+    assert versions(backends, name) == [(1,), (2,)]
+    with backends.administrator(name) as connection:
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_id'::regclass"
+        assert connection.execute(valid).fetchone() == (True,)
+
+
+def test_limits_of_time_are_in_order_and_the_platforms() -> None:
+    assert TABLE_LOCK_TIMEOUT <= 1
+    assert TABLE_LOCK_TIMEOUT < STATEMENT_TIMEOUT < LOAN_TIMEOUT
+    roles = (ROOT / "lambdas" / "database_roles" / "roles.py").read_text()
+    assert f'"statement_timeout": "{STATEMENT_TIMEOUT:.0f}s"' in roles
 
 
 def test_changed_history_is_refused(apply: Apply) -> None:
