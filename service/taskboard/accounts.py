@@ -1,5 +1,6 @@
 """Signing up, in and out."""
 
+import unicodedata
 from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
@@ -75,7 +76,7 @@ async def sign_up(credentials: Credentials, services: ServicesDep, context: Cont
 @router.post("/sign-in", dependencies=[Depends(limit_sign_ins)])
 async def sign_in(given: SignIn, services: ServicesDep, context: ContextDep) -> Account:
     """Start a session; its cookie comes with the response."""
-    email = given.email.strip()
+    email = unicodedata.normalize("NFC", given.email.strip())  # as `Email` has it
     account = await _find(services, email)
     attempt = await services.attempts.begin(account.email if account else email, context.client)
     hashed = account.password_hash if account else None

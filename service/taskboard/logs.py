@@ -27,7 +27,11 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        text = json.dumps(line, default=str, ensure_ascii=False)
+        if text.isprintable():
+            return text
+        # What a terminal obeys, turns the direction of text or ends a line, and half of a surrogate pair.
+        return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def configure(level: str) -> None:

@@ -16,7 +16,8 @@ from taskboard.errors import ApiError, error_response
 _logger = logging.getLogger("taskboard.access")
 
 _MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
-_GIVEN_ID = re.compile(r"[A-Za-z0-9._=-]{8,128}")
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._=;-]{8,128}")
+_GIVEN_IDS = {"client_request_id": "x-request-id", "trace_id": "x-amzn-trace-id"}
 _HEALTH_PATH = "/healthz"
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -70,7 +71,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        context = RequestContext(id=_request_id(headers), client=_client(scope, headers))
+        context = RequestContext(id=uuid.uuid4().hex, client=_client(scope, headers), log=_given_ids(headers))
         scope.setdefault("state", {})["context"] = context
         if scope["path"] != _HEALTH_PATH:
             self._activity.last_request = time.monotonic()
@@ -128,14 +129,16 @@ def _log(scope: Scope, context: RequestContext, **outcome: object) -> None:
     _logger.log(level, "%s %s", scope["method"], scope["path"], extra=fields)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id") or headers.get("x-amzn-trace-id") or ""
-    return given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+def _given_ids(headers: Headers) -> dict[str, object]:
+    # Under names of their own: whoever chooses an id can choose that of another request.
+    given = {name: headers.get(header, "") for name, header in _GIVEN_IDS.items()}
+    return {name: value for name, value in given.items() if _GIVEN_ID.fullmatch(value)}
 
 
 def _client(scope: Scope, headers: Headers) -> str:
     # The load balancer appends whom it talks to; whatever stands before that, the client wrote itself.
-    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    # Several lines of a header are one list (RFC 9110, 5.3).
+    forwarded = ",".join(headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
     peer = scope["client"][0] if scope["client"] else "unknown"
     return forwarded or peer
 

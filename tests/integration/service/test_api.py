@@ -173,13 +173,18 @@ def test_what_belongs_to_others_does_not_exist(signed_in: httpx.Client, stranger
     assert signed_in.get(f"{project}/tasks").json()["items"][0]["done"] is False
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a\u0000b", "x" * 201, None, 7, "\ud800"])
+@pytest.mark.parametrize("name", ["", "   ", "a\u0000b", "x" * 201, None, 7, "\ud800", "\u200b", "a\u202eb"])
 def test_unusable_names_are_refused(signed_in: httpx.Client, name: object) -> None:
     body = json.dumps({"name": name})  # in ASCII: half a surrogate pair can be written no other way
     headers = {"content-type": "application/json"}
     response = signed_in.post("/api/v1/projects", content=body, headers=headers)
     assert response.status_code == 422
     assert response.json()["error"]["details"][0]["field"] in {"name", "body"}
+
+
+def test_a_name_is_kept_in_composed_characters(signed_in: httpx.Client) -> None:
+    response = signed_in.post("/api/v1/projects", json={"name": "cafe\u0301"})
+    assert response.json()["name"] == "caf\u00e9"
 
 
 def test_changes_asked_for_by_another_site_are_refused(signed_in: httpx.Client) -> None:
@@ -239,8 +244,8 @@ def test_log_lines_belong_to_requests_and_hold_no_secrets(
 ) -> None:
     sign_up(client)
     response = client.get("/api/v1/account?token=in-the-query", headers={"x-request-id": "my-request-1"})
-    assert response.headers["x-request-id"] == "my-request-1"
-    line = service.line_of("my-request-1")
+    line = service.line_of(response.headers["x-request-id"])
+    assert line["client_request_id"] == "my-request-1"
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/v1/account", 200)
     assert line["account_id"] == response.json()["id"]
     log = service.log.read_text()

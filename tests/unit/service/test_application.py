@@ -114,37 +114,45 @@ def test_failure_of_the_code_tells_the_client_nothing_else(
     assert "nobody's business" in caplog.text
 
 
+def access_line(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
+    (record,) = [record for record in caplog.records if record.name == "taskboard.access"]
+    return vars(record)
+
+
 @pytest.mark.parametrize(
-    ("headers", "expected"),
+    ("headers", "logged"),
     [
-        ({"x-request-id": "abcdef-123456"}, "abcdef-123456"),
-        ({"x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678"}, None),
-        ({"x-request-id": 'forged"} {"level": "INFO'}, ""),
-        ({}, ""),
+        ({"x-request-id": "abcdef-123456"}, {"client_request_id": "abcdef-123456"}),
+        ({"x-amzn-trace-id": "Self=1-67a;Root=1-67b"}, {"trace_id": "Self=1-67a;Root=1-67b"}),
+        ({"x-request-id": 'forged"} {"level": "INFO'}, {}),
+        ({}, {}),
     ],
 )
-def test_request_id_is_taken_over_if_it_is_harmless(
-    ask: Ask, headers: dict[str, str], expected: str | None
+def test_request_has_an_id_of_ours_and_the_clients_is_logged_if_it_is_harmless(
+    ask: Ask, caplog: pytest.LogCaptureFixture, headers: dict[str, str], logged: dict[str, str]
 ) -> None:
-    request_id = ask("GET", "/healthz", headers=headers).headers["x-request-id"]
-    if expected == "":
-        assert re.fullmatch("[0-9a-f]{32}", request_id)
-    else:
-        assert request_id == next(iter(headers.values()))
+    caplog.set_level("INFO")
+    assert re.fullmatch("[0-9a-f]{32}", ask("GET", "/", headers=headers).headers["x-request-id"])
+    line = access_line(caplog)
+    assert {name: line[name] for name in ("client_request_id", "trace_id") if name in line} == logged
 
 
 @pytest.mark.parametrize(
     ("forwarded", "client"),
-    [(None, "192.0.2.1"), ("203.0.113.9", "203.0.113.9"), ("198.51.100.7, 203.0.113.9", "203.0.113.9")],
+    [
+        ([], "192.0.2.1"),
+        (["203.0.113.9"], "203.0.113.9"),
+        (["198.51.100.7, 203.0.113.9"], "203.0.113.9"),
+        (["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
+        (["198.51.100.7, 198.51.100.8", "198.51.100.9, 203.0.113.9"], "203.0.113.9"),
+    ],
 )
 def test_client_is_whom_the_load_balancer_saw(
-    ask: Ask, caplog: pytest.LogCaptureFixture, forwarded: str | None, client: str
+    ask: Ask, caplog: pytest.LogCaptureFixture, forwarded: list[str], client: str
 ) -> None:
     caplog.set_level("INFO")
-    ask("GET", "/", headers={"x-forwarded-for": forwarded} if forwarded else {})
-    assert [vars(record)["client"] for record in caplog.records if record.name == "taskboard.access"] == [
-        client
-    ]
+    ask("GET", "/", headers=[("x-forwarded-for", each) for each in forwarded])
+    assert access_line(caplog)["client"] == client
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs"])

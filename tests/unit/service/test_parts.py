@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from taskboard import logs
 from taskboard.errors import ApiError
+from taskboard.fields import Email, Line
 from taskboard.guessable import is_guessable
 from taskboard.migrate import MigrationError, load
 from taskboard.pagination import Item, PageRequest, Position
@@ -100,6 +102,51 @@ def test_a_log_record_is_one_line_of_json_with_its_fields_and_exception() -> Non
     assert (line["message"], line["part"], line["request_id"]) == ("said é\n", "database", "request-1")
     assert "ValueError: invalid literal" in line["exception"]
     assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+
+
+HOSTILE = "\x9b2J\u202e\u2028\u2029\x85\u200b\ud800"
+
+
+def test_a_log_line_has_nothing_that_a_terminal_obeys() -> None:
+    record = logging.LogRecord("name", logging.INFO, "", 1, "GET /é😀%s", (HOSTILE,), None)
+    written = logs.JsonFormatter().format(record)
+    assert written.isprintable()
+    assert "é😀" in written
+    assert json.loads(written)["message"] == f"GET /é😀{HOSTILE}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",
+        "\u2060 \ufeff",
+        "\u3164",
+        "\u2800",
+        "\u034f",
+        "a\u202eb",
+        "\u2066a\u2069",
+        "a\x9bb",
+        "a\u2028b",
+        "a\x85b",
+    ],
+)
+def test_names_that_hide_something_are_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Line).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["café", "👩\u200d💻", "می\u200cخواهم", "שלום world", "日本\u3000語"],  # noqa: RUF001 - Persian
+)
+def test_names_of_people_who_write_otherwise_are_kept(text: str) -> None:
+    assert TypeAdapter(Line).validate_python(text) == text
+
+
+@pytest.mark.parametrize("text", ["x@y.z\u200b", "x\u00ad@y.z", "x@y.z\u202e", "x y@z.z"])
+def test_addresses_that_look_like_others_are_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Email).validate_python(text)
 
 
 def test_shipped_migrations_are_in_order() -> None:
