@@ -10,7 +10,14 @@ from fastapi import APIRouter, Depends
 from psycopg.rows import class_row
 from pydantic import BaseModel
 
-from taskboard.dependencies import ContextDep, ServicesDep, SessionDep, limit_sign_ins, limit_sign_ups
+from taskboard.dependencies import (
+    ContextDep,
+    ServicesDep,
+    SessionCookieDep,
+    SessionDep,
+    limit_sign_ins,
+    limit_sign_ups,
+)
 from taskboard.errors import ApiError, ErrorDetail, ErrorEnvelope, InvalidFieldError
 from taskboard.fields import Email, Password, Unchecked
 from taskboard.guessable import is_guessable
@@ -50,7 +57,9 @@ class _StoredAccount(Account):
     dependencies=[Depends(limit_sign_ups)],
     responses={HTTPStatus.CONFLICT: {"model": ErrorEnvelope, "description": "The address has an account."}},
 )
-async def sign_up(credentials: Credentials, services: ServicesDep, context: ContextDep) -> Account:
+async def sign_up(
+    credentials: Credentials, services: ServicesDep, context: ContextDep, cookie: SessionCookieDep
+) -> Account:
     """Make an account and sign in to it."""
     if is_guessable(credentials.password, credentials.email):
         detail = ErrorDetail(field="password", message="is easy to guess; unrelated words are not")
@@ -69,13 +78,17 @@ async def sign_up(credentials: Credentials, services: ServicesDep, context: Cont
         raise ApiError(HTTPStatus.CONFLICT, "email_taken", message) from None
     assert account is not None  # noqa: S101 - RETURNING has a row
     await services.attempts.remember(account.email, context.client)
-    context.response_headers.append(("set-cookie", await services.sessions.start(account.id)))
+    context.response_headers.append(
+        ("set-cookie", await services.sessions.start(account.id, replaces=cookie))
+    )
     return account
 
 
 @router.post("/sign-in", dependencies=[Depends(limit_sign_ins)])
-async def sign_in(given: SignIn, services: ServicesDep, context: ContextDep) -> Account:
-    """Start a session; its cookie comes with the response."""
+async def sign_in(
+    given: SignIn, services: ServicesDep, context: ContextDep, cookie: SessionCookieDep
+) -> Account:
+    """Start a session in place of the one that the request has; its cookie comes with the response."""
     email = unicodedata.normalize("NFC", given.email.strip())  # as `Email` has it
     account = await _find(services, email)
     attempt = await services.attempts.begin(account.email if account else email, context.client)
@@ -83,7 +96,9 @@ async def sign_in(given: SignIn, services: ServicesDep, context: ContextDep) -> 
     if not await services.passwords.matches(given.password, hashed) or account is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "wrong_credentials", "the address or the password is wrong")
     await services.attempts.succeed(attempt)
-    context.response_headers.append(("set-cookie", await services.sessions.start(account.id)))
+    context.response_headers.append(
+        ("set-cookie", await services.sessions.start(account.id, replaces=cookie))
+    )
     return account
 
 
@@ -92,6 +107,13 @@ async def sign_out(session: SessionDep, services: ServicesDep, context: ContextD
     """End the session."""
     removal = await services.sessions.end(session.id)
     # Also in place of a renewal that may be on its way.
+    context.response_headers.append(("set-cookie", removal))
+
+
+@router.post("/sign-out-everywhere", status_code=HTTPStatus.NO_CONTENT)
+async def sign_out_everywhere(session: SessionDep, services: ServicesDep, context: ContextDep) -> None:
+    """End every session of the account, this one included."""
+    removal = await services.sessions.end_all(session.account_id)
     context.response_headers.append(("set-cookie", removal))
 
 

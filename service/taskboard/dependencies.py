@@ -50,6 +50,12 @@ async def _context(request: Request) -> RequestContext:
 ContextDep = Annotated[RequestContext, Depends(_context)]
 
 
+async def _session_cookie(request: Request, services: ServicesDep) -> str | None:
+    return request.cookies.get(services.sessions.cookie_name)
+
+
+SessionCookieDep = Annotated[str | None, Depends(_session_cookie)]
+
 # What the API's description says; the cookie is read below, by the name that it really has.
 _cookie = APIKeyCookie(
     name="session",
@@ -60,12 +66,11 @@ _cookie = APIKeyCookie(
 
 
 async def _signed_in(
-    request: Request,
     services: ServicesDep,
     context: ContextDep,
+    cookie: SessionCookieDep,
     _described: Annotated[str | None, Security(_cookie)],
 ) -> Session:
-    cookie = request.cookies.get(services.sessions.cookie_name)
     session = await services.sessions.find(cookie) if cookie else None
     if session is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "not_signed_in", "sign in first")

@@ -1,19 +1,24 @@
 """Sessions: who is signed in, held in Valkey under the id that a signed cookie carries."""
 
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from starlette.responses import Response
+from valkey.asyncio import Valkey
 
 from taskboard.cache import Cache
 from taskboard.keyring import KeyRing
 
 # A session ends when it was not used for this long; a retired signing key must be honoured as long.
 LIFETIME = timedelta(days=7)
+# It ends in any case after this long, so that a stolen cookie does not live as long as it is used.
+MAX_LIFETIME = timedelta(days=30)
 # A session in use is prolonged, and its cookie with it, once this much of its lifetime has gone.
 _RENEWAL = timedelta(days=1)
+_BEGAN = "~"
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,29 @@ class Sessions:
         self._keyring = keyring
         self._secure = secure
 
-    async def start(self, account_id: UUID) -> str:
+    async def start(self, account_id: UUID, *, replaces: str | None) -> str:
         """Start a session; return the `Set-Cookie` header's value.
+
+        Parameters
+        ----------
+        account_id
+            Who has signed in.
+        replaces
+            The cookie that the request carried; its session ends.
 
         Raises
         ------
         UnavailableError
             If Valkey does not answer.
         """
-        session_id = secrets.token_urlsafe(32)
+        replaced = self._keyring.verify(replaces) if replaces else None
+        # The id says when the session began; it is signed, and to the version before it is an id like any.
+        session_id = f"{secrets.token_urlsafe(32)}{_BEGAN}{int(time.time()):x}"
         async with self._cache.client() as client:
+            if replaced:
+                await client.delete(_key(replaced.value))
             await client.set(_key(session_id), str(account_id), ex=LIFETIME)
+            await _remember(client, account_id, session_id)
         return self._cookie(self._keyring.sign(session_id), LIFETIME)
 
     async def find(self, cookie: str) -> Session | None:
@@ -70,21 +87,25 @@ class Sessions:
         verified = self._keyring.verify(cookie)
         if verified is None:
             return None
-        key = _key(verified.value)
+        session_id, key = verified.value, _key(verified.value)
         async with self._cache.client() as client:
             async with client.pipeline() as pipeline:
                 pipeline.get(key)
                 pipeline.ttl(key)
                 account_id, seconds_left = await pipeline.execute()
-            if account_id is None:
+            longest = min(LIFETIME, _left(session_id))
+            if account_id is None or longest <= timedelta():
                 return None
-            is_due = seconds_left < (LIFETIME - _RENEWAL).total_seconds()
+            lifetime = timedelta(seconds=seconds_left)
+            is_due = lifetime < longest - _RENEWAL
             if is_due:
-                await client.expire(key, LIFETIME)
+                lifetime = longest
+                await client.expire(key, lifetime)
+                await _remember(client, UUID(account_id), session_id)
         renewed = None
         if is_due or not verified.is_current:
-            renewed = self._cookie(self._keyring.sign(verified.value), LIFETIME)
-        return Session(id=verified.value, account_id=UUID(account_id), renewed_cookie=renewed)
+            renewed = self._cookie(self._keyring.sign(session_id), lifetime)
+        return Session(id=session_id, account_id=UUID(account_id), renewed_cookie=renewed)
 
     async def end(self, session_id: str) -> str:
         """End a session; return the value of the `Set-Cookie` header that removes its cookie.
@@ -98,6 +119,24 @@ class Sessions:
             await client.delete(_key(session_id))
         return self._cookie("", timedelta())
 
+    async def end_all(self, account_id: UUID) -> str:
+        """End all sessions of an account; return the value of the `Set-Cookie` header that removes a cookie.
+
+        Raises
+        ------
+        UnavailableError
+            If Valkey does not answer.
+        """
+        async with self._cache.client() as client:
+            async with client.pipeline() as pipeline:
+                pipeline.zrange(_sessions_of(account_id), 0, -1)
+                (session_ids,) = await pipeline.execute()
+            for session_id in session_ids:  # one by one: each key may be in another slot of the cluster
+                await client.delete(_key(session_id))
+            if session_ids:
+                await client.zrem(_sessions_of(account_id), *session_ids)
+        return self._cookie("", timedelta())
+
     def _cookie(self, value: str, lifetime: timedelta) -> str:
         response = Response()
         seconds = int(lifetime.total_seconds())
@@ -107,5 +146,25 @@ class Sessions:
         return response.headers["set-cookie"]
 
 
+def _left(session_id: str) -> timedelta:
+    """Return how long a session may go on; one that does not say when it began is not prolonged."""
+    _, _, began = session_id.partition(_BEGAN)
+    return MAX_LIFETIME - timedelta(seconds=time.time() - int(began, 16)) if began else _RENEWAL
+
+
+async def _remember(client: Valkey, account_id: UUID, session_id: str) -> None:
+    """Have an account know its session, and forget those that are over."""
+    key, now = _sessions_of(account_id), time.time()
+    async with client.pipeline() as pipeline:
+        pipeline.zremrangebyscore(key, 0, now)
+        pipeline.zadd(key, {session_id: now + MAX_LIFETIME.total_seconds()})
+        pipeline.expire(key, MAX_LIFETIME)
+        await pipeline.execute()
+
+
 def _key(session_id: str) -> str:
     return f"session:{session_id}"
+
+
+def _sessions_of(account_id: UUID) -> str:
+    return f"sessions:{account_id}"

@@ -1,6 +1,7 @@
 """Real servers for the service: PostgreSQL with the platform's roles, and Valkey behind TLS."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
+from taskboard.cache import Cache
+from taskboard.settings import Settings
 from tests.integration.service.support import (
     ROLES,
     Backends,
@@ -16,6 +19,8 @@ from tests.integration.service.support import (
     free_port,
     tls_in_front_of,
 )
+
+WithCache = Callable[[Callable[[Cache], Awaitable[None]]], None]
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +69,19 @@ def service(services: ServiceFactory, database: str) -> Iterator[RunningService]
 def client(service: RunningService) -> Iterator[httpx.Client]:
     with service.client() as client:
         yield client
+
+
+@pytest.fixture
+def with_cache(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> WithCache:
+    """Run a test that uses Valkey as the service does."""
+    environment = backends.environment("app")
+    monkeypatch.setenv("SSL_CERT_FILE", environment["SSL_CERT_FILE"])
+
+    async def run(test: Callable[[Cache], Awaitable[None]]) -> None:
+        cache = Cache(Settings.read(environment))
+        try:
+            await test(cache)
+        finally:
+            await cache.close()
+
+    return lambda test: asyncio.run(run(test))

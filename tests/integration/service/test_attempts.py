@@ -8,26 +8,17 @@ from uuid import uuid4
 import pytest
 
 from taskboard.attempts import FAMILIAR_LIMIT, MAX_FAMILIAR, STRANGERS_LIMIT, Attempts
-from taskboard.cache import Cache
 from taskboard.errors import ApiError
-from taskboard.settings import Settings
-from tests.integration.service.support import Backends, RunningService, ServiceFactory
+from tests.integration.service.conftest import WithCache
+from tests.integration.service.support import RunningService, ServiceFactory
 from tests.integration.service.test_api import PASSWORD
 
 Run = Callable[[Callable[[Attempts], Awaitable[None]]], None]
 
 
 @pytest.fixture
-def run(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> Run:
-    environment = backends.environment("app")
-    monkeypatch.setenv("SSL_CERT_FILE", environment["SSL_CERT_FILE"])
-
-    async def with_attempts(test: Callable[[Attempts], Awaitable[None]]) -> None:
-        cache = Cache(Settings.read(environment))
-        await test(Attempts(cache))
-        await cache.close()
-
-    return lambda test: asyncio.run(with_attempts(test))
+def run(with_cache: WithCache) -> Run:
+    return lambda test: with_cache(lambda cache: test(Attempts(cache)))
 
 
 async def failures_until_refused(attempts: Attempts, email: str, client: str | None = None) -> int:
