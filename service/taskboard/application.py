@@ -1,9 +1,8 @@
 """Puts the parts together."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 
@@ -12,7 +11,6 @@ from taskboard.attempts import Attempts
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, refuse_other_sites
-from taskboard.errors import ErrorEnvelope
 from taskboard.keyring import KeyRing
 from taskboard.middleware import Activity, RequestMiddleware
 from taskboard.passwords import Passwords
@@ -20,17 +18,18 @@ from taskboard.rate_limits import RateLimiter
 from taskboard.sessions import Sessions
 from taskboard.settings import Settings
 
-_ERRORS: Mapping[int | str, dict[str, Any]] = {
-    status: {"model": ErrorEnvelope, "description": status.phrase}
-    for status in (
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
+_ERRORS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
 def create_app(settings: Settings, activity: Activity) -> FastAPI:
@@ -68,7 +67,9 @@ def create_app(settings: Settings, activity: Activity) -> FastAPI:
     app.state.reports = health.Reports(services)
     app.add_middleware(RequestMiddleware, activity=activity, https=settings.cookie_secure)
     errors.install(app)
-    api = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=dict(_ERRORS))
+    api = APIRouter(
+        prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=errors.described(*_ERRORS)
+    )
     for router in (accounts.router, projects.router, tasks.router):
         api.include_router(router)
     for part in (api, health.router, web.router):

@@ -3,19 +3,21 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from taskboard import logs
 
 _logger = logging.getLogger(__name__)
 
 Part = Literal["database", "cache"]
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ErrorDetail(BaseModel):
@@ -110,6 +112,11 @@ class InvalidFieldError(ApiError):
         super().__init__(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", message, details=details)
 
 
+def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return what the API's description says of errors."""
+    return {status: {"model": ErrorEnvelope, "description": status.phrase} for status in statuses}
+
+
 def error_response(error: ApiError) -> JSONResponse:
     """Return the error as a response."""
     body = ErrorEnvelope(error=error.info).model_dump(mode="json")
@@ -122,7 +129,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
 
 
-async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UnavailableError):
         extra = {"shed": True} if error.shed else {}
         _logger.warning("the %s does not answer: %s", error.part, error.reason, extra=extra)
@@ -130,8 +137,21 @@ async def _http_exception(_request: Request, error: Exception) -> JSONResponse:
         return error_response(error)
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
     status = HTTPStatus(error.status_code)
-    code = status.name.lower()
-    return error_response(ApiError(status, code, str(error.detail), headers=error.headers))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (methods := _allowed(request)):
+        headers["Allow"] = ", ".join(methods)
+    return error_response(ApiError(status, status.name.lower(), str(error.detail), headers=headers))
+
+
+def _allowed(request: Request) -> list[str]:
+    # RFC 9110, 10.2.1: the methods of the resource. The framework names those of its first route alone.
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, ServicesDep
-from taskboard.errors import ErrorEnvelope, ErrorInfo, NotFoundError, Part, UnavailableError
+from taskboard.errors import ErrorEnvelope, ErrorInfo, NotFoundError, Part, UnavailableError, described
 
 router = APIRouter(tags=["health"])
 
@@ -96,10 +96,14 @@ async def _reports(request: Request) -> Reports:
     return cast("Reports", request.app.state.reports)
 
 
+@router.head("/healthz", include_in_schema=False, response_model=Health | DetailedHealth)
 @router.get(
     "/healthz",
     response_model=Health | DetailedHealth,
-    responses={
+    responses=described(
+        HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    | {
         HTTPStatus.NOT_FOUND: {"model": ErrorEnvelope, "description": "Details, asked for through a proxy."},
         HTTPStatus.SERVICE_UNAVAILABLE: {"model": FailedHealth, "description": "A part has failed."},
     },

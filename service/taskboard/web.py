@@ -12,6 +12,7 @@ router = APIRouter(include_in_schema=False)
 _HTML = Path(__file__).with_name("index.html").read_text(encoding="utf-8")
 
 
+@router.head("/")
 @router.get("/")
 async def index() -> HTMLResponse:
     """Return the page."""

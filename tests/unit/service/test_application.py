@@ -155,6 +155,32 @@ def test_client_is_whom_the_load_balancer_saw(
     assert access_line(caplog)["client"] == client
 
 
+@pytest.mark.parametrize(
+    ("request_line", "methods"),
+    [
+        ("PUT /healthz", {"GET", "HEAD"}),
+        ("OPTIONS /", {"GET", "HEAD"}),
+        ("PUT /api/v1/projects", {"GET", "POST"}),
+        ("PROPFIND /api/v1/projects/x", {"GET", "PATCH", "DELETE"}),
+        ("OPTIONS /api/v1/projects/x/tasks/y", {"GET", "PATCH", "DELETE"}),
+        ("GET /api/v1/sign-in", {"POST"}),
+        ("POST /api/docs", {"GET"}),
+        ("POST /api/docs/assets/swagger-ui.css", {"GET", "HEAD"}),
+    ],
+)
+def test_refused_method_is_answered_with_all_that_the_path_has(
+    ask: Ask, request_line: str, methods: set[str]
+) -> None:
+    response = ask(*request_line.split(" "))
+    assert (response.status_code, error_of(response)["code"]) == (405, "method_not_allowed")
+    assert set(response.headers["allow"].split(", ")) == methods
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_monitors_may_ask_for_the_head_alone(ask: Ask, path: str) -> None:
+    assert ask("HEAD", path).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/api/docs"])
 def test_pages_allow_their_own_scripts_and_styles_alone(ask: Ask, path: str) -> None:
     response = ask("GET", path)
@@ -206,8 +232,11 @@ def test_description_of_the_api_knows_its_errors_and_its_cookie(ask: Ask) -> Non
     assert len(operations) >= 14
     envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
     for operation in operations:
-        for status in ("401", "422", "429", "503"):
+        for status in ("400", "401", "405", "413", "422", "429", "500", "503"):
             assert operation["responses"][status]["content"]["application/json"]["schema"] == envelope
+    health = document["paths"]["/healthz"]["get"]["responses"]
+    for status in ("404", "405", "422", "500"):
+        assert health[status]["content"]["application/json"]["schema"] == envelope
     open_to_all = {operation["summary"] for operation in operations if "security" not in operation}
     assert open_to_all == {"Sign Up", "Sign In"}
     assert document["components"]["securitySchemes"]["session"]["in"] == "cookie"
