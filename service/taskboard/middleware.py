@@ -1,9 +1,11 @@
 """What surrounds every request: its id, its log line, its bounds and the headers of its response."""
 
+import asyncio
 import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -16,6 +18,10 @@ from taskboard.errors import ApiError, error_response
 _logger = logging.getLogger("taskboard.access")
 
 _MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
+# What is read of a body that is too large, and for how long: whoever is still sending when the connection is
+# closed sees it reset, and not the answer.
+_MAX_DISCARDED = 16 * 1024 * 1024  # bytes
+_DISCARD_TIMEOUT = 5.0  # seconds
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._=;-]{8,128}")
 _GIVEN_IDS = {"client_request_id": "x-request-id", "trace_id": "x-amzn-trace-id"}
 _HEALTH_PATH = "/healthz"
@@ -151,6 +157,8 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > _MAX_BODY:
+            if message.get("more_body", False):
+                await _discard(receive)
             raise ApiError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "too_large",
@@ -160,3 +168,14 @@ def _bounded(receive: Receive) -> Receive:
         return message
 
     return receive_bounded
+
+
+async def _discard(receive: Receive) -> None:
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_TIMEOUT):
+            while discarded < _MAX_DISCARDED:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                if not message.get("more_body", False):  # the end, or the client has gone
+                    return

@@ -1,8 +1,10 @@
 """The API, as clients use it."""
 
+import http.client
 import json
 import unicodedata
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -194,6 +196,18 @@ def test_changes_asked_for_by_another_site_are_refused(signed_in: httpx.Client) 
     own_origin = {"origin": str(signed_in.base_url).rstrip("/")}
     response = signed_in.post("/api/v1/projects", json={"name": "Mine"}, headers=own_origin)
     assert response.status_code == 201
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 1_000_000, 5_000_000])
+def test_client_that_sends_too_much_before_it_listens_gets_the_answer(
+    service: RunningService, size: int
+) -> None:
+    for _ in range(5):
+        connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=20)
+        connection.request("POST", "/api/v1/sign-in", body=b"x" * size)
+        response = connection.getresponse()
+        assert (response.status, json.load(response)["error"]["code"]) == (413, "too_large")
+        connection.close()
 
 
 def test_responses_tell_the_rate_limit(signed_in: httpx.Client) -> None:

@@ -10,7 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from taskboard import health
+from taskboard import health, middleware
+from taskboard.errors import ApiError
 from tests.unit.service.conftest import Ask
 
 
@@ -174,6 +175,29 @@ def test_refused_method_is_answered_with_all_that_the_path_has(
     response = ask(*request_line.split(" "))
     assert (response.status_code, error_of(response)["code"]) == (405, "method_not_allowed")
     assert set(response.headers["allow"].split(", ")) == methods
+
+
+def test_body_without_an_end_is_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "_MAX_DISCARDED", 300_000)
+    monkeypatch.setattr(middleware, "_DISCARD_TIMEOUT", 0.1)
+
+    async def read(*, pause: float) -> int:
+        received = 0
+
+        async def receive() -> dict[str, object]:
+            nonlocal received
+            await asyncio.sleep(pause if received == 100_000 else 0)
+            received += 50_000
+            return {"type": "http.request", "body": b"x" * 50_000, "more_body": True}
+
+        bounded = middleware._bounded(receive)
+        await bounded()
+        with pytest.raises(ApiError):
+            await bounded()
+        return received
+
+    assert asyncio.run(read(pause=0)) == 400_000
+    assert asyncio.run(read(pause=60)) == 100_000
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz"])
