@@ -137,8 +137,8 @@ CREATE INDEX CONCURRENTLY by_id ON first (id);
 def test_limits_of_time_are_in_order_and_the_platforms() -> None:
     assert TABLE_LOCK_TIMEOUT <= 1
     assert TABLE_LOCK_TIMEOUT < STATEMENT_TIMEOUT < LOAN_TIMEOUT
-    roles = (ROOT / "lambdas" / "database_roles" / "roles.py").read_text()
-    assert f'"statement_timeout": "{STATEMENT_TIMEOUT:.0f}s"' in roles
+    functions = (ROOT / "lambdas" / "database_roles" / "functions.sql").read_text()
+    assert f"SET statement_timeout = %L', target, '{STATEMENT_TIMEOUT:.0f}s'" in functions
 
 
 def test_changed_history_is_refused(apply: Apply) -> None:
