@@ -218,8 +218,9 @@ class RotatedSecret(Construct):
         self, period: Duration, longest_deployment: Duration, dead_letters: sqs.Queue
     ) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
-        # Of its first hour a deployment that waits for nothing takes a minute.
-        unretired_hours = math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
+        # From the new version's creation on: ElastiCache's ten minutes, twice, and a deployment that waits
+        # for nothing are done in the first 89.
+        unretired_hours = math.ceil((89 + longest_deployment.to_minutes(integral=False)) / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
         return [

@@ -72,7 +72,7 @@ def _parts() -> Parts:
 
 
 def _measure(report: Report, now: datetime) -> None:
-    overdue = 0.0 if report.settled else (now - report.due).total_seconds()
+    overdue = 0.0 if report.settled else (now - report.expected).total_seconds()
     metrics.add_dimension("Secret", report.name)
     age = (now - report.rotated_at).total_seconds()
     metrics.add_metric("DaysSinceRotation", MetricUnit.Count, age / _SECONDS_A_DAY)

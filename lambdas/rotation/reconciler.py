@@ -38,7 +38,10 @@ class Report:
     settled
         Whether nothing but the current version logs in.
     due
-        When everything else may be retired at the earliest.
+        When everything else may be retired at the earliest. A change of the secret, even of its tags, moves
+        it.
+    expected
+        When everything else should have been retired, which nothing moves.
     rotated_at
         When the secret was last rotated, or else made.
     """
@@ -51,6 +54,7 @@ class Report:
     tasks: int
     settled: bool
     due: datetime
+    expected: datetime
     rotated_at: datetime
 
 
@@ -120,6 +124,10 @@ class Reconciler:
             return snapshot.changed_at
         return self._strategy.due(self._store.current(snapshot), snapshot.changed_at)
 
+    def _expected(self, snapshot: Snapshot) -> datetime:
+        current = self._store.current(snapshot)
+        return self._strategy.due(current, current.created_at)
+
     def _settle(self, snapshot: Snapshot, place: str) -> None:
         """Make who may log in agree with the labels: the current version and, if any, the previous one."""
         current, previous = self._store.current(snapshot), self._store.find(snapshot.previous)
@@ -151,5 +159,6 @@ class Reconciler:
             tasks=progress.tasks,
             settled=settled,
             due=snapshot.changed_at if settled else self._due(snapshot),
+            expected=snapshot.changed_at if settled else self._expected(snapshot),
             rotated_at=snapshot.rotated_at,
         )

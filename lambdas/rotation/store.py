@@ -37,9 +37,12 @@ class Version:
         Which version.
     document
         Its JSON object; never shown.
+    created_at
+        When it was made, which nothing that happens to the secret later changes.
     """
 
     id: str
+    created_at: datetime
     document: Mapping[str, Any] = field(repr=False)
 
 
@@ -134,7 +137,11 @@ class SecretStore:
         except self._client.exceptions.ResourceNotFoundException:
             return None
         name = f"version {version_id} of {self.arn}"
-        return Version(id=version_id, document=parse(value.get("SecretString", ""), name))
+        return Version(
+            id=version_id,
+            created_at=value["CreatedDate"],
+            document=parse(value.get("SecretString", ""), name),
+        )
 
     def current(self, snapshot: Snapshot) -> Version:
         """Return the current version.

@@ -120,7 +120,13 @@ class SecretsManager:
         version = secret.versions.get(id_ or "")
         if id_ is None or version is None or version.value is None:
             raise AwsError("ResourceNotFoundException", "can't find the specified secret value")
-        return {"ARN": secret.arn, "Name": secret.name, "VersionId": id_, "SecretString": version.value}
+        return {
+            "ARN": secret.arn,
+            "Name": secret.name,
+            "VersionId": id_,
+            "CreatedDate": version.created,
+            "SecretString": version.value,
+        }
 
     def put_secret_value(
         self,

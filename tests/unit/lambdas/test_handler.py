@@ -87,14 +87,28 @@ def test_metrics_tell_age_and_overdue_retirement(
     rig: SigningKeyRig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig.rotate()
-    rig.clock.sleep(3600)
+    rig.clock.sleep(8 * 86400)
     function.handler({}, CONTEXT)
     told = metrics(capsys.readouterr().out)
-    assert told["DaysSinceRotation"] == pytest.approx(1 / 24, rel=0.01)
-    assert told["HoursUnretired"] == pytest.approx(1, rel=0.01)
+    assert told["DaysSinceRotation"] == pytest.approx(8, rel=0.01)
+    assert told["HoursUnretired"] == pytest.approx(24, rel=0.01)
     rig.come_to_rest()
     function.handler({}, CONTEXT)
     assert metrics(capsys.readouterr().out)["HoursUnretired"] == 0
+
+
+def test_secret_that_is_touched_every_day_does_not_hide_a_key_that_stays(
+    rig: SigningKeyRig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever tags a secret moves the time of its last change, and with it the time of the retirement."""
+    rig.rotate()
+    rig.ecs.complete_deployment()
+    for _ in range(20):
+        rig.clock.sleep(86400)
+        rig.secret.changed = rig.clock.now()
+        function.handler({}, CONTEXT)
+        rig.ecs.complete_deployment()
+    assert metrics(capsys.readouterr().out)["HoursUnretired"] == pytest.approx(13 * 24, rel=0.01)
 
 
 def test_failure_carries_nothing_of_what_caused_it(rig: SigningKeyRig) -> None:
