@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
 
 _POLL_SECONDS = 0.5
-_STEPS_TIMEOUT = timedelta(minutes=10)
+_STEPS_TIMEOUT = timedelta(minutes=20)  # a step's function may run for 15
 _TASKS_TIMEOUT = timedelta(minutes=30)
-# One that has not ended by then has failed: a step's function may run for a minute, and there are four.
-_ABANDONED_AFTER = timedelta(minutes=15)
+# One that has not ended by then has failed: there are four steps.
+_ABANDONED_AFTER = timedelta(minutes=65)
 _SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
 _SETTLED = "SETTLED"
