@@ -11,23 +11,14 @@ import pg8000.native
 from gantry_runtime import postgres
 from gantry_runtime.clock import Clock
 from gantry_runtime.scram import verifier
+from rotation.alternation import AlternatingUsers, other, require_different_users
 from rotation.cluster import Cluster
 from rotation.proxy import Proxy
 from rotation.store import Version
-from rotation.strategy import (
-    LogInRefusedError,
-    NotRetiredError,
-    RotationError,
-    Strategy,
-    Target,
-    UnusableVersionError,
-    random_text,
-)
+from rotation.strategy import LogInRefusedError, RotationError, Target
 
 ROLES = ("app_a", "app_b")
 OWNER = "app_owner"
-_ADDRESS = ("engine", "host", "port", "dbname")
-_SHORTEST_PASSWORD = 32
 # PostgreSQL's own function that counts the connections of a role, once its password was right.
 _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
@@ -39,7 +30,7 @@ _REPLICATION = timedelta(seconds=20)
 _POLL_SECONDS = 1.0
 
 
-class AlternatingRoles(Strategy):
+class AlternatingRoles(AlternatingUsers):
     """A rotation gives the idle role a new password; retiring takes the log-in of the other one away.
 
     Parameters
@@ -62,42 +53,12 @@ class AlternatingRoles(Strategy):
         clock: Clock,
         proxy: Proxy | None = None,
     ) -> None:
+        super().__init__(ROLES)
         self._rotator, self._cluster, self._clock, self._proxy = rotator, cluster, clock, proxy
 
     def place(self) -> str:
         """Return the cluster's resource id, which one that is restored and renamed does not share."""
         return self._cluster.resource_id()
-
-    def renew(self, current: Version) -> dict[str, Any]:
-        """Return the same document with the other role and a new password."""
-        return {**current.document, "username": _other(current), "password": random_text()}
-
-    def check(self, pending: Version, current: Version) -> None:
-        """Refuse another place than the current version's and any role but the other one of the pair."""
-        for key in _ADDRESS:
-            if pending.document.get(key) != current.document.get(key):
-                raise UnusableVersionError(
-                    f"{key} of the pending version {pending.id} differs from the current one's"
-                )
-        if pending.document.get("username") != _other(current):
-            raise UnusableVersionError(
-                f"the pending version {pending.id} is not for the role {_other(current)}"
-            )
-        password = pending.document.get("password")
-        if not isinstance(password, str) or len(password) < _SHORTEST_PASSWORD or not password.isascii():
-            raise UnusableVersionError(
-                f"the password of the pending version {pending.id} must be ASCII text of at least "
-                f"{_SHORTEST_PASSWORD} characters"
-            )
-
-    def require_room(self, current: Version, previous: Version | None) -> None:
-        """Refuse to touch the other role while tasks may still log in with it.
-
-        A previous version may be for the current role, too, when the secret was changed by hand meanwhile:
-        then tasks that started before that use one that has no label any more.
-        """
-        if previous is not None:
-            raise NotRetiredError(f"tasks may still log in as {_other(current)}, which is not yet retired")
 
     def verify(self, version: Version) -> None:
         """Log in over verified TLS, directly and as the service does, and write as the owner does."""
@@ -230,16 +191,13 @@ class _Roles(Target):
         self._connection, self._strategy = connection, strategy
 
     def admit(self, version: Version, *, beside: Version) -> None:
-        if version.document["username"] == beside.document["username"]:
-            raise UnusableVersionError(
-                f"versions {version.id} and {beside.id} are for one role, which has one password"
-            )
+        require_different_users(version, beside)
         self._strategy.admit(self._connection, version)
 
     def restrict(self, version: Version, *, works: bool) -> bool:
         if not works:
             self._strategy.admit(self._connection, version)
-        self._strategy.retire(self._connection, _other(version))
+        self._strategy.retire(self._connection, other(version, ROLES))
         return True
 
 
@@ -253,10 +211,3 @@ def _write(connection: pg8000.native.Connection, version: Version) -> None:
             f"version {version.id} logs in but cannot write: SQLSTATE {error.args[0].get('C')}"
         ) from None
     connection.run("ROLLBACK")
-
-
-def _other(version: Version) -> str:
-    name = version.document.get("username")
-    if name not in ROLES:
-        raise UnusableVersionError(f"version {version.id} is for none of the roles {', '.join(ROLES)}")
-    return ROLES[1 - ROLES.index(name)]
