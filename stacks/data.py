@@ -1,4 +1,4 @@
-"""Data: the database with its roles, the cache with its user, and their secrets."""
+"""Data: the database with its roles, the cache with its users, and their secrets."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from constructs import Construct
 from gantry.alarm import Notices
 from gantry.aurora import AuroraPostgres
 from gantry.backup_vault import BackupVault
-from gantry.cache_user import CacheUser
+from gantry.cache_user import CacheUsers
 from gantry.database_backup import DatabaseBackup
 from gantry.database_proxy import DatabaseProxy
 from gantry.database_roles import DatabaseRoles
@@ -38,7 +38,7 @@ from stacks.state import StateRefs
 
 DATABASE = "app"
 _DATABASE_ROLES = ("app_a", "app_b")  # they take turns, from the first one on
-_CACHE_USER = "app"
+_CACHE_USER = "app"  # the first of two that take turns
 _ROTATOR = (
     "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
     " else: docs/decisions/rotator-has-functions-not-rights.md"
@@ -54,7 +54,7 @@ class DataRefs:
     cluster: rds.IDatabaseCluster
     proxy: DatabaseProxy | None
     cache: elasticache.CfnServerlessCache
-    cache_user_id: str
+    cache_users: CacheUsers
     database_secret: secretsmanager.ISecret
     rotator_secret: secretsmanager.ISecret
     valkey_secret: secretsmanager.ISecret
@@ -90,8 +90,8 @@ class DataStack(LayerStack):
         aurora = self._database()
         cluster = aurora.cluster
         self._restore_testing: RestoreTesting | None = None
-        user = self._cache_user()
-        cache = self._cache(user)
+        cache_users = self._cache_users()
+        cache = self._cache(cache_users)
         if settings.backup.enabled:
             self._backup(aurora, recovery, after=cache)
         CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
@@ -102,7 +102,7 @@ class DataStack(LayerStack):
             cluster=cluster,
             proxy=self._proxy,
             cache=cache,
-            cache_user_id=user.user_id,
+            cache_users=cache_users,
             database_secret=self._database_secret,
             rotator_secret=self._rotator_secret,
             valkey_secret=self._valkey_secret,
@@ -269,8 +269,8 @@ class DataStack(LayerStack):
             ),
         )
 
-    def _cache_user(self) -> CacheUser:
-        return CacheUser(
+    def _cache_users(self) -> CacheUsers:
+        return CacheUsers(
             self,
             "CacheUser",
             functions=self._functions,
@@ -283,13 +283,13 @@ class DataStack(LayerStack):
             removal_policy=removal_policy(self._settings),
         )
 
-    def _cache(self, user: CacheUser) -> elasticache.CfnServerlessCache:
+    def _cache(self, users: CacheUsers) -> elasticache.CfnServerlessCache:
         valkey = self._settings.valkey
         cache = ValkeyCache(
             self,
             "Cache",
             name=self._settings.full_name,
-            user_ids=[user.user_id],
+            user_ids=list(users.ids.values()),
             vpc=self._network.vpc,
             security_group=self._network.cache_group,
             key=self._data_key,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import ArnFormat, CfnOutput, Duration
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_accessanalyzer as accessanalyzer
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
@@ -13,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from gantry.alarm import Notices
+from gantry.cache_user import user_arns
 from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
 from gantry.restored_clusters import database_arn
@@ -108,11 +109,18 @@ class SecurityStack(LayerStack):
                 name="valkey",
                 security_group=self._network.cache_functions_group,
                 environment={
-                    "CACHE_USER_ID": data.cache_user_id,
+                    "CACHE_USER_NAMES": ",".join(data.cache_users.ids),
+                    "CACHE_USER_IDS": ",".join(data.cache_users.ids.values()),
+                    "CACHE_ACCESS_STRING": data.cache_users.access_string,
                     "CACHE_HOST": data.cache.attr_endpoint_address,
                     "CACHE_PORT": data.cache.attr_endpoint_port,
                 },
-                statements=[self._cache_user_statement()],
+                statements=[
+                    iam.PolicyStatement(
+                        actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"],
+                        resources=user_arns(self, data.cache_users.ids.values()),
+                    )
+                ],
             ),
             _schedule(rotation.valkey_schedule),
         )
@@ -178,17 +186,6 @@ class SecurityStack(LayerStack):
         if not self._settings.deployment.alternate_target_group:
             return None
         return Duration.seconds(3 * self._settings.ecs.start_seconds + 15 * 60)
-
-    def _cache_user_statement(self) -> iam.PolicyStatement:
-        user = self.format_arn(
-            service="elasticache",
-            resource="user",
-            resource_name=self._data.cache_user_id,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        return iam.PolicyStatement(
-            actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"], resources=[user]
-        )
 
     def _recording(self, recovery: RecoveryRefs | None) -> None:
         """Make the trail, and alert on what EventBridge knows from whichever there is."""

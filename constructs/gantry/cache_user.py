@@ -1,4 +1,6 @@
-"""A user of an ElastiCache cache whose passwords CloudFormation leaves alone."""
+"""The users of an ElastiCache cache that take turns, whose passwords CloudFormation leaves alone."""
+
+from collections.abc import Iterable, Mapping
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -12,11 +14,11 @@ from gantry.python_function import FunctionDefaults
 from gantry.secrets import read_statements
 
 
-class CacheUser(FunctionResource):
-    """A user with a password, made, changed and deleted by a function.
+class CacheUsers(FunctionResource):
+    """Two users that take turns, made, changed and deleted by a function.
 
     CloudFormation's own resource resends the password list on every update of any property, which would undo
-    rotations; the function sets a password only when it makes the user.
+    rotations; the function sets a password only when it makes a user, and changes a user only while it is on.
 
     Parameters
     ----------
@@ -25,22 +27,24 @@ class CacheUser(FunctionResource):
     security_group
         Lets the function reach AWS's API.
     user_id
-        Unique in account and region.
+        Id of the first user; it and the second one's, which ends in ``-b``, are unique in account and region.
     user_name
-        Name with which the application logs in.
+        Name with which the application logs in at first; the second one's ends in ``_b``.
     access_string
-        What the user may do, as Valkey's ACL writes it.
+        What the user whose turn it is may do, as Valkey's ACL writes it.
     secret
-        Holds the user's first password.
+        Names the user whose turn it is, and holds its password.
     secrets_key
         Encrypts the secret.
     removal_policy
-        That of the cache that the user logs in to.
+        That of the cache that the users log in to.
 
     Attributes
     ----------
-    user_id
-        Id of the user, known once it is made.
+    ids
+        Ids of the users by their names, known once they are made.
+    access_string
+        See above.
     """
 
     def __init__(
@@ -57,37 +61,53 @@ class CacheUser(FunctionResource):
         secrets_key: kms.IKey,
         removal_policy: RemovalPolicy,
     ) -> None:
+        ids = {user_name: user_id, f"{user_name}_b": f"{user_id}-b"}
+        first, second = (
+            {
+                "UserId": id_,
+                "UserName": name,
+                "AccessString": access_string,
+                "SecretArn": secret.secret_arn,
+            }
+            for name, id_ in ids.items()
+        )
         super().__init__(
             scope,
             construct_id,
             functions=functions,
             asset="cache_user",
-            description="Makes the application's user of the cache",
+            description="Makes the application's users of the cache",
             security_group=security_group,
             statements=[
                 *read_statements(scope, secrets_key, secret),
-                _administration(scope, user_id),
+                _administration(scope, ids.values()),
                 _service_linked_role(scope),
             ],
             resource_type="Custom::CacheUser",
-            properties={
-                "UserId": user_id,
-                "UserName": user_name,
-                "AccessString": access_string,
-                "SecretArn": secret.secret_arn,
-            },
+            properties=first,
             removal_policy=removal_policy,
         )
-        self.user_id: str = self.resource.ref
+        resources = (self.resource, self._add("Second", second))
+        self.ids: Mapping[str, str] = {
+            name: resource.ref for name, resource in zip(ids, resources, strict=True)
+        }
+        self.access_string = access_string
 
 
-def _administration(scope: Construct, user_id: str) -> iam.PolicyStatement:
-    user = Stack.of(scope).format_arn(
-        service="elasticache",
-        resource="user",
-        resource_name=user_id,
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+def user_arns(scope: Construct, ids: Iterable[str]) -> list[str]:
+    """Return the ARNs of users."""
+    return [
+        Stack.of(scope).format_arn(
+            service="elasticache",
+            resource="user",
+            resource_name=user_id,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for user_id in ids
+    ]
+
+
+def _administration(scope: Construct, ids: Iterable[str]) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         actions=[
             "elasticache:CreateUser",
@@ -95,7 +115,7 @@ def _administration(scope: Construct, user_id: str) -> iam.PolicyStatement:
             "elasticache:DescribeUsers",
             "elasticache:ModifyUser",
         ],
-        resources=[user],
+        resources=user_arns(scope, ids),
     )
 
 

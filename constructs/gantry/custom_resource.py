@@ -20,7 +20,7 @@ _STARTING = Duration.minutes(10)
 
 
 class FunctionResource(Construct):
-    """A custom resource that a Python function makes, changes and deletes.
+    """Custom resources of one type that a Python function makes, changes and deletes.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class FunctionResource(Construct):
     properties
         What the function is told.
     removal_policy
-        What becomes of it when its stack is deleted.
+        What becomes of them when their stack is deleted.
 
     Attributes
     ----------
     resource
-        The custom resource.
+        The custom resource that the properties describe.
     """
 
     def __init__(
@@ -80,14 +80,19 @@ class FunctionResource(Construct):
             "CloudFormation invokes it and fails the deployment that gets no answer: no failure is lost.",
             *shared("LambdaDLQ", (NIST, HIPAA)),
         )
-        self.resource = CustomResource(
+        self._function, self._type, self._removal_policy = function, resource_type, removal_policy
+        self.resource = self._add("Resource", properties)
+
+    def _add(self, construct_id: str, properties: Mapping[str, Any]) -> CustomResource:
+        resource = CustomResource(
             self,
-            "Resource",
-            resource_type=resource_type,
-            service_token=function.function.function_arn,
+            construct_id,
+            resource_type=self._type,
+            service_token=self._function.function.function_arn,
             service_timeout=_FUNCTION_LIMIT.plus(_STARTING),
             properties=dict(properties),
-            removal_policy=removal_policy,
+            removal_policy=self._removal_policy,
         )
         # With the function's policy, and with what keeps it from being run later.
-        self.resource.node.add_dependency(function)
+        resource.node.add_dependency(self._function)
+        return resource

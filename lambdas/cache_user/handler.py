@@ -1,5 +1,6 @@
-"""`Custom::CacheUser`: makes the application's user of the cache, and leaves its passwords to rotation."""
+"""`Custom::CacheUser`: makes one of the application's users of the cache, and leaves it to rotation."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from cache_user.user import CacheUser, CacheUserError
+from gantry_runtime.access_strings import CLOSED
 from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
 from gantry_runtime.secrets import read_json
 
@@ -37,7 +39,10 @@ def act(request: Request) -> None:
             raise CacheUserError(f"the user {request.physical_id} cannot become {user_id}")
         user.change(access=access)
     else:
-        secrets = boto3.client("secretsmanager", config=PROMPT)
-        password = read_json(secrets, properties["SecretArn"])["password"]
+        credentials = read_json(boto3.client("secretsmanager", config=PROMPT), properties["SecretArn"])
+        password = credentials["password"]
+        if credentials["username"] != properties["UserName"]:
+            # Its turn comes with a rotation; until then a password that no one knows.
+            access, password = CLOSED, secrets.token_hex(32)
         request.physical_id = user_id
         user.create(name=properties["UserName"], access=access, password=password)

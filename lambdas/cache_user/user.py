@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from gantry_runtime.access_strings import is_on
 from gantry_runtime.clock import TimeLimit
 from gantry_runtime.failures import SafeError
 
 if TYPE_CHECKING:
     from types_boto3_elasticache import ElastiCacheClient
+    from types_boto3_elasticache.type_defs import UserTypeDef
 
 _ENGINE = "valkey"
 _POLL_SECONDS = 2.0
@@ -46,8 +48,12 @@ class CacheUser:
         self._wait_until_active()
 
     def change(self, *, access: str) -> None:
-        """Change the access string alone: passwords are the rotation's, and a list would replace them."""
-        self._modify(AccessString=access)
+        """Change the access string of a user that is on, and nothing else.
+
+        Passwords are the rotation's, and a list would replace them. So is which user is on: a rotation gives
+        the one that is off this access string when its turn comes.
+        """
+        self._modify(only_if_on=True, AccessString=access)
         self._wait_until_active()
 
     def delete(self, *, may_come: bool) -> None:
@@ -59,11 +65,12 @@ class CacheUser:
             Whether another invocation may be about to make the user.
         """
         coming = self._limit.within(_MAKE_SECONDS if may_come else 0)
-        while self._status() is None:
+        while self._find() is None:
             if not coming.wait(_POLL_SECONDS):
                 return
         asked = False
-        while (status := self._status()) is not None:
+        while (user := self._find()) is not None:
+            status = user["Status"]
             if status == "active" and not asked:
                 self._client.delete_user(UserId=self._id)
                 asked = True
@@ -71,7 +78,7 @@ class CacheUser:
 
     def _made(self, name: str, access: str, password: str) -> bool:
         """Make the user, or change the one that there is; return False when that must be repeated."""
-        if self._status() is not None:
+        if self._find() is not None:
             self._modify(AccessString=access, Passwords=[password])
             return True
         try:
@@ -84,10 +91,12 @@ class CacheUser:
             return False
         return True
 
-    def _modify(self, **changes: Any) -> None:  # noqa: ANN401 - as boto3 takes them
+    def _modify(self, *, only_if_on: bool = False, **changes: Any) -> None:  # noqa: ANN401 - as boto3 takes them
         """Begin a change, once no other one, such as a rotation's, is on its way."""
         while True:
-            self._wait_until_active()
+            user = self._wait_until_active()
+            if only_if_on and not is_on(user["AccessString"]):
+                return
             try:
                 self._client.modify_user(UserId=self._id, **changes)
             except self._client.exceptions.InvalidUserStateFault:
@@ -95,22 +104,24 @@ class CacheUser:
             else:
                 return
 
-    def _wait_until_active(self) -> None:
-        while (status := self._status()) != "active":
+    def _wait_until_active(self) -> "UserTypeDef":
+        while (user := self._find()) is None or user["Status"] != "active":
+            status = user["Status"] if user else "gone"
             if status == "deleting":
                 raise CacheUserError(f"the user {self._id} is being deleted")
             self._wait(f"the user {self._id} is {status} and not active in time")
+        return user
 
     def _wait(self, failure: str) -> None:
         if not self._limit.wait(_POLL_SECONDS):
             raise CacheUserError(failure)
 
-    def _status(self) -> str | None:
+    def _find(self) -> "UserTypeDef | None":
         try:
             users = self._client.describe_users(UserId=self._id)["Users"]
         except self._client.exceptions.UserNotFoundFault:
             return None
-        return users[0]["Status"] if users else None
+        return users[0] if users else None
 
 
 def _comes_too_early(error: ClientError) -> bool:

@@ -1,30 +1,24 @@
-"""The cache's credentials: two passwords of one user."""
+"""The cache's credentials: two users that take turns."""
 
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import valkey
 
+from gantry_runtime.access_strings import CLOSED, is_closed
 from gantry_runtime.clock import Clock
+from rotation.alternation import AlternatingUsers, other, require_different_users, user_of
 from rotation.store import Version
-from rotation.strategy import (
-    LogInRefusedError,
-    NotRetiredError,
-    RotationError,
-    Strategy,
-    Target,
-    UnusableVersionError,
-    random_text,
-)
+from rotation.strategy import LogInRefusedError, RotationError, Target
 
 if TYPE_CHECKING:
     from types_boto3_elasticache import ElastiCacheClient
     from types_boto3_elasticache.type_defs import UserTypeDef
 
-# ElastiCache's limits: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html
-_PASSWORD_LENGTHS = range(32, 129)
 # A change takes minutes: four on average, and more than five at times, as users of Terraform report
 # (hashicorp/terraform-provider-aws 20530, 20729); AWS's own rotation function waits ten.
 CHANGE_SECONDS = 600.0
@@ -39,18 +33,20 @@ _HASTE = timedelta(seconds=4)
 
 
 class _BusyError(RotationError):
-    """The user is being changed by somebody else."""
+    """A user is being changed by somebody else."""
 
 
-class TwoPasswords(Strategy):
-    """A rotation adds a password to the user's current one; retiring leaves the current one alone.
+class AlternatingCacheUsers(AlternatingUsers):
+    """A rotation turns the idle user on with a new password; retiring takes all rights of the other one away.
 
     Parameters
     ----------
     client
         Of ElastiCache. It must give up an unanswered call well within `NOTICE` and not repeat it.
-    user_id
-        The user's id.
+    ids
+        Ids of the two users by their names.
+    access
+        Access string of the user whose turn it is.
     connect
         Opens a connection to the cache with a user name and a password.
     clock
@@ -61,40 +57,18 @@ class TwoPasswords(Strategy):
         self,
         client: "ElastiCacheClient",
         *,
-        user_id: str,
+        ids: Mapping[str, str],
+        access: str,
         connect: Callable[[str, str], "valkey.Valkey"],
         clock: Clock,
     ) -> None:
-        self._client, self._user_id, self._connect, self._clock = client, user_id, connect, clock
-
-    def renew(self, current: Version) -> dict[str, Any]:
-        """Return the same document with a new password."""
-        return {**current.document, "password": random_text()}
-
-    def check(self, pending: Version, current: Version) -> None:
-        """Refuse another user than the current version's, and what ElastiCache would refuse."""
-        if pending.document.get("username") != current.document.get("username"):
-            raise UnusableVersionError(f"the pending version {pending.id} is for another user")
-        password = pending.document.get("password")
-        if not isinstance(password, str) or len(password) not in _PASSWORD_LENGTHS:
-            raise UnusableVersionError(
-                f"the password of the pending version {pending.id} must be text of {_PASSWORD_LENGTHS[0]} to "
-                f"{_PASSWORD_LENGTHS[-1]} characters"
-            )
-        if password == current.document.get("password"):
-            raise UnusableVersionError(f"the pending version {pending.id} has the current password")
-
-    def require_room(self, current: Version, previous: Version | None) -> None:
-        """Refuse a third password while tasks may still log in with the second; see `AlternatingRoles`."""
-        del current
-        if previous is not None:
-            raise NotRetiredError(
-                "tasks may still log in with the previous password, which is not yet retired"
-            )
+        super().__init__(tuple(ids))
+        self._client, self._ids, self._access = client, ids, access
+        self._connect, self._clock = connect, clock
 
     def verify(self, version: Version) -> None:
         """Log in over verified TLS, once a change that is on its way has taken effect."""
-        self._wait_until_active()
+        self._wait_until_active([user_of(version, self._names)])
         deadline = self._clock.now() + timedelta(seconds=_EFFECT_SECONDS)
         while not self._logs_in(version):
             if self._clock.now() >= deadline:
@@ -103,64 +77,84 @@ class TwoPasswords(Strategy):
 
     def works(self, version: Version) -> bool:
         """Return whether a version logs in now; only what is in effect is given a moment."""
-        return self._logs_in(version) or (self.is_active() and super().works(version))
+        return self._logs_in(version) or (
+            self.describe(user_of(version, self._names))["Status"] == "active" and super().works(version)
+        )
 
     @contextmanager
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""
         if announced_at is not None:
             self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
-            self._wait_until_active()
-        yield _User(self, in_haste=announced_at is None)
+            self._wait_until_active(self._names)
+        yield _Users(self, in_haste=announced_at is None)
 
-    def is_active(self) -> bool:
-        """Return whether no change of the user is on its way."""
-        return self.describe()["Status"] == "active"
-
-    def describe(self) -> "UserTypeDef":
-        """Return what ElastiCache says of the user."""
-        return self._client.describe_users(UserId=self._user_id)["Users"][0]
+    def describe(self, name: str) -> "UserTypeDef":
+        """Return what ElastiCache says of a user."""
+        return self._client.describe_users(UserId=self._ids[name])["Users"][0]
 
     def now(self) -> datetime:
         """Return the time of day."""
         return self._clock.now()
 
-    def set_passwords(self, *versions: Version) -> None:
-        """Begin to replace all passwords of the user by those of the versions.
+    def pair(self, version: Version) -> tuple[str, str]:
+        """Return the user of a version and the other one."""
+        return user_of(version, self._names), other(version, self._names)
+
+    def turn_on(self, version: Version) -> None:
+        """Begin to let a version log in, and no other one of its user.
 
         Raises
         ------
         _BusyError
             When the user is being changed.
         """
-        passwords = [version.document["password"] for version in versions]
+        name, password = user_of(version, self._names), version.document["password"]
+        self._modify(name, access=self._access, password=password)
+
+    def turn_off(self, name: str) -> None:
+        """Begin to take a user's rights away, also from connections that are open, and its password.
+
+        Raises
+        ------
+        _BusyError
+            When the user is being changed.
+        """
+        # ElastiCache wants a password even so.
+        self._modify(name, access=CLOSED, password=secrets.token_hex(32))
+
+    def _modify(self, name: str, *, access: str, password: str) -> None:
+        user_id = self._ids[name]
         try:
-            self._client.modify_user(UserId=self._user_id, Passwords=passwords)
+            self._client.modify_user(UserId=user_id, AccessString=access, Passwords=[password])
         except self._client.exceptions.InvalidUserStateFault:
             busy = True
         else:
             busy = False
         if busy:
-            raise _BusyError(f"the user {self._user_id} is being changed; the step can be run again")
+            raise _BusyError(f"the user {user_id} is being changed; the step can be run again")
 
-    def _wait_until_active(self) -> None:
+    def _wait_until_active(self, names: Iterable[str]) -> None:
         deadline = self._clock.now() + timedelta(seconds=CHANGE_SECONDS)
-        while (status := self.describe()["Status"]) != "active":
-            if self._clock.now() >= deadline:
-                raise RotationError(f"the user {self._user_id} is still {status}; the step can be run again")
-            self._clock.sleep(_POLL_SECONDS)
+        for name in names:
+            while (status := self.describe(name)["Status"]) != "active":
+                if self._clock.now() >= deadline:
+                    raise RotationError(
+                        f"the user {self._ids[name]} is still {status}; the step can be run again"
+                    )
+                self._clock.sleep(_POLL_SECONDS)
 
     def _logs_in(self, version: Version) -> bool:
         document = version.document
         try:
             with self._connect(str(document.get("username")), str(document.get("password"))) as client:
                 return bool(client.ping())
-        except valkey.AuthenticationError:
+        except (valkey.AuthenticationError, valkey.exceptions.NoPermissionError):
             return False
 
 
-class _User(Target):
-    """The user and its passwords.
+class _Users(Target):
+    """The pair of users.
 
     Parameters
     ----------
@@ -169,30 +163,37 @@ class _User(Target):
         is made when the secret is looked after again.
     """
 
-    def __init__(self, strategy: TwoPasswords, *, in_haste: bool) -> None:
+    def __init__(self, strategy: AlternatingCacheUsers, *, in_haste: bool) -> None:
         self._strategy = strategy
         self._until = strategy.now() + _HASTE if in_haste else None
 
     def admit(self, version: Version, *, beside: Version) -> None:
-        # Another change, even to the same passwords, would have to be waited for anew.
-        if not all(map(self._strategy.works, (version, beside))):
-            self._set_passwords(version, beside)
+        require_different_users(version, beside)
+        # Another change, even to the same password, would have to be waited for again. In haste there is no
+        # time to look: whoever looks after the secret has just seen that the version does not log in.
+        if self._until is not None or not self._strategy.works(version):
+            self._change(partial(self._strategy.turn_on, version))
 
     def restrict(self, version: Version, *, works: bool) -> bool:
-        user = self._strategy.describe()
-        if user["Status"] != "active":
+        name, idle = self._strategy.pair(version)
+        user, idle_user = self._strategy.describe(name), self._strategy.describe(idle)
+        if any(each["Status"] != "active" for each in (user, idle_user)):
             return False
-        if works and user["Authentication"]["PasswordCount"] == 1:
-            return True
-        self._set_passwords(version)
-        return False
+        # A second password is what earlier versions of this function rotated.
+        alone = works and user["Authentication"]["PasswordCount"] == 1
+        closed = is_closed(idle_user["AccessString"])
+        if not alone:
+            self._change(partial(self._strategy.turn_on, version))
+        if not closed:
+            self._change(partial(self._strategy.turn_off, idle))
+        return alone and closed
 
-    def _set_passwords(self, *versions: Version) -> None:
+    def _change(self, change: Callable[[], None]) -> None:
         if self._until is None:
-            self._strategy.set_passwords(*versions)
+            change()
         elif self._strategy.now() < self._until:
             with suppress(_BusyError):
-                self._strategy.set_passwords(*versions)
+                change()
 
 
 def connection(host: str, port: int, user: str, password: str) -> valkey.Valkey:

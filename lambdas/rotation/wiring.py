@@ -107,12 +107,14 @@ def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> S
 
 
 def _valkey(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
-    from rotation.cache import TwoPasswords, connection  # noqa: PLC0415
+    from rotation.cache import AlternatingCacheUsers, connection  # noqa: PLC0415
 
     del store
-    return TwoPasswords(
+    names, ids = (environ[key].split(",") for key in ("CACHE_USER_NAMES", "CACHE_USER_IDS"))
+    return AlternatingCacheUsers(
         boto3.client("elasticache", config=_PROMPT),
-        user_id=environ["CACHE_USER_ID"],
+        ids=dict(zip(names, ids, strict=True)),
+        access=environ["CACHE_ACCESS_STRING"],
         connect=partial(connection, environ["CACHE_HOST"], int(environ["CACHE_PORT"])),
         clock=clock,
     )

@@ -117,7 +117,8 @@ def _described(user: User) -> Answer:
         "UserName": user.name,
         "Status": user.status,
         "Engine": "valkey",
-        "AccessString": user.access,
+        # Described in words of ElastiCache's own.
+        "AccessString": user.access.replace("-@all", "resetchannels -@all"),
         "ARN": _PREFIX + user.id,
         "Authentication": {"Type": "password", "PasswordCount": len(user.passwords)},
     }

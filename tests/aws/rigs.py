@@ -35,7 +35,8 @@ from tests.aws.transport import Aws, Interruptions, SimulatedClock
 
 SESSION_LIFETIME = timedelta(days=7)
 _ENVIRON = {"CLUSTER": CLUSTER, "SERVICE": SERVICE}
-USER_ID = "gantry-test"
+USER_IDS = {"app": "gantry-test", "app_b": "gantry-test-b"}
+_ACCESS = "on ~* &* +@all -@admin -@dangerous"
 _logger = Logger(service="rotation")
 
 
@@ -261,7 +262,7 @@ class ProxiedDatabaseRig(DatabaseRig):
 
 
 class CacheRig(Rig):
-    """The cache's user, in a real Valkey behind TLS."""
+    """The cache's users, in a real Valkey behind TLS."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
@@ -277,13 +278,22 @@ class CacheRig(Rig):
     def _prepare(self) -> None:
         trust = {"SSL_CERT_FILE": str(self._cache.authority.certificate)}
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
-        self.properties = {
-            "UserId": USER_ID,
-            "UserName": "app",
-            "AccessString": "on ~* &* +@all -@admin -@dangerous",
+        for name in USER_IDS:
+            self.request("Create", name)
+
+    def request(self, kind: str, name: str, **properties: str) -> str:
+        """Send a request of CloudFormation for a user; return its physical id."""
+        all_properties = {
+            "UserId": USER_IDS[name],
+            "UserName": name,
+            "AccessString": _ACCESS,
             "SecretArn": self.secret.arn,
+            **properties,
         }
-        cache_user.act(request_of(self.clock, "Create", self.properties))
+        known = NOT_MADE if kind == "Create" else USER_IDS[name]
+        made = request_of(self.clock, kind, all_properties, known)
+        cache_user.act(made)
+        return made.physical_id
 
     @contextmanager
     def reached_at(self, port: int) -> Iterator[None]:
@@ -297,18 +307,25 @@ class CacheRig(Rig):
             "STRATEGY": "valkey",
             "CACHE_HOST": "localhost",
             "CACHE_PORT": str(self._cache.port),
-            "CACHE_USER_ID": USER_ID,
+            "CACHE_USER_NAMES": ",".join(USER_IDS),
+            "CACHE_USER_IDS": ",".join(USER_IDS.values()),
+            "CACHE_ACCESS_STRING": _ACCESS,
         }
+
+    def connection(self, document: Mapping[str, Any]) -> valkey.Valkey:
+        """Return a client with one connection, which it opens at its first command."""
+        return valkey.Valkey(
+            host="127.0.0.1",
+            port=self._cache.server.port,
+            username=document["username"],
+            password=document["password"],
+            single_connection_client=True,
+        )
 
     def _works(self, document: Mapping[str, Any]) -> bool:
         self.elasticache.settle()
         try:
-            with valkey.Valkey(
-                host="127.0.0.1",
-                port=self._cache.server.port,
-                username=document["username"],
-                password=document["password"],
-            ) as client:
+            with self.connection(document) as client:
                 return bool(client.ping())
         except valkey.AuthenticationError:
             return False

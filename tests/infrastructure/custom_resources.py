@@ -64,9 +64,14 @@ class Stack:
     """
 
     def __init__(
-        self, platform: Synthesised, resource_type: str, function: Callable[[Any, Any], None]
+        self,
+        platform: Synthesised,
+        resource_type: str,
+        function: Callable[[Any, Any], None],
+        *,
+        path: str = "",
     ) -> None:
-        self._function, self.resource = function, platform.only(resource_type)
+        self._function, self.resource = function, platform.only(resource_type, path=path)
         (self.function,) = platform.assembly.referents(self.resource, self.resource.get("ServiceToken"))
         self.clock, self.interruptions = SimulatedClock(), Interruptions()
         self.cache = ElastiCache(mock.Mock(spec=ValkeyServer), self.clock)

@@ -36,14 +36,15 @@ FUNCTIONS = {
 }
 
 
-@pytest.fixture(params=FUNCTIONS)
+@pytest.fixture(params=["CacheUser/Resource", "CacheUser/Second", "DatabaseRoles/Resource"])
 def new_stack(request: pytest.FixtureRequest, prod: Synthesised) -> Callable[[], Stack]:
-    return lambda: Stack(prod, request.param, FUNCTIONS[request.param])
+    resource_type = f"Custom::{request.param.partition('/')[0]}"
+    return lambda: Stack(prod, resource_type, FUNCTIONS[resource_type], path=request.param)
 
 
 @pytest.fixture
 def user(prod: Synthesised) -> Stack:
-    return Stack(prod, "Custom::CacheUser", cache_user.handler)
+    return Stack(prod, "Custom::CacheUser", cache_user.handler, path="CacheUser/Resource")
 
 
 def refuse() -> None:

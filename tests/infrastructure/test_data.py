@@ -1,5 +1,6 @@
 """Database and cache: encrypted, reachable over TLS alone, sized as set, entered by the users made for it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -118,29 +119,45 @@ def test_roles_are_made_in_the_services_database(platform: Synthesised) -> None:
     assert secrets == {"RotatorSecretArn": ["RotatorSecret"], "ApplicationSecretArn": ["DatabaseSecret"]}
 
 
-def test_cache_is_entered_by_its_user_alone(platform: Synthesised) -> None:
+def test_cache_is_entered_by_its_two_users_alone(platform: Synthesised) -> None:
     cache = platform.only("AWS::ElastiCache::ServerlessCache")
     (group,) = platform.assembly.referents(cache, cache.get("UserGroupId"))
-    (user,) = platform.assembly.referents(group, group.get("UserIds"))
-    assert user.type == "Custom::CacheUser"
-    assert "-@admin" in user.get("AccessString")
+    users = list(platform.assembly.referents(group, group.get("UserIds")))
+    assert [user.type for user in users] == ["Custom::CacheUser", "Custom::CacheUser"]
+    assert all("-@admin" in user.get("AccessString") for user in users)
+
+
+def test_first_user_of_the_cache_keeps_its_id_and_name(platform: Synthesised) -> None:
+    """Another id would replace the user, and the secret's first version names it."""
+    first, second = platform.of_type("Custom::CacheUser")
+    name = platform.settings.full_name
+    assert (first.logical_id, first.get("UserId"), first.get("UserName")) == (
+        "CacheUserDE8F01C1",
+        name,
+        "app",
+    )
+    assert (second.get("UserId"), second.get("UserName")) == (f"{name}-b", "app_b")
+    secret = platform.only("AWS::SecretsManager::Secret", path="ValkeySecret")
+    template = secret.get("GenerateSecretString", "SecretStringTemplate")
+    assert json.loads(template) == {"username": "app"}
 
 
 def test_template_holds_no_password_of_the_cache(platform: Synthesised) -> None:
     """CloudFormation would send it again on any update, and undo a rotation."""
     assert platform.of_type("AWS::ElastiCache::User") == []
-    assert "Passwords" not in platform.only("Custom::CacheUser").properties
+    assert all("Passwords" not in user.properties for user in platform.of_type("Custom::CacheUser"))
 
 
-def test_function_may_administer_the_one_user_it_is_for(platform: Synthesised) -> None:
-    user = platform.only("Custom::CacheUser").get("UserId")
-    resources = [
+def test_function_may_administer_the_two_users_it_is_for(platform: Synthesised) -> None:
+    users = [user.get("UserId") for user in platform.of_type("Custom::CacheUser")]
+    (resources,) = [
         statement["Resource"]
         for policy, statement in platform.statements()
         if policy.path.startswith("CacheUser/") and "elasticache:ModifyUser" in statement["Action"]
     ]
     settings = platform.settings
-    assert resources == [f"arn:aws:elasticache:{settings.region}:{settings.account}:user:{user}"]
+    prefix = f"arn:aws:elasticache:{settings.region}:{settings.account}:user:"
+    assert resources == [prefix + user for user in users]
 
 
 def test_cache_costs_no_more_than_its_limits(synthesise: Synthesiser) -> None:

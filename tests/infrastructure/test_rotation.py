@@ -123,14 +123,19 @@ def test_function_changes_this_service_and_sees_the_tasks_of_this_cluster(
             assert cluster.type == "AWS::ECS::Cluster"
 
 
-def test_function_of_the_cache_changes_the_users_passwords_alone(platform: Synthesised) -> None:
-    (statement,) = (
+def test_function_of_the_cache_changes_the_two_users_alone(platform: Synthesised) -> None:
+    ((policy, statement),) = (
         (policy, statement)
         for policy, statement in allowed(platform, "ValkeyRotation")
         if "elasticache:ModifyUser" in as_list(statement["Action"])
     )
-    (user,) = platform.assembly.referents(statement[0], statement[1]["Resource"])
-    assert user.type == "Custom::CacheUser"
+    users = list(platform.assembly.referents(policy, statement["Resource"]))
+    assert users == platform.of_type("Custom::CacheUser")
+    function = platform.only("AWS::Lambda::Function", path="ValkeyRotation/Function")
+    variables = function.get("Environment", "Variables")
+    assert list(platform.assembly.referents(function, variables["CACHE_USER_IDS"])) == users
+    assert variables["CACHE_USER_NAMES"].split(",") == [user.get("UserName") for user in users]
+    assert {variables["CACHE_ACCESS_STRING"]} == {user.get("AccessString") for user in users}
 
 
 @each_rotation

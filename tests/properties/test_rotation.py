@@ -295,7 +295,7 @@ def test_database_roles_behind_a_proxy(database: PostgresServer, times: int) -> 
     check(Machine, lambda: ProxiedDatabaseRig(database), examples=5 * times)
 
 
-def test_cache_passwords(cache: servers.Cache, times: int) -> None:
+def test_cache_users(cache: servers.Cache, times: int) -> None:
     check(Machine, lambda: CacheRig(cache), examples=40 * times)
 
 

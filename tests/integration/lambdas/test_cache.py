@@ -1,4 +1,4 @@
-"""The cache's user and the rotation of its passwords, on a real Valkey behind TLS."""
+"""The cache's users and their rotation, on a real Valkey behind TLS."""
 
 import json
 import socket
@@ -11,18 +11,19 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import valkey
 
-from cache_user import handler as cache_user
 from cache_user.user import CacheUserError
-from gantry_runtime.custom_resource import NOT_MADE
-from rotation import cache as passwords
+from gantry_runtime.access_strings import CLOSED
+from rotation import cache as users
 from rotation import wiring
 from rotation.cache import NOTICE
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
 from tests.aws import servers
-from tests.aws.rigs import USER_ID, CacheRig, check_retirement_interrupted, request_of
+from tests.aws.elasticache import User
+from tests.aws.rigs import USER_IDS, CacheRig, check_retirement_interrupted
 from tests.aws.secrets_manager import STEPS
 from tests.aws.transport import Answer
 
@@ -40,66 +41,113 @@ def current(rig: CacheRig) -> dict[str, Any]:
     return document
 
 
-def request(rig: CacheRig, kind: str, **properties: str) -> str:
-    """Send a request of CloudFormation for the user; return its physical id."""
-    known = NOT_MADE if kind == "Create" else USER_ID
-    made = request_of(rig.clock, kind, {**rig.properties, **properties}, known)
-    cache_user.act(made)
-    return made.physical_id
+def user(rig: CacheRig, name: str) -> User:
+    return rig.elasticache.users[USER_IDS[name]]
 
 
-def test_user_logs_in_with_the_generated_password(rig: CacheRig) -> None:
+def in_use(rig: CacheRig) -> User:
+    return user(rig, current(rig)["username"])
+
+
+def test_first_user_logs_in_with_the_generated_password(rig: CacheRig) -> None:
     assert rig.works(current(rig))
-    assert rig.elasticache.users[USER_ID].status == "active"
+    assert in_use(rig).id == USER_IDS["app"]
+    assert user(rig, "app_b").access == CLOSED
+    assert {each.status for each in rig.elasticache.users.values()} == {"active"}
 
 
-def test_change_of_the_access_string_leaves_passwords_alone(rig: CacheRig) -> None:
+def test_change_of_the_access_string_leaves_passwords_and_retired_users_alone(rig: CacheRig) -> None:
+    rig.come_to_rest()
     rig.rotate()
-    before = list(rig.elasticache.users[USER_ID].passwords)
-    assert request(rig, "Update", AccessString="on ~app:* +@read") == USER_ID
-    assert rig.elasticache.users[USER_ID].access == "on ~app:* +@read"
-    assert rig.elasticache.users[USER_ID].passwords == before
-    assert all("Passwords" not in params for operation, params in rig.aws.calls[-3:])
+    rig.come_to_rest()
+    before = {name: list(user(rig, name).passwords) for name in USER_IDS}
+    for name in USER_IDS:
+        assert rig.request("Update", name, AccessString="on ~app:* +@read") == USER_IDS[name]
+    assert user(rig, "app").access == CLOSED
+    assert user(rig, "app_b").access == "on ~app:* +@read"
+    assert {name: user(rig, name).passwords for name in USER_IDS} == before
 
 
 def test_creation_that_was_cut_short_is_finished(rig: CacheRig) -> None:
-    rig.elasticache.users[USER_ID].passwords = [32 * "?"]
-    assert request(rig, "Create") == USER_ID
+    for name in USER_IDS:
+        user(rig, name).passwords, user(rig, name).access = [32 * "?"], "on ~* +@all"
+        assert rig.request("Create", name) == USER_IDS[name]
     assert rig.works(current(rig))
+    assert user(rig, "app_b").access == CLOSED
+    assert user(rig, "app_b").passwords != [32 * "?"]
 
 
 def test_user_cannot_become_another(rig: CacheRig) -> None:
     """CloudFormation would delete the old one with a role that may only touch the new one."""
-    with pytest.raises(CacheUserError, match=f"{USER_ID} cannot become another"):
-        request(rig, "Update", UserId="another", UserName="another")
-    assert set(rig.elasticache.users) == {USER_ID}
+    with pytest.raises(CacheUserError, match="gantry-test cannot become another"):
+        rig.request("Update", "app", UserId="another", UserName="another")
+    assert set(rig.elasticache.users) == set(USER_IDS.values())
 
 
-def test_deleted_user_is_gone_and_may_be_deleted_again(rig: CacheRig) -> None:
-    for _ in range(2):
-        request(rig, "Delete")
+def test_deleted_users_are_gone_and_may_be_deleted_again(rig: CacheRig) -> None:
+    for name in (*USER_IDS, *USER_IDS):
+        rig.request("Delete", name)
     assert rig.elasticache.users == {}
     assert not rig.works(current(rig))
 
 
-def test_rotations_replace_the_password(rig: CacheRig) -> None:
-    for _ in range(3):
+def test_users_take_turns(rig: CacheRig) -> None:
+    for name in ("app_b", "app", "app_b"):
         before = current(rig)
         rig.rotate()
+        assert current(rig)["username"] == name
         assert rig.works(before)
         assert rig.works(current(rig))
         rig.come_to_rest()
         assert not rig.works(before)
-        assert len(rig.elasticache.users[USER_ID].passwords) == 1
+        assert [each.name for each in rig.elasticache.users.values() if each.access != CLOSED] == [name]
+
+
+def test_open_connection_of_a_retired_credential_can_do_nothing(rig: CacheRig) -> None:
+    """Valkey looks its rights up by user at every command, and closes nothing when they change."""
+    with rig.connection(current(rig)) as client:
+        client.set("key", "value")
+        rig.rotate()
+        assert client.get("key") == b"value"
+        rig.come_to_rest()
+        with pytest.raises(valkey.exceptions.NoPermissionError):
+            client.get("key")
+        with pytest.raises(valkey.exceptions.NoPermissionError):
+            client.set("key", "forged")
+
+
+def test_password_beside_the_current_one_is_retired(rig: CacheRig) -> None:
+    """Earlier versions of the function rotated two passwords of the first user."""
+    first = current(rig)
+    earlier = {**first, "password": 48 * "1"}
+    rig.elasticache.modify_user(USER_IDS["app"], passwords=[first["password"], earlier["password"]])
+    rig.clock.sleep(600)
+    assert rig.works(earlier)
+    rig.come_to_rest()
+    assert not rig.works(earlier)
+    assert rig.works(first)
+
+
+def test_current_version_that_was_retired_is_admitted_again(rig: CacheRig) -> None:
+    retired = json.dumps(current(rig))
+    rig.rotate()
+    rig.come_to_rest()
+    rig.secret.put("0" * 32, retired, "AWSCURRENT")
+    assert not rig.works(current(rig))
+    rig.reconcile()
+    rig.clock.sleep(600)
+    assert rig.works(current(rig))
+    rig.come_to_rest()
+    assert user(rig, "app_b").access == CLOSED
 
 
 def test_change_is_begun_in_one_step_and_waited_for_in_the_next(rig: CacheRig) -> None:
     token = rig.secret.begin_rotation()
     rig.run("createSecret", token)
     rig.run("setSecret", token)
-    assert rig.elasticache.users[USER_ID].status == "modifying"
+    assert user(rig, "app_b").status == "modifying"
     rig.run("testSecret", token)
-    assert rig.elasticache.users[USER_ID].status == "active"
+    assert user(rig, "app_b").status == "active"
 
 
 def changes(rig: CacheRig) -> int:
@@ -137,23 +185,26 @@ def test_retirement_that_is_on_its_way_is_no_failure(rig: CacheRig) -> None:
     assert rig.come_to_rest().settled
 
 
-def test_stack_update_waits_for_a_rotation_that_comes_between(rig: CacheRig) -> None:
-    describe, between = rig.elasticache.describe_users, [rig.properties["AccessString"]]
+@pytest.mark.parametrize(
+    ("access", "after"), [("on ~* +@all", "on ~app:* +@read"), (CLOSED, CLOSED)], ids=["on", "retired"]
+)
+def test_stack_update_waits_for_a_rotation_that_comes_between(rig: CacheRig, access: str, after: str) -> None:
+    describe, between = rig.elasticache.describe_users, [access]
 
     def describe_and_be_overtaken(user_id: str) -> Answer:
         answer = describe(user_id)
         if between:
-            rig.elasticache.modify_user(USER_ID, access_string=between.pop())
+            rig.elasticache.modify_user(user_id, access_string=between.pop())
         return answer
 
     with mock.patch.object(rig.elasticache, "describe_users", describe_and_be_overtaken):
-        request(rig, "Update", AccessString="on ~app:* +@read")
-    assert rig.elasticache.users[USER_ID].access == "on ~app:* +@read"
+        rig.request("Update", "app", AccessString="on ~app:* +@read")
+    assert user(rig, "app").access == after
 
 
-def test_password_that_tasks_may_use_is_not_dropped(rig: CacheRig) -> None:
+def test_user_that_tasks_may_use_is_not_touched(rig: CacheRig) -> None:
     rig.rotate()
-    with pytest.raises(NotRetiredError, match="tasks may still log in with the previous password"):
+    with pytest.raises(NotRetiredError, match="tasks may still log in as app, which is not yet retired"):
         rig.rotate()
     for task in rig.ecs.live_tasks:
         assert rig.works(task.read["secret"])
@@ -162,10 +213,10 @@ def test_password_that_tasks_may_use_is_not_dropped(rig: CacheRig) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"username": "default"}, "is for another user"),
-        ({"password": "short"}, "must be text of 32 to 128 characters"),
-        ({"password": 200 * "x"}, "must be text of 32 to 128 characters"),
-        ({"password": 48 * "0"}, "has the current password"),
+        ({"username": "default"}, "is not for app_b"),
+        ({"username": "app"}, "is not for app_b"),
+        ({"password": "short"}, "must be ASCII text of 32 to 128 characters"),
+        ({"password": 200 * "x"}, "must be ASCII text of 32 to 128 characters"),
     ],
 )
 def test_version_for_anything_else_is_refused(rig: CacheRig, change: dict[str, Any], reason: str) -> None:
@@ -234,10 +285,10 @@ def test_late_effect_of_a_retirement_does_not_undo_a_rotation_that_begins(rig: C
     assert rig.works(current(rig))
 
 
-def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(rig: CacheRig) -> None:
+def test_retirement_that_took_its_time_after_looking_leaves_the_users_alone(rig: CacheRig) -> None:
     rig.rotate()
     rig.ecs.complete_deployment()
-    both = list(rig.elasticache.users[USER_ID].passwords)
+    before = changes(rig)
     describe = rig.elasticache.describe_users
 
     def describe_slowly(user_id: str) -> Answer:
@@ -246,7 +297,7 @@ def test_retirement_that_took_its_time_after_looking_leaves_the_passwords_alone(
 
     with mock.patch.object(rig.elasticache, "describe_users", describe_slowly):
         assert not rig.reconcile().settled
-    assert rig.elasticache.users[USER_ID].passwords == both
+    assert changes(rig) == before
     assert rig.come_to_rest().settled
 
 
@@ -254,7 +305,7 @@ def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() ->
     limits = vars(wiring._PROMPT)
     patience = timedelta(seconds=limits["connect_timeout"] + limits["read_timeout"])
     assert limits["retries"] == {"total_max_attempts": 1}
-    assert passwords._HASTE + patience + timedelta(seconds=3) <= NOTICE
+    assert users._HASTE + patience + timedelta(seconds=3) <= NOTICE
 
 
 def test_user_that_somebody_else_changes_is_not_taken_for_changed(rig: CacheRig) -> None:
@@ -264,7 +315,7 @@ def test_user_that_somebody_else_changes_is_not_taken_for_changed(rig: CacheRig)
 
     def change_after_checking(pending: Version, before: Version) -> None:
         check(pending, before)
-        rig.elasticache.modify_user(USER_ID, access_string=rig.properties["AccessString"])
+        rig.elasticache.modify_user(USER_IDS["app_b"], access_string=CLOSED)
 
     with (
         mock.patch.object(rig.strategy, "check", change_after_checking),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import valkey
+from valkey.backoff import NoBackoff
+from valkey.retry import Retry
 
 from sandbox.processes import ProcessIdentity
 from tests.integration.sandbox.emulator import Emulator, template, wait_until
@@ -27,13 +29,16 @@ class Cache:
     def client(self) -> Any:  # noqa: ANN401 - boto3 makes the clients' classes
         return self.emulator.client("elasticache")
 
-    def logs_in(self, password: str) -> bool:
-        connection = valkey.Valkey(
+    def connect(self, password: str) -> valkey.Valkey:
+        return valkey.Valkey(
             host=self.address, port=self.port, username="app", password=password, ssl=True,
             ssl_ca_certs=str(self.emulator.state_dir / "tls" / "ca.pem"),
+            single_connection_client=True, retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
+
+    def logs_in(self, password: str) -> bool:
         try:
-            with connection:
+            with self.connect(password) as connection:
                 return bool(connection.ping())
         except valkey.AuthenticationError:
             return False
@@ -94,6 +99,27 @@ def test_a_user_has_the_passwords_that_were_given_last(cache: Cache) -> None:
     cache.modify(AccessString="on ~* &* +@all -@dangerous")
     assert cache.logs_in(SECOND)
     cache.modify(Passwords=[FIRST])
+
+
+def test_an_open_connection_has_the_rights_that_its_user_has_now(cache: Cache) -> None:
+    with cache.connect(FIRST) as connection:
+        connection.set("key", "value")
+        cache.modify(AccessString="off -@all", Passwords=[SECOND])
+        assert not cache.logs_in(SECOND)
+        with pytest.raises(valkey.exceptions.NoPermissionError):
+            connection.get("key")
+    cache.modify(AccessString="on ~* &* +@all", Passwords=[FIRST])
+    assert cache.logs_in(FIRST)
+
+
+def test_a_user_that_leaves_the_group_loses_its_connections(cache: Cache) -> None:
+    with cache.connect(FIRST) as connection:
+        connection.ping()
+        for change in ("Remove", "Add"):
+            cache.client.modify_user_group(UserGroupId="group", **{f"UserIdsTo{change}": ["app-user"]})
+        with pytest.raises(valkey.ConnectionError):
+            connection.ping()
+    assert cache.logs_in(FIRST)
 
 
 def test_a_third_password_and_a_short_one_are_refused(cache: Cache) -> None:
