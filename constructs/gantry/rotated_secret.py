@@ -218,9 +218,9 @@ class RotatedSecret(Construct):
         self, period: Duration, longest_deployment: Duration, dead_letters: sqs.Queue
     ) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
-        # From the new version's creation on: ElastiCache's ten minutes, twice, and a deployment that waits
-        # for nothing are done in the first 89.
-        unretired_hours = math.ceil((89 + longest_deployment.to_minutes(integral=False)) / 60)
+        # From the new version's creation on: an hour for the steps, two of which may wait for ElastiCache,
+        # and of the next one a minute for a deployment that waits for nothing.
+        unretired_hours = 1 + math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
         return [
