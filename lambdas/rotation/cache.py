@@ -93,6 +93,15 @@ class AlternatingCacheUsers(AlternatingUsers):
         """Return what ElastiCache says of a user."""
         return self._client.describe_users(UserId=self._ids[name])["Users"][0]
 
+    def await_effect(self) -> bool:
+        """Give changes that are on their way a moment; return whether none is any more."""
+        deadline = self._clock.now() + timedelta(seconds=_EFFECT_SECONDS)
+        while any(self.describe(name)["Status"] != "active" for name in self._names):
+            if self._clock.now() >= deadline:
+                return False
+            self._clock.sleep(1.0)
+        return True
+
     def now(self) -> datetime:
         """Return the time of day."""
         return self._clock.now()
@@ -175,10 +184,11 @@ class _Users(Target):
             self._change(partial(self._strategy.turn_on, version))
 
     def restrict(self, version: Version, *, works: bool) -> bool:
+        # What takes longer is found in effect when the secret is looked after again.
+        if not self._strategy.await_effect():
+            return False
         name, idle = self._strategy.pair(version)
         user, idle_user = self._strategy.describe(name), self._strategy.describe(idle)
-        if any(each["Status"] != "active" for each in (user, idle_user)):
-            return False
         # A second password is what earlier versions of this function rotated.
         alone = works and user["Authentication"]["PasswordCount"] == 1
         closed = is_closed(idle_user["AccessString"])

@@ -171,6 +171,14 @@ def test_rotation_waits_as_long_as_elasticache_takes(rig: CacheRig, seconds: int
     assert changes(rig) == before + 1
 
 
+def test_change_that_takes_effect_soon_is_found_by_the_look_that_made_it(rig: CacheRig) -> None:
+    rig.come_to_rest()
+    rig.elasticache.effect = lambda: timedelta(seconds=3)
+    rig.rotate()
+    rig.ecs.complete_deployment()
+    assert rig.reconcile().settled
+
+
 def test_retirement_that_is_on_its_way_is_no_failure(rig: CacheRig) -> None:
     rig.come_to_rest()
     rig.elasticache.effect = lambda: timedelta(minutes=9)
