@@ -16,6 +16,8 @@ from tests.infrastructure.synthesis import Synthesiser
 from tests.integration.platform.deployments import Rehearsal, succeeded
 from tests.integration.sandbox.emulator import Emulator
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_region_variable() -> Iterator[None]:
