@@ -14,7 +14,7 @@ from database_roles import roles
 from gantry_runtime.clock import TimeLimit
 from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
 from gantry_runtime.failures import describe
-from gantry_runtime.postgres import ADMINISTRATION, ANY_DATABASE, privileged
+from gantry_runtime.postgres import ADMINISTRATION, ANY_DATABASE, privileged, take_turn
 from gantry_runtime.scram import verifier
 from gantry_runtime.secrets import ensure_json, read_json
 
@@ -51,7 +51,7 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
         roles.ensure_database(opened)
     with _master_session(properties, client, limit, database=ADMINISTRATION) as opened:
         rotator = read_json(client, properties["RotatorSecretArn"])
-        while not roles.take_turns(opened):
+        while not take_turn(opened):
             if not limit.wait(_POLL_SECONDS):
                 raise roles.RolesError("somebody else has been changing the roles all the time")
         # Read only now, when no rotation is going on.

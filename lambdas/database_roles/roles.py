@@ -18,8 +18,7 @@ from gantry_runtime.postgres import ADMINISTRATION
 OWNER = "app_owner"
 APPLICATION_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
-_LOCK_NOT_AVAILABLE, _DUPLICATE_DATABASE = "55P03", "42P04"
-_LOCK = "SELECT pg_catalog.pg_advisory_lock(1::bigint)"  # of this database, as all advisory locks are
+_DUPLICATE_DATABASE = "42P04"
 
 _FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
 
@@ -50,23 +49,6 @@ def ensure_database(connection: Connection) -> None:
             if error.args[0].get("C") != _DUPLICATE_DATABASE:  # of an invocation at the same time
                 raise
     connection.run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-
-
-def take_turns(connection: Connection) -> bool:
-    """Wait until no one else, such as a rotation, changes the roles; then have them wait for this one.
-
-    Returns
-    -------
-    bool
-        Whether it is this one's turn; otherwise somebody took longer than is waited for.
-    """
-    try:
-        connection.run(_LOCK)
-    except DatabaseError as error:
-        if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
-            raise
-        return False
-    return True
 
 
 def ensure_roles(

@@ -23,8 +23,7 @@ OWNER = "app_owner"
 _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
-_LOCK = "SELECT pg_catalog.pg_advisory_lock(1::bigint)"
-_LOCK_NOT_AVAILABLE, _RAISED = "55P03", "P0001"
+_RAISED = "P0001"
 # Readers follow the writer within milliseconds ("Replication with Amazon Aurora" in the Aurora User Guide).
 _REPLICATION = timedelta(seconds=20)
 _POLL_SECONDS = 1.0
@@ -94,17 +93,9 @@ class AlternatingRoles(AlternatingUsers):
         """Hold the rotation's advisory lock, which ends with the connection, whatever becomes of this one."""
         del announced_at  # the lock is stronger
         with self._as_rotator() as connection:
-            self._lock(connection)
+            if not postgres.take_turn(connection):
+                raise RotationError("somebody else is changing the roles; the step can be run again")
             yield _Roles(connection, self)
-
-    @staticmethod
-    def _lock(connection: pg8000.native.Connection) -> None:
-        try:
-            connection.run(_LOCK)
-        except pg8000.native.DatabaseError as error:
-            if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
-                raise
-            raise RotationError("somebody else is changing the roles; the step can be run again") from None
 
     def admit(self, connection: pg8000.native.Connection, version: Version) -> None:
         """Let a version's role log in with its password, act as the owner, and nothing else.

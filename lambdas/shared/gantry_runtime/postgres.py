@@ -15,6 +15,7 @@ _TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute 
 ADMINISTRATION = "gantry"
 ANY_DATABASE = "postgres"  # which every cluster has
 LOCK_TIMEOUT = "20s"
+_LOCK_NOT_AVAILABLE = "55P03"
 # Given as the session begins, where they count more than what a database or a role has been set to.
 # lock < statement < answer (`_TIMEOUT_SECONDS`) < function.
 _PRIVILEGED = {
@@ -106,3 +107,25 @@ def privileged(
         password=password,
         settings={**_PRIVILEGED, "lock_timeout": LOCK_TIMEOUT},
     )
+
+
+def take_turn(connection: pg8000.native.Connection) -> bool:
+    """Wait until no one else changes the roles; then have them wait until the connection ends.
+
+    Parameters
+    ----------
+    connection
+        A privileged one to `ADMINISTRATION`, whose lock it is, as all advisory locks are a database's.
+
+    Returns
+    -------
+    bool
+        Whether it is this one's turn; otherwise somebody took longer than is waited for.
+    """
+    try:
+        connection.run("SELECT pg_catalog.pg_advisory_lock(1::bigint)")
+    except pg8000.native.DatabaseError as error:
+        if error.args[0].get("C") != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
