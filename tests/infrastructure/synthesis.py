@@ -15,6 +15,7 @@ from ops.assembly import Assembly, Resource, read
 from stacks.pipeline import Pipeline
 from stacks.platform import Platform
 from stacks.settings import Settings, load_pipeline, load_settings, platforms
+from tests.infrastructure.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 BUILD_DIR = Path(os.environ.get("GANTRY_BUILD_DIR", ROOT / ".gantry" / "build"))
@@ -24,28 +25,6 @@ ENVIRONMENTS_IN_TURN = [
     name if name in {"sandbox", "prod"} else pytest.param(name, marks=pytest.mark.long)
     for name in ENVIRONMENTS
 ]
-# As settings_matrix.toml has it, so that it is synthesised once.
-HEALTH_CANARY: dict[str, object] = {"canary.url": "https://www.example.com/healthz", "canary.enabled": True}
-# What no environment has switched on, or only elsewhere than where the shipped ones are.
-SWITCHED_ON: tuple[tuple[str, dict[str, object]], ...] = (
-    (
-        "prod",
-        {
-            "container_image": "333333333333.dkr.ecr.us-east-1.amazonaws.com/gantry/prod:v1",
-            "backup.vault_lock": "governance",
-            "canary.enabled": True,
-            "canary.url": "https://www.example.com/healthz",
-            "network.interface_endpoints": ["ecs", "elasticache", "rds", "secretsmanager"],
-            "network.s3_prefix_lists": {"us-east-1": "pl-63a5400a"},
-            "aurora.proxy": True,
-            "security.guardduty": "create",
-            "security.github.provider": "create",
-            "security.github.repository": "team/service",
-            "security.github.branch": "main",
-        },
-    ),
-    ("dev", {"region": "eu-west-1"}),
-)
 # What may stay when a stack goes without holding what a person would miss.
 LEFT_BEHIND = frozenset(
     {
@@ -136,6 +115,19 @@ class Synthesiser:
         if key not in self._made:
             self._made[key] = self.of(load_settings(environment, overrides=overrides))
         return self._made[key]
+
+    def having(self, environment: str, settings: Mapping[str, object]) -> Synthesised:
+        """Return a variant of an environment that has some settings, whatever else it has.
+
+        Raises
+        ------
+        LookupError
+            If none of VARIANTS has them.
+        """
+        for name, overrides in VARIANTS:
+            if name == environment and settings.items() <= overrides.items():
+                return self(name, overrides)
+        raise LookupError(f"variants.py has no {environment} with {settings}")
 
     def of(self, settings: Settings, change: Change = lambda _: None) -> Synthesised:
         """Synthesise settings, whether they were before or not, with something else in the stacks."""

@@ -9,21 +9,18 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untype
 
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tests.infrastructure.variants import MADE
 
-# What an account, or a region of one, has one of; the setting that says who makes it, and how to ask for it.
-SINGLETONS: dict[str, tuple[str, dict[str, object]]] = {
-    "AWS::CE::AnomalyMonitor": ("cost.anomalies", {}),
-    "AWS::AccessAnalyzer::Analyzer": ("security.access_analyzer", {}),
-    "AWS::ECR::ReplicationConfiguration": ("recovery.image_replication", {}),
-    "AWS::ECR::RepositoryCreationTemplate": ("recovery.image_replication", {}),
-    "AWS::GuardDuty::Detector": ("security.guardduty", {}),
-    "AWS::IAM::OIDCProvider": (
-        "security.github.provider",
-        {"security.github.repository": "team/service", "security.github.branch": "main"},
-    ),
-    # An account may have several, and pays for all but the first.
-    "AWS::CloudTrail::Trail": ("security.trail", {}),
-}
+# What an account, or a region of one, has one of. It may have several trails, and pays for all but one.
+SINGLETONS = (
+    "AWS::AccessAnalyzer::Analyzer",
+    "AWS::CE::AnomalyMonitor",
+    "AWS::CloudTrail::Trail",
+    "AWS::ECR::ReplicationConfiguration",
+    "AWS::ECR::RepositoryCreationTemplate",
+    "AWS::GuardDuty::Detector",
+    "AWS::IAM::OIDCProvider",
+)
 # Of something else than the resource; and users of a cache are told apart within their group.
 NOT_ITS_OWN = {
     "CACertificateIdentifier", "DatabaseName", "MetricName", "PolicyName", "ServiceName", "UserName",
@@ -31,33 +28,16 @@ NOT_ITS_OWN = {
 NAMES = ("Name", "Identifier", "UserId", "UserGroupId")
 
 
-def asked(resource_type: str, choice: str) -> dict[str, object]:
-    """Return the settings that ask for a singleton, made here or elsewhere."""
-    setting, beside = SINGLETONS[resource_type]
-    if (resource_type, choice) == ("AWS::CE::AnomalyMonitor", "existing"):
-        monitor = "arn:aws:ce::333333333333:anomalymonitor/00000000-0000-0000-0000-000000000000"
-        beside = {"cost.anomaly_monitor_arn": monitor}
-    return beside | {setting: choice}
-
-
-def overrides(choice: str, **others: object) -> dict[str, object]:
-    """Return settings that ask for every singleton, made here or elsewhere."""
-    found: dict[str, object] = {}
-    for resource_type in SINGLETONS:
-        found |= asked(resource_type, choice)
-    return found | others
-
-
 @pytest.fixture(scope="module")
 def first(synthesise: Synthesiser) -> Synthesised:
-    return synthesise("prod", overrides("create"))
+    return synthesise("prod", MADE["create"])
 
 
 @pytest.fixture(scope="module")
 def second(synthesise: Synthesiser) -> Synthesised:
     certificate = synthesise("prod").settings.load_balancer.certificate_arn
-    place = {"account": "333333333333", "load_balancer.certificate_arn": certificate}
-    return synthesise("staging", overrides("existing", **place))
+    place: dict[str, object] = {"account": "333333333333", "load_balancer.certificate_arn": certificate}
+    return synthesise("staging", MADE["existing"] | place)
 
 
 def test_both_are_in_one_place(first: Synthesised, second: Synthesised) -> None:
@@ -128,11 +108,7 @@ def test_every_key_may_be_used_for_what_is_of_its_own_environment(
     assert second.settings.prefix not in policy
 
 
-@pytest.mark.parametrize("resource_type", SINGLETONS)
-def test_singleton_is_made_once_or_not_at_all(synthesise: Synthesiser, resource_type: str) -> None:
-    made = {
-        choice: len(synthesise("prod", asked(resource_type, choice)).of_type(resource_type))
-        for choice in ("create", "existing")
-    }
-    assert made == {"create": 1, "existing": 0}
-    assert not synthesise("prod", {SINGLETONS[resource_type][0]: "off"}).of_type(resource_type)
+@pytest.mark.parametrize(("choice", "made"), [("create", 1), ("existing", 0), ("off", 0)])
+def test_singletons_are_made_once_or_not_at_all(synthesise: Synthesiser, choice: str, made: int) -> None:
+    platform = synthesise("prod", MADE[choice])
+    assert {each: len(platform.of_type(each)) for each in SINGLETONS} == dict.fromkeys(SINGLETONS, made)

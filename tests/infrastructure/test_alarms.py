@@ -16,7 +16,8 @@ from typing import TypeAlias
 import pytest
 
 from tests.aws.cloudwatch import Alarm, Metric
-from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesised, Synthesiser
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
+from tests.infrastructure.variants import SWITCHED_ON
 
 CANARY: dict[str, object] = {"deployment.alternate_target_group": True, "deployment.strategy": "canary"}
 SERVING: tuple[dict[str, object], ...] = ({}, CANARY)

@@ -40,18 +40,20 @@ def test_other_region_holds_copies_their_key_and_what_watches_over_it(prod: Synt
 
 
 def test_without_copies_the_other_region_is_not_named(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"backup.copies": False})
+    platform = synthesise.having("prod", {"backup.copies": False})
     assert all("CopyActions" not in rule for rule in rules(platform).values())
 
 
 def test_backups_that_are_off_leave_nothing_behind(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"backup.enabled": False})
+    platform = synthesise.having("prod", {"backup.enabled": False})
     assert not [each for each in platform.assembly.resources if each.type.startswith("AWS::Backup")]
     assert "gantry-prod-recovery" not in {stack.name for stack in platform.assembly.stacks}
 
 
 def test_rule_that_keeps_nothing_is_not_made(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"backup.yearly_retention_days": 0, "backup.weekly_retention_days": 0})
+    platform = synthesise.having(
+        "prod", {"backup.yearly_retention_days": 0, "backup.weekly_retention_days": 0}
+    )
     assert set(rules(platform)) == {"daily", "monthly"}
 
 
@@ -65,7 +67,7 @@ def test_database_is_what_is_backed_up(prod: Synthesised) -> None:
     ("lock", "grace"), [("governance", None), ("compliance", 3)], ids=["governance", "compliance"]
 )
 def test_lock_holds_in_both_regions(synthesise: Synthesiser, lock: str, grace: int | None) -> None:
-    platform = synthesise("prod", {"backup.vault_lock": lock})
+    platform = synthesise.having("prod", {"backup.vault_lock": lock})
     vaults = platform.of_type("AWS::Backup::BackupVault")
     assert len(vaults) == 2
     for vault in vaults:

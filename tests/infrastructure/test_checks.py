@@ -15,7 +15,13 @@ from ops.security.assessment import assess
 from ops.security.findings import pack_of
 from stacks.exemptions import EXEMPTIONS
 from tests.infrastructure.checking import Checker
-from tests.infrastructure.synthesis import ENVIRONMENTS_IN_TURN, Synthesiser, new_app, new_pipeline
+from tests.infrastructure.synthesis import (
+    ENVIRONMENTS,
+    ENVIRONMENTS_IN_TURN,
+    Synthesiser,
+    new_app,
+    new_pipeline,
+)
 
 # Rules of cfn-lint that are not followed, and why.
 NOT_FOLLOWED = {
@@ -78,7 +84,10 @@ def test_what_is_exempt_is_still_found(checked: Checker) -> None:
     assert found == {name for each in EXEMPTIONS for name in shared(each.rule, each.packs)}
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS_IN_TURN)
+@pytest.mark.parametrize(
+    "environment",
+    ["sandbox", *(pytest.param(each, marks=pytest.mark.long) for each in ENVIRONMENTS if each != "sandbox")],
+)
 def test_every_rule_of_cfn_lint_is_followed(environment: str, synthesise: Synthesiser) -> None:
     assert lint(synthesise(environment).assembly, NOT_FOLLOWED) == []
 

@@ -9,6 +9,7 @@ import pytest
 from ops.assembly import Resource
 from stacks.settings import CONTRACT_VARIABLES
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
+from tests.infrastructure.variants import CERTIFICATE, PRIVATE_IMAGE, REGISTRY_KEY
 
 
 def container(platform: Synthesised) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised
 
 
 def test_container_behind_a_proxy_is_told_so(synthesise: Synthesiser) -> None:
-    assert told(synthesise("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES
+    assert told(synthesise.having("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES
 
 
 def test_container_can_do_little(platform: Synthesised) -> None:
@@ -51,7 +52,9 @@ def test_container_is_told_how_long_it_has_to_stop(platform: Synthesised) -> Non
 
 
 def test_task_has_its_time_to_start_from_everything_that_counts_it(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"ecs.start_seconds": 900, "deployment.alternate_target_group": True})
+    platform = synthesise.having(
+        "prod", {"ecs.start_seconds": 900, "deployment.alternate_target_group": True}
+    )
     assert platform.only("AWS::ECS::Service").get("HealthCheckGracePeriodSeconds") == 900
     assert container(platform)["HealthCheck"]["StartPeriod"] == 300
     unhealthy = {
@@ -76,9 +79,9 @@ def test_load_balancer_and_container_ask_the_same_path(platform: Synthesised) ->
 
 
 def test_image_without_python_names_its_own_health_check_or_none(synthesise: Synthesiser) -> None:
-    own = synthesise("sandbox", {"ecs.health_check_command": ["/bin/healthy"]})
+    own = synthesise.having("sandbox", {"ecs.health_check_command": ["/bin/healthy"]})
     assert container(own)["HealthCheck"]["Command"] == ["CMD", "/bin/healthy"]
-    none = synthesise("sandbox", {"ecs.health_check_command": []})
+    none = synthesise.having("sandbox", {"ecs.health_check_command": []})
     assert "HealthCheck" not in container(none)
 
 
@@ -94,7 +97,7 @@ def test_nobody_gets_a_shell_unless_asked_for(platform: Synthesised) -> None:
 
 
 def test_every_session_in_a_container_is_logged_encrypted(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"ecs.execute_command": True})
+    platform = synthesise.having("sandbox", {"ecs.execute_command": True})
     cluster = platform.only("AWS::ECS::Cluster")
     configuration = cluster.get("Configuration", "ExecuteCommandConfiguration")
     assert configuration["Logging"] == "OVERRIDE"
@@ -106,7 +109,7 @@ def test_every_session_in_a_container_is_logged_encrypted(synthesise: Synthesise
 
 
 def test_task_with_a_shell_may_open_channels_and_log_and_nothing_else(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"ecs.execute_command": True})
+    platform = synthesise.having("sandbox", {"ecs.execute_command": True})
     policy = platform.only("AWS::IAM::Policy", path="TaskRole")
     actions = {action for s in policy.get("PolicyDocument", "Statement") for action in as_list(s["Action"])}
     assert {action.partition(":")[0] for action in actions} == {"logs", "ssmmessages"}
@@ -127,7 +130,7 @@ def test_tasks_run_on_graviton_in_every_environment(platform: Synthesised) -> No
 
 
 def test_tasks_and_image_are_of_the_same_architecture(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"ecs.cpu_architecture": "x86_64"})
+    platform = synthesise.having("prod", {"ecs.cpu_architecture": "x86_64"})
     task = platform.only("AWS::ECS::TaskDefinition")
     assert task.get("RuntimePlatform", "CpuArchitecture") == "X86_64"
     assets = (platform.assembly.directory / "Compute.assets.json").read_text()
@@ -136,7 +139,7 @@ def test_tasks_and_image_are_of_the_same_architecture(synthesise: Synthesiser) -
 
 
 def test_own_variables_reach_the_container(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"ecs.environment.FEATURE_X": "on"})
+    platform = synthesise.having("sandbox", {"ecs.environment.FEATURE_X": "on"})
     assert variables(platform)["FEATURE_X"] == "on"
 
 
@@ -172,10 +175,20 @@ def pulled_from(platform: Synthesised) -> list[str]:
     ]
 
 
+def test_image_in_ecr_is_pulled_from_its_repository(synthesise: Synthesiser) -> None:
+    """The names of a registry: tests/unit/stacks/test_images.py."""
+    registry = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
+    image = f"{registry}/gantry/sandbox:v1@sha256:{'0' * 64}"
+    platform = synthesise.having("sandbox", {"container_image": image})
+    assert container(platform)["Image"] == image
+    assert pulled_from(platform) == ["arn:aws:ecr:us-east-1:000000000000:repository/gantry/sandbox"]
+    assert variables(platform)["SERVICE_VERSION"] == "v1"
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     "registry",
     [
-        "000000000000.dkr.ecr.us-east-1.amazonaws.com",
         "444455556666.dkr.ecr-fips.us-west-2.amazonaws.com",
         "000000000000.dkr-ecr.us-east-1.on.aws",
         "000000000000.dkr-ecr-fips.us-east-1.on.aws",
@@ -184,17 +197,14 @@ def pulled_from(platform: Synthesised) -> list[str]:
     ],
 )
 def test_image_in_ecr_is_pulled_by_every_name_of_its_registry(synthesise: Synthesiser, registry: str) -> None:
-    image = f"{registry}/gantry/sandbox:v1@sha256:{'0' * 64}"
-    platform = synthesise("sandbox", {"container_image": image})
-    assert container(platform)["Image"] == image
+    platform = synthesise("sandbox", {"container_image": f"{registry}/gantry/sandbox:v1"})
     region = next(part for part in registry.split(".") if part[:3] in ("us-", "cn-"))
     assert pulled_from(platform) == [f"arn:aws:ecr:{region}:{registry[:12]}:repository/gantry/sandbox"]
-    assert variables(platform)["SERVICE_VERSION"] == "v1"
 
 
 def test_version_is_the_tag_of_a_named_image_or_else_its_digest(synthesise: Synthesiser) -> None:
     image = f"public.ecr.aws/team/app@sha256:{'0' * 64}"
-    assert variables(synthesise("sandbox", {"container_image": image}))["SERVICE_VERSION"] == "0" * 12
+    assert variables(synthesise.having("sandbox", {"container_image": image}))["SERVICE_VERSION"] == "0" * 12
 
 
 def test_version_of_a_built_image_is_the_hash_of_what_it_is_built_from(prod: Synthesised) -> None:
@@ -204,25 +214,23 @@ def test_version_of_a_built_image_is_the_hash_of_what_it_is_built_from(prod: Syn
 
 
 def test_image_of_a_public_registry_is_granted_nothing(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"container_image": "public.ecr.aws/team/app:v1"})
+    platform = synthesise.having("sandbox", {"container_image": "public.ecr.aws/team/app:v1"})
     assert container(platform)["Image"] == "public.ecr.aws/team/app:v1"
     assert pulled_from(platform) == []
     assert "RepositoryCredentials" not in container(platform)
 
 
 def test_registry_with_credentials_is_asked_with_that_one_secret(synthesise: Synthesiser) -> None:
-    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:registry-AbCdEf"
-    key = "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d-0000-4000-8000-000000000001"
-    settings = {"container_image": "registry.example.com:5000/team/app:v1", "ecs.registry_secret_arn": secret}
-    platform = synthesise("sandbox", settings | {"ecs.registry_secret_key_arn": key})
+    secret = PRIVATE_IMAGE["ecs.registry_secret_arn"]
+    platform = synthesise.having("sandbox", {"ecs.registry_secret_key_arn": REGISTRY_KEY})
     assert container(platform)["RepositoryCredentials"] == {"CredentialsParameter": secret}
     statements = execution_statements(platform)
     assert any(secret in as_list(statement["Resource"]) for statement in statements)
-    (decrypt,) = (statement for statement in statements if key in as_list(statement["Resource"]))
+    (decrypt,) = (statement for statement in statements if REGISTRY_KEY in as_list(statement["Resource"]))
     assert decrypt["Action"] == "kms:Decrypt"
     assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [secret]
-    plain = synthesise("sandbox", settings)
-    assert key not in str(execution_statements(plain))
+    plain = synthesise.having("sandbox", PRIVATE_IMAGE | {"load_balancer.certificate_arn": CERTIFICATE})
+    assert REGISTRY_KEY not in str(execution_statements(plain))
 
 
 def test_sandbox_builds_no_image(sandbox: Synthesised) -> None:
@@ -237,7 +245,7 @@ def test_prod_builds_its_image_from_the_service(prod: Synthesised) -> None:
 
 
 def test_container_writes_to_the_volumes_that_it_is_given_and_nowhere_else(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"ecs.writable_paths": ["/tmp", "/service/uploads"]})
+    platform = synthesise.having("prod", {"ecs.writable_paths": ["/tmp", "/service/uploads"]})
     task = platform.only("AWS::ECS::TaskDefinition")
     # Without a host path: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mount-examples.html
     names = [volume.pop("Name") for volume in map(dict, task.get("Volumes"))]
@@ -247,5 +255,5 @@ def test_container_writes_to_the_volumes_that_it_is_given_and_nowhere_else(synth
     )
     assert not any(mount["ReadOnly"] for mount in mounts)
     assert container(platform)["ReadonlyRootFilesystem"] is True
-    none = synthesise("prod", {"ecs.writable_paths": []})
+    none = synthesise.having("prod", {"ecs.writable_paths": []})
     assert none.only("AWS::ECS::TaskDefinition").get("Volumes", default=None) is None

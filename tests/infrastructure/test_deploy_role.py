@@ -9,19 +9,15 @@ from ops.assembly import Resource, read
 from stacks.platform import Platform
 from stacks.settings import load_settings
 from tests.infrastructure.synthesis import BUILD_DIR, Synthesised, Synthesiser, as_list, new_app
+from tests.infrastructure.variants import GITHUB, MADE, PREPARED
 
-GITHUB = {
-    "security.github.provider": "create",
-    "security.github.repository": "team/service",
-    "security.github.branch": "main",
-}
 ISSUER = "token.actions.githubusercontent.com"
 ROLE = "DeployRole"
 
 
 @pytest.fixture
 def deployable(synthesise: Synthesiser) -> Synthesised:
-    return synthesise("prod", GITHUB)
+    return synthesise.having("prod", GITHUB)
 
 
 def trust(platform: Synthesised) -> dict[str, Any]:
@@ -50,15 +46,12 @@ def test_one_branch_of_one_repository_may_take_the_role_on(deployable: Synthesis
 @pytest.mark.parametrize(
     ("changes", "subject"),
     [
-        ({"branch": None, "environment": "production"}, "repo:team/service:environment:production"),
+        ({"environment": "production"}, "repo:team/service:environment:production"),
         ({"repository": "team@12/service@34"}, "repo:team@12/service@34:ref:refs/heads/main"),
     ],
 )
-def test_subject_follows_the_settings(
-    synthesise: Synthesiser, changes: dict[str, str | None], subject: str
-) -> None:
-    changed = GITHUB | {f"security.github.{key}": value for key, value in changes.items()}
-    platform = synthesise("prod", {key: value for key, value in changed.items() if value is not None})
+def test_subject_follows_the_settings(synthesise: Synthesiser, changes: dict[str, str], subject: str) -> None:
+    platform = synthesise.having("prod", {f"security.github.{key}": value for key, value in changes.items()})
     assert trust(platform)["Condition"]["StringEquals"][f"{ISSUER}:sub"] == subject
 
 
@@ -93,24 +86,27 @@ def test_name_is_known_to_workflows(deployable: Synthesised) -> None:
     assert deployable.only("AWS::IAM::Role", path=ROLE).get("RoleName") == "gantry-prod-deploy"
 
 
-@pytest.mark.parametrize(("waits", "hours"), [(0, 3), (10, 4), (1440, 12)])
+@pytest.mark.parametrize(
+    ("waits", "hours"),
+    [pytest.param(0, 3, marks=pytest.mark.long), (10, 4), pytest.param(1440, 12, marks=pytest.mark.long)],
+)
 def test_session_lasts_as_long_as_the_longest_deployment(
     synthesise: Synthesiser, waits: int, hours: int
 ) -> None:
-    slow = {
-        "deployment.strategy": "canary",
-        "deployment.alternate_target_group": True,
-        "deployment.step_minutes": 60,
-        "deployment.bake_minutes": waits,
-    }
-    role = synthesise("prod", GITHUB | slow).only("AWS::IAM::Role", path=ROLE)
+    slow: dict[str, object] = {"deployment.strategy": "canary", "deployment.step_minutes": 60}
+    slow |= {"deployment.bake_minutes": waits}
+    if waits == 10:
+        platform = synthesise.having("prod", slow)
+    else:
+        platform = synthesise("prod", GITHUB | PREPARED | slow)
+    role = platform.only("AWS::IAM::Role", path=ROLE)
     assert role.get("MaxSessionDuration") == hours * 3600
 
 
 def test_existing_provider_is_relied_on_and_not_made_again(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", GITHUB | {"security.github.provider": "existing"})
+    platform = synthesise("prod", MADE["existing"])
     assert providers(platform) == []
-    assert trust(platform) == trust(synthesise("prod", GITHUB))
+    assert trust(platform) == trust(synthesise("prod", MADE["create"]))
 
 
 def test_provider_is_made_for_aws_alone_and_before_the_role(deployable: Synthesised) -> None:

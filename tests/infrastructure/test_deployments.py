@@ -8,8 +8,8 @@ import pytest
 from ops.assembly import Resource
 from tests.aws.cloudwatch import Alarm
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
+from tests.infrastructure.variants import PREPARED
 
-PREPARED: dict[str, object] = {"deployment.alternate_target_group": True}
 SHIFTING: dict[str, dict[str, object]] = {
     strategy: PREPARED | {"deployment.strategy": strategy} for strategy in ("blue_green", "linear", "canary")
 }
@@ -59,10 +59,10 @@ def test_strategies_that_move_traffic_bake_and_have_the_circuit_breaker_too(
 
 
 def test_steps_are_those_of_the_strategy(synthesise: Synthesiser) -> None:
-    steps: dict[str, object] = {"deployment.step_percent": 20, "deployment.step_minutes": 7}
-    canary = configuration(synthesise("prod", SHIFTING["canary"] | steps))
-    linear = configuration(synthesise("prod", SHIFTING["linear"] | steps))
-    assert canary["CanaryConfiguration"] == {"CanaryPercent": 20, "CanaryBakeTimeInMinutes": 7}
+    steps: dict[str, object] = {"deployment.step_percent": 20}
+    canary = configuration(synthesise.having("prod", SHIFTING["canary"] | steps))
+    linear = configuration(synthesise.having("prod", SHIFTING["linear"] | steps))
+    assert canary["CanaryConfiguration"] == {"CanaryPercent": 20, "CanaryBakeTimeInMinutes": 60}
     assert linear["LinearConfiguration"] == {"StepPercent": 20, "StepBakeTimeInMinutes": 7}
     assert "LinearConfiguration" not in canary
     assert "CanaryConfiguration" not in linear

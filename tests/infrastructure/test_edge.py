@@ -6,17 +6,15 @@ import pytest
 
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tests.infrastructure.variants import (
+    ACCELERATOR,
+    CERTIFICATE,
+    DOMAIN,
+    JOINED,
+    LISTENER,
+    SERVICE_NAME,
+)
 
-CERTIFICATE = "arn:aws:acm:us-east-1:{account}:certificate/11111111-2222-3333-4444-555555555555"
-NAME = "tasks.example.com"
-DOMAIN = {
-    "domain.name": NAME,
-    "domain.hosted_zone_id": "Z0123456789ABCDEFGHIJ",
-    "domain.hosted_zone_name": "example.com",
-}
-LISTENER = "arn:aws:globalaccelerator::000000000000:accelerator/0a1b2c3d-0000/listener/abcdef12"
-CREATE = DOMAIN | {"accelerator.mode": "create"}
-EXISTING = DOMAIN | {"accelerator.mode": "existing", "accelerator.listener_arn": LISTENER}
 # The zones of Route 53 that alias records to accelerators name, in every region.
 ACCELERATORS = "Z2BJ6XQ5FK7U4H"
 
@@ -72,16 +70,15 @@ def test_without_a_certificate_only_http_is_served(sandbox: Synthesised) -> None
 
 
 def test_certificate_turns_https_on_anywhere(synthesise: Synthesiser) -> None:
-    arn = CERTIFICATE.format(account="000000000000")
-    platform = synthesise("sandbox", {"load_balancer.certificate_arn": arn})
+    platform = synthesise.having("sandbox", {"load_balancer.certificate_arn": CERTIFICATE})
     assert sorted(listeners(platform)) == [80, 443]
     assert service_url(platform).startswith("https://")
 
 
 def test_name_gets_a_certificate_that_its_zone_validates(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", DOMAIN)
+    platform = synthesise.having("sandbox", DOMAIN | {"domain.record": True})
     certificate = platform.only("AWS::CertificateManager::Certificate")
-    assert (certificate.get("DomainName"), certificate.get("ValidationMethod")) == (NAME, "DNS")
+    assert (certificate.get("DomainName"), certificate.get("ValidationMethod")) == (SERVICE_NAME, "DNS")
     (validation,) = certificate.get("DomainValidationOptions")
     assert validation["HostedZoneId"] == DOMAIN["domain.hosted_zone_id"]
     (listener,) = [
@@ -93,28 +90,27 @@ def test_name_gets_a_certificate_that_its_zone_validates(synthesise: Synthesiser
 
 def test_name_whose_record_is_elsewhere_gets_a_certificate_and_no_record(synthesise: Synthesiser) -> None:
     """A standby's could not be created while the record of the lost region still exists."""
-    platform = synthesise("sandbox", DOMAIN | {"domain.record": False})
+    platform = synthesise.having("sandbox", DOMAIN | {"domain.record": False})
     assert platform.of_type("AWS::CertificateManager::Certificate")
     assert not platform.of_type("AWS::Route53::RecordSet")
     url = platform.template("compute")["Outputs"]["ServiceUrl"]["Value"]
-    assert NAME not in str(url), "it would be the other environment that answers"
+    assert SERVICE_NAME not in str(url), "it would be the other environment that answers"
     assert "LoadBalancer" in str(url)
 
 
 def test_given_certificate_is_used_for_the_name_too(synthesise: Synthesiser) -> None:
-    arn = CERTIFICATE.format(account="000000000000")
-    platform = synthesise("sandbox", DOMAIN | {"load_balancer.certificate_arn": arn})
+    platform = synthesise.having("sandbox", DOMAIN | {"load_balancer.certificate_arn": CERTIFICATE})
     assert not platform.of_type("AWS::CertificateManager::Certificate")
-    assert listeners(platform)[443]["Certificates"] == [{"CertificateArn": arn}]
+    assert listeners(platform)[443]["Certificates"] == [{"CertificateArn": CERTIFICATE}]
     assert alias_target(platform) == "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
 
 def test_name_leads_to_the_load_balancer(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", DOMAIN)
-    assert (record(platform).get("Name"), record(platform).get("Type")) == (f"{NAME}.", "A")
+    platform = synthesise.having("sandbox", DOMAIN | {"domain.record": True})
+    assert (record(platform).get("Name"), record(platform).get("Type")) == (f"{SERVICE_NAME}.", "A")
     assert record(platform).get("HostedZoneId") == DOMAIN["domain.hosted_zone_id"]
     assert alias_target(platform) == "AWS::ElasticLoadBalancingV2::LoadBalancer"
-    assert service_url(platform) == f"https://{NAME}"
+    assert service_url(platform) == f"https://{SERVICE_NAME}"
 
 
 def test_without_a_name_there_is_nothing_of_route_53_and_acm(prod: Synthesised) -> None:
@@ -128,12 +124,12 @@ def test_load_balancer_drops_what_is_malformed(platform: Synthesised) -> None:
 
 def test_requests_are_not_logged_where_the_setting_says_so(synthesise: Synthesiser) -> None:
     """Said out loud: the load balancer would keep an attribute that an update leaves out."""
-    off = attributes(synthesise("sandbox", {"load_balancer.access_logs": False}))
+    off = attributes(synthesise.having("sandbox", {"load_balancer.access_logs": False}))
     assert off["access_logs.s3.enabled"] == "false"
     assert "access_logs.s3.bucket" not in off
 
 
-@pytest.mark.parametrize("overrides", [{"load_balancer.access_logs": False}, CREATE, EXISTING])
+@pytest.mark.parametrize("overrides", [{"load_balancer.access_logs": False}, ACCELERATOR, JOINED])
 def test_earlier_layers_go_on_exporting_what_the_deployed_layer_imports(
     synthesise: Synthesiser, overrides: dict[str, object]
 ) -> None:
@@ -150,7 +146,7 @@ def test_firewall_stands_before_the_load_balancer(platform: Synthesised) -> None
 
 
 def test_firewall_limits_the_rate_of_an_address_as_set(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", {"firewall.requests_per_five_minutes": 123})
+    platform = synthesise.having("sandbox", {"firewall.requests_per_five_minutes": 123})
     rules = {rule["Name"]: rule for rule in platform.only("AWS::WAFv2::WebACL").get("Rules")}
     limit = rules["rate-limit"]["Statement"]["RateBasedStatement"]
     assert (limit["Limit"], limit["EvaluationWindowSec"], limit["AggregateKeyType"]) == (123, 300, "IP")
@@ -192,7 +188,7 @@ def test_firewall_asks_who_before_what_and_costs_no_more_than_the_basic_price(
     synthesise: Synthesiser,
 ) -> None:
     """Up to 1500 capacity units cost nothing more: https://aws.amazon.com/waf/pricing/."""
-    platform = synthesise("sandbox", LISTS)
+    platform = synthesise.having("sandbox", LISTS)
     rules = sorted(platform.only("AWS::WAFv2::WebACL").get("Rules"), key=lambda rule: rule["Priority"])
     assert [(rule["Name"], rule.get("Action")) for rule in rules[:3]] == [
         ("allowed-addresses", {"Allow": {}}),
@@ -228,7 +224,7 @@ def test_there_is_no_accelerator_by_default(platform: Synthesised) -> None:
 
 def test_accelerator_forwards_to_the_load_balancer_and_keeps_addresses(synthesise: Synthesiser) -> None:
     """The firewall counts requests by address, and it sees the one that the load balancer sees."""
-    platform = synthesise("sandbox", CREATE)
+    platform = synthesise.having("sandbox", ACCELERATOR)
     group = platform.only("AWS::GlobalAccelerator::EndpointGroup")
     assert (group.get("EndpointGroupRegion"), group.get("TrafficDialPercentage")) == ("us-east-1", 100)
     (endpoint,) = group.get("EndpointConfigurations")
@@ -240,10 +236,10 @@ def test_accelerator_forwards_to_the_load_balancer_and_keeps_addresses(synthesis
 
 
 def test_name_leads_to_the_accelerator_where_there_is_one(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", CREATE)
+    platform = synthesise.having("sandbox", ACCELERATOR)
     assert alias_target(platform) == "AWS::GlobalAccelerator::Accelerator"
     assert record(platform).get("AliasTarget", "HostedZoneId") == ACCELERATORS
-    assert service_url(platform) == f"https://{NAME}"
+    assert service_url(platform) == f"https://{SERVICE_NAME}"
 
 
 def test_accelerator_without_a_name_is_the_services_address(synthesise: Synthesiser) -> None:
@@ -254,7 +250,7 @@ def test_accelerator_without_a_name_is_the_services_address(synthesise: Synthesi
 
 
 def test_flow_logs_go_where_the_bucket_lets_them(synthesise: Synthesiser) -> None:
-    platform = synthesise("sandbox", CREATE)
+    platform = synthesise.having("sandbox", ACCELERATOR)
     accelerator = platform.only("AWS::GlobalAccelerator::Accelerator")
     assert accelerator.get("FlowLogsEnabled") is True
     (bucket,) = platform.assembly.referents(accelerator, accelerator.get("FlowLogsS3Bucket"))
@@ -276,12 +272,12 @@ def test_without_an_accelerator_nobody_may_deliver_flow_logs(platform: Synthesis
 
 
 def test_secondary_region_adds_itself_to_the_accelerator_of_the_primary(synthesise: Synthesiser) -> None:
-    primary = synthesise("sandbox", CREATE)
+    primary = synthesise.having("sandbox", ACCELERATOR)
     output = primary.template("compute")["Outputs"]["AcceleratorListenerArn"]["Value"]
     listener = primary.only("AWS::GlobalAccelerator::Listener")
     assert output == {"Fn::GetAtt": [listener.logical_id, "ListenerArn"]}
     restored = {"aurora.restore_from_snapshot": "arn:aws:rds:us-east-1:000000000000:cluster-snapshot:copy"}
-    secondary = synthesise("sandbox", EXISTING | restored | {"accelerator.traffic_dial_percent": 30})
+    secondary = synthesise("sandbox", JOINED | restored | {"accelerator.traffic_dial_percent": 30})
     assert accelerator_types(secondary) == {"EndpointGroup"}
     group = secondary.only("AWS::GlobalAccelerator::EndpointGroup")
     assert (group.get("ListenerArn"), group.get("TrafficDialPercentage")) == (LISTENER, 30)
@@ -290,13 +286,13 @@ def test_secondary_region_adds_itself_to_the_accelerator_of_the_primary(synthesi
 def test_secondary_region_proves_the_name_and_leaves_its_record_to_the_primary(
     synthesise: Synthesiser,
 ) -> None:
-    secondary = synthesise("sandbox", EXISTING)
+    secondary = synthesise("sandbox", JOINED)
     assert secondary.of_type("AWS::CertificateManager::Certificate")
     assert not secondary.of_type("AWS::Route53::RecordSet")
-    assert service_url(secondary) == f"https://{NAME}"
+    assert service_url(secondary) == f"https://{SERVICE_NAME}"
 
 
-@pytest.mark.parametrize("overrides", [EXISTING, CREATE | {"accelerator.traffic_dial_percent": 0}])
+@pytest.mark.parametrize("overrides", [JOINED, ACCELERATOR | {"accelerator.traffic_dial_percent": 0}])
 def test_region_at_0_cannot_get_traffic_even_in_a_failover(
     synthesise: Synthesiser, overrides: dict[str, object]
 ) -> None:

@@ -11,14 +11,8 @@ import pytest
 from ops.assembly import Assembly, Resource, read
 from tests.infrastructure import iam
 from tests.infrastructure.arns import Reader
-from tests.infrastructure.synthesis import (
-    ENVIRONMENTS,
-    HEALTH_CANARY,
-    SWITCHED_ON,
-    Synthesised,
-    Synthesiser,
-    as_list,
-)
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser, as_list
+from tests.infrastructure.variants import HEALTH_CANARY, SWITCHED_ON
 
 IDENTITY_POLICIES = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role"}
 # On every resource although AWS knows less, and why there is no other way.

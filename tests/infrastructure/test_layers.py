@@ -9,7 +9,8 @@ import pytest
 
 from ops.assembly import Assembly, Stack, read
 from stacks.settings import GLOBAL_REGION, LAYERS, load_pipeline
-from tests.infrastructure.synthesis import ENVIRONMENTS, HEALTH_CANARY, Synthesised, Synthesiser
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
+from tests.infrastructure.variants import HEALTH_CANARY
 
 # CloudFormation's limits: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 RECOVERY, GLOBAL = "recovery", "global"

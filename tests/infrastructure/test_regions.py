@@ -13,7 +13,8 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untype
 from ops.assembly import Assembly, read
 from stacks.settings import SettingsError, load_pipeline, load_settings
 from stacks.settings.regions import LACKING, zone_id_prefix
-from tests.infrastructure.synthesis import SWITCHED_ON, Synthesiser
+from tests.infrastructure.synthesis import Synthesiser
+from tests.infrastructure.variants import SWITCHED_ON
 
 # How to do without what a region lacks.
 SWITCHES = {"AWS::Backup::RestoreTestingPlan": "backup.restore_tests", "AWS::RDS::DBProxy": "aurora.proxy"}

@@ -7,7 +7,8 @@ import pytest
 
 from ops import failed_creations, leftovers
 from ops.assembly import Resource
-from tests.infrastructure.synthesis import ENVIRONMENTS, SWITCHED_ON, Synthesised, Synthesiser
+from tests.infrastructure.synthesis import ENVIRONMENTS, Synthesised, Synthesiser
+from tests.infrastructure.variants import SWITCHED_ON
 
 # What CloudFormation leaves alone even when the creation is rolled back, and why it could not delete it.
 LEFT_ALONE = {

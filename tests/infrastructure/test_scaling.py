@@ -6,19 +6,7 @@ import pytest
 
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
-BUSY = {
-    "ecs.requests_per_target": 600,
-    "ecs.spot_percent": 60,
-    "ecs.scheduled_scaling": {
-        "evening": {"schedule": "cron(0 20 ? * MON-FRI *)", "min_capacity": 2, "max_capacity": 6},
-        "morning": {
-            "schedule": "cron(0 7 ? * MON-FRI *)",
-            "time_zone": "Europe/Berlin",
-            "min_capacity": 8,
-            "max_capacity": 20,
-        },
-    },
-}
+BUSY = {"ecs.requests_per_target": 600, "ecs.spot_percent": 60}
 
 
 def tracking(platform: Synthesised) -> dict[str, Any]:
@@ -34,7 +22,7 @@ def capacity(platform: Synthesised) -> list[dict[str, Any]]:
 
 
 def test_scaling_follows_the_guides_variables(synthesise: Synthesiser) -> None:
-    platform = synthesise(
+    platform = synthesise.having(
         "prod", {"ecs.min_capacity": 4, "ecs.max_capacity": 9, "ecs.cpu_target_utilization": 45}
     )
     target = platform.only("AWS::ApplicationAutoScaling::ScalableTarget")
@@ -50,7 +38,7 @@ def test_deployment_keeps_the_number_of_tasks_that_scaling_has_chosen(platform: 
 
 
 def test_requests_are_counted_at_the_services_target_group(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", BUSY)
+    platform = synthesise.having("prod", BUSY)
     requests = tracking(platform)["ALBRequestCountPerTarget"]
     assert requests["TargetValue"] == 600
     policy = platform.only("AWS::ApplicationAutoScaling::ScalingPolicy", path="Requests")
@@ -60,7 +48,7 @@ def test_requests_are_counted_at_the_services_target_group(synthesise: Synthesis
 
 
 def test_bounds_change_by_the_clock_of_a_time_zone(synthesise: Synthesiser) -> None:
-    target = synthesise("prod", BUSY).only("AWS::ApplicationAutoScaling::ScalableTarget")
+    target = synthesise.having("prod", BUSY).only("AWS::ApplicationAutoScaling::ScalableTarget")
     actions = {each["ScheduledActionName"]: each for each in target.get("ScheduledActions")}
     assert actions["morning"]["ScalableTargetAction"] == {"MinCapacity": 8, "MaxCapacity": 20}
     assert actions["morning"]["Schedule"] == "cron(0 7 ? * MON-FRI *)"
@@ -78,7 +66,7 @@ def test_everything_runs_on_demand_by_default(platform: Synthesised) -> None:
 def test_fewest_tasks_stay_on_demand_whatever_the_share_on_spot(
     synthesise: Synthesiser, percent: int
 ) -> None:
-    platform = synthesise("prod", BUSY | {"ecs.spot_percent": percent})
+    platform = synthesise.having("prod", {"ecs.spot_percent": percent})
     assert capacity(platform) == [
         {
             "CapacityProvider": "FARGATE",

@@ -9,6 +9,7 @@ from ops.assembly import Resource
 from tests.infrastructure.arns import Reader
 from tests.infrastructure.events import matches, pattern_of
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tests.infrastructure.variants import MADE
 
 CALL = "AWS API Call via CloudTrail"
 ROOT = {"type": "Root", "arn": "arn:aws:iam::333333333333:root"}
@@ -110,14 +111,14 @@ def test_failed_rotation_of_a_secret_of_the_platform_is_told(prod: Synthesised) 
 def test_threats_are_told_from_the_severity_that_is_set(
     synthesise: Synthesiser, severity: float, *, told: bool
 ) -> None:
-    platform = synthesise("prod", {"security.guardduty": "create"})
+    platform = synthesise("prod", MADE["create"])
     finding = {
         "source": "aws.guardduty",
         "detail-type": "GuardDuty Finding",
         "detail": {"severity": severity},
     }
     assert rings(platform, "ThreatFound", finding) is told
-    lower = synthesise("prod", {"security.guardduty": "create", "security.guardduty_severity": 4})
+    lower = synthesise.having("prod", {"security.guardduty": "create", "security.guardduty_severity": 4})
     assert rings(lower, "ThreatFound", finding)
 
 
@@ -143,13 +144,13 @@ def test_every_alert_goes_to_the_topic_and_says_what_happened(platform: Synthesi
 
 @pytest.mark.parametrize("trail", ["create", "existing"])
 def test_what_a_trail_records_is_told_whoever_made_it(synthesise: Synthesiser, trail: str) -> None:
-    platform = synthesise("prod", {"security.trail": trail})
+    platform = synthesise("prod", MADE[trail])
     assert set(RECORDED) <= alerts(platform)
     assert len(platform.of_type("AWS::CloudTrail::Trail")) == (trail == "create")
 
 
 def test_without_a_trail_nothing_waits_for_what_would_never_come(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"security.trail": "off"})
+    platform = synthesise("prod", MADE["off"])
     assert not set(RECORDED) & alerts(platform)
     assert not [each for each in platform.of_type("AWS::Events::Rule") if "KeyEvents" in each.path]
 

@@ -334,6 +334,6 @@ def test_user_that_somebody_else_changes_is_not_taken_for_changed(rig: CacheRig)
     assert rig.works(current(rig))
 
 
-@pytest.mark.parametrize("what", ["rotate", "reconcile"])
+@pytest.mark.parametrize("what", [pytest.param("rotate", marks=pytest.mark.long), "reconcile"])
 def test_something_else_in_the_middle_of_a_retirement(rig: CacheRig, what: str) -> None:
     check_retirement_interrupted(rig, getattr(rig, what))

@@ -245,7 +245,7 @@ def test_who_changes_the_roles_does_so_alone(rig: DatabaseRig) -> None:
         timer.join()
 
 
-@pytest.mark.parametrize("what", ["rotate", "reconcile"])
+@pytest.mark.parametrize("what", [pytest.param("rotate", marks=pytest.mark.long), "reconcile"])
 def test_something_else_in_the_middle_of_a_retirement(rig: DatabaseRig, what: str) -> None:
     check_retirement_interrupted(rig, getattr(rig, what), every=4)
 

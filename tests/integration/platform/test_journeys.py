@@ -80,13 +80,16 @@ def test_deployed_platform_has_no_differences(platform: DeployedPlatform) -> Non
     assert "Number of stacks with differences: 0" in result.stdout + result.stderr
 
 
+@pytest.mark.long
 def test_a_setting_shows_up_as_a_difference(platform: DeployedPlatform) -> None:
     result = platform.gantry("cdk", "diff", "--fail", *context(ecs__min_capacity="3"))
     assert result.returncode == 1
     assert "Number of stacks with differences: 1" in result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.long)], ids=["SIGTERM", "SIGKILL"]
+)
 def test_killing_a_task_fails_no_request(platform: DeployedPlatform, how: signal.Signals) -> None:
     before = {task["task"] for task in healthy_tasks(platform)}
     # No load balancer may repeat a write that a killed process had begun: the load of SIGKILL only reads.
@@ -119,6 +122,7 @@ def test_stopped_database_is_named_and_comes_back_by_itself(platform: DeployedPl
     assert eventually(lambda: all(platform.health().status_code == 200 for _ in range(6)))
 
 
+@pytest.mark.long
 def test_changed_task_definition_rolls_without_a_failed_request(platform: DeployedPlatform) -> None:
     before = {task["task"] for task in healthy_tasks(platform)}
     with load(platform.url) as report:
@@ -129,6 +133,7 @@ def test_changed_task_definition_rolls_without_a_failed_request(platform: Deploy
     assert report.total > 100
 
 
+@pytest.mark.long
 def test_deployment_that_never_gets_healthy_is_rolled_back_while_the_old_one_serves(
     platform: DeployedPlatform,
 ) -> None:
@@ -142,6 +147,7 @@ def test_deployment_that_never_gets_healthy_is_rolled_back_while_the_old_one_ser
     assert stacks["compute"] == "UPDATE_ROLLBACK_COMPLETE"
 
 
+@pytest.mark.long
 def test_every_part_that_is_killed_comes_back_by_itself_with_what_was_written(
     platform: DeployedPlatform,
 ) -> None:
@@ -171,6 +177,7 @@ def answers(platform: DeployedPlatform) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_down_and_up_keep_everything(platform: DeployedPlatform) -> None:
     credentials = {"email": "grace@example.com", "password": PASSWORD}
     with client_of(platform) as grace:
@@ -185,6 +192,7 @@ def test_down_and_up_keep_everything(platform: DeployedPlatform) -> None:
         assert grace.get("/account").json()["email"] == "grace@example.com"
 
 
+@pytest.mark.long
 def test_up_recovers_from_a_crash_of_every_process(platform: DeployedPlatform) -> None:
     processes = platform.processes()
     for process in processes:

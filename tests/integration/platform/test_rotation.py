@@ -178,6 +178,7 @@ def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: V
         assert client.get("/account", headers={"cookie": f"session={forged}"}).status_code == 401
 
 
+@pytest.mark.long
 def test_deploying_after_rotations_changes_nothing(platform: DeployedPlatform, vault: Vault) -> None:
     before = {name: vault.read(name) for name in SECRETS}
     result = platform.deploy()
@@ -186,6 +187,7 @@ def test_deploying_after_rotations_changes_nothing(platform: DeployedPlatform, v
     assert platform.health().status_code == 200
 
 
+@pytest.mark.long
 def test_rotation_during_a_deployment_and_a_rollback_after_it(
     platform: DeployedPlatform, vault: Vault
 ) -> None:
