@@ -70,6 +70,7 @@ def test_create_that_fails_anywhere_is_undone(
 ) -> None:
     for at in itertools.count(1):
         stack, happened = new_stack(), mock.Mock(side_effect=end)
+        stack.cache.effect = lambda: timedelta(seconds=15)  # every look of a longer wait is the same
         stack.interruptions.arm(at, happened)
         failed = stack.request("Create")
         if not happened.called:
