@@ -155,25 +155,20 @@ def bench(
     benchmarks.run(names or [], as_json=json)
 
 
-@app.command(name="map")
-def architecture_map(
+@app.command()
+def diagram(
     *,
-    # A picture that is committed must not follow a variable of whoever draws it.
+    # What is committed must not follow a variable of whoever writes it.
     environment: Annotated[
         str, typer.Option("--environment", "-e", help="Which config/<environment>.toml.")
     ] = "prod",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file; docs/images/architecture-map.svg.")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Only fail when the file is stale.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Write it into docs/architecture.md.")] = False,
     context: Overrides = None,
 ) -> None:
-    """Draw the platform from its templates: layers, resources, what passes between them (SVG)."""
-    from ops import architecture
+    """Print the platform as a Mermaid flowchart, made of its templates."""
+    from ops import diagram as diagrams
 
-    architecture.run(
-        environment, output=output or architecture.DEFAULT_OUTPUT, check=check, overrides=context or ()
-    )
+    diagrams.run(environment, update=update, overrides=context or ())
 
 
 @app.command()
