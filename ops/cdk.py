@@ -1,7 +1,7 @@
 """Runs the pinned CDK CLI for one environment.
 
-What goes to the account 000000000000 goes to the sandbox: its own environment, and any other one that
-`-c account=000000000000` rehearses there.
+What goes to the account 000000000000 goes to the sandbox: its own environment, and any other one with
+`-c account=000000000000`.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import failures, preflight, protection, rehearsal, service_environment
+from ops import failures, in_sandbox, preflight, protection, service_environment
 from ops.assembly import Assembly, read
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
@@ -79,13 +79,13 @@ def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
     return [w for before, w in pairs if w.split("=")[0] not in options and before not in options]
 
 
-def _is_rehearsal(arguments: Sequence[str]) -> bool:
+def _is_in_sandbox(arguments: Sequence[str]) -> bool:
     """Tell whether another environment than the sandbox's is deployed to the sandbox's account."""
     return environment_of(arguments) != SANDBOX and _context(arguments).get("account") == ACCOUNT
 
 
 def _in_sandbox(arguments: Sequence[str]) -> bool:
-    return environment_of(arguments) == SANDBOX or _is_rehearsal(arguments)
+    return environment_of(arguments) == SANDBOX or _is_in_sandbox(arguments)
 
 
 def _command(arguments: Sequence[str]) -> str:
@@ -164,12 +164,12 @@ def _deployed(arguments: Sequence[str]) -> list[Settings | PipelineSettings]:
 
 
 def _replaced(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the settings that a rehearsal replaces."""
-    if not _is_rehearsal(arguments):
+    """Return the settings that the sandbox replaces."""
+    if not _is_in_sandbox(arguments):
         return {}
     try:
         settings = settings_of(environment_of(arguments), in_sandbox=True)
-        return rehearsal.overrides(settings, sandbox=settings_of(SANDBOX))
+        return in_sandbox.overrides(settings, sandbox=settings_of(SANDBOX))
     except SettingsError as error:
         raise CliError(str(error)) from error
 

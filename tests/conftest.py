@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # shares nothing with its folder comes before it.
 GROUPS = (
     "integration/test_bare_machine.py",
-    "integration/platform/test_rehearsals.py",
+    "integration/platform/test_environments.py",
     "integration/platform",
     "properties",
     "infrastructure/test_settings_matrix.py",

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops import rehearsal
+from ops import in_sandbox
 from stacks.settings import load_settings
 from tests.infrastructure.synthesis import Change, Synthesised, Synthesiser
 from tests.integration.platform.conftest import ROOT
@@ -16,7 +16,7 @@ SIZES = {"ecs.min_capacity": 1, "ecs.stop_timeout_seconds": 5}
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class SandboxedEnvironment:
     """An environment in the account of a sandbox."""
 
     name: str
@@ -26,7 +26,7 @@ class Rehearsal:
 
     def synthesised(self, change: Change | None = None, **changes: object) -> Synthesised:
         """Return the environment with settings changed, and its stacks too."""
-        here = rehearsal.overrides(load_settings(self.name), sandbox=load_settings("sandbox"))
+        here = in_sandbox.overrides(load_settings(self.name), sandbox=load_settings("sandbox"))
         changed = {key.replace("__", "."): value for key, value in changes.items()}
         overrides = here | SIZES | changed
         if change is None:

@@ -10,7 +10,7 @@ from stacks.platform import Platform
 from stacks.settings import LAYERS
 from tests.infrastructure.synthesis import Change, Synthesised, Synthesiser
 from tests.integration.platform.conftest import gantry
-from tests.integration.platform.deployments import Rehearsal, succeeded
+from tests.integration.platform.deployments import SandboxedEnvironment, succeeded
 from tests.integration.sandbox.emulator import Emulator
 
 # Each takes the time of three deployments.
@@ -31,7 +31,7 @@ HERE = ("-c", "account=000000000000")
 
 
 @pytest.fixture(scope="module")
-def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxedEnvironment]:
     """Production, not deployed yet, and an account in which a log group's name is taken."""
     folder = tmp_path_factory.mktemp("first-deployments")
     (folder / "assemblies").mkdir()
@@ -42,7 +42,7 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
         emulator.client("logs").create_log_group(logGroupName=TAKEN)
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("AWS_REGION", raising=False)
-            yield Rehearsal("prod", emulator, Synthesiser(folder / "assemblies"))
+            yield SandboxedEnvironment("prod", emulator, Synthesiser(folder / "assemblies"))
     finally:
         sandbox.wipe()
 
@@ -61,7 +61,7 @@ def failing(layer: str) -> Change:
     return change
 
 
-def skipped(prod: Rehearsal, layer: str) -> set[str]:
+def skipped(prod: SandboxedEnvironment, layer: str) -> set[str]:
     """Return the types of what CloudFormation left alone when it rolled a stack back."""
     client = prod.emulator.client("cloudformation")
     pages = client.get_paginator("describe_stack_events").paginate(StackName=prod.stack(layer)["StackId"])
@@ -69,7 +69,7 @@ def skipped(prod: Rehearsal, layer: str) -> set[str]:
     return {event["ResourceType"] for event in events if event["ResourceStatus"] == "DELETE_SKIPPED"}
 
 
-def fails_and_is_cleaned_up(prod: Rehearsal, layer: str, broken: Synthesised) -> None:
+def fails_and_is_cleaned_up(prod: SandboxedEnvironment, layer: str, broken: Synthesised) -> None:
     """Deploy what fails in a layer, and have the sandbox as it was before."""
     # With what it needs, and nothing else: observability does not wait for security.
     failed = prod.cdk(
@@ -85,7 +85,7 @@ def fails_and_is_cleaned_up(prod: Rehearsal, layer: str, broken: Synthesised) ->
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_next_deployment_of_a_layer_that_failed_succeeds(prod: Rehearsal, layer: str) -> None:
+def test_next_deployment_of_a_layer_that_failed_succeeds(prod: SandboxedEnvironment, layer: str) -> None:
     if layer == "compute":
         # What fails most often is the team's own container.
         fails_and_is_cleaned_up(prod, layer, prod.synthesised(ecs__environment__RATE_LIMIT_PER_MINUTE="many"))

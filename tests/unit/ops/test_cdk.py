@@ -49,7 +49,7 @@ def test_every_sandbox_has_an_output_folder_of_its_own() -> None:
     assert cdk.command_line(["synth", "--output", "here"]).count("--output") == 1
 
 
-def test_an_environment_in_the_sandboxs_account_is_rehearsed_with_what_the_sandbox_has() -> None:
+def test_an_environment_in_the_sandboxs_account_gets_what_the_sandbox_has() -> None:
     words = cdk.command_line(["deploy", "--all", "-c", "environment=prod", "-c", "account=000000000000"])
     context = {key: value for word in words for key, _, value in [word.partition("=")] if value}
     assert context["account"] == "000000000000"
@@ -58,7 +58,7 @@ def test_an_environment_in_the_sandboxs_account_is_rehearsed_with_what_the_sandb
     assert str(SANDBOX_DIR / "cdk.out.prod") in words
 
 
-def test_what_is_given_for_a_rehearsal_stands() -> None:
+def test_settings_that_are_given_win_over_the_sandboxs() -> None:
     given = ["-c", "environment=dev", "-c", "account=000000000000", "-c", "container_image=web:1"]
     words = cdk.command_line(["diff", *given])
     assert [word for word in words if "container_image" in word] == ["container_image=web:1"]

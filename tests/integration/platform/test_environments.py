@@ -1,4 +1,4 @@
-"""Other environments, rehearsed in the sandbox: deployed, compared, changed, rolled back and destroyed."""
+"""Other environments in the sandbox: deployed, compared, changed, rolled back and destroyed."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from contract.stack_policy import POLICY
 from sandbox.lifecycle import Sandbox
 from sandbox.tls import ensure_authority
 from tests.infrastructure.synthesis import Synthesiser
-from tests.integration.platform.deployments import Rehearsal, succeeded
+from tests.integration.platform.deployments import SandboxedEnvironment, succeeded
 from tests.integration.sandbox.emulator import Emulator
 
 pytestmark = pytest.mark.long
@@ -27,20 +27,20 @@ def _no_region_variable() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rehearsal]]:
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SandboxedEnvironment]]:
     """A cheap environment and one of production, deployed into one account of a new sandbox."""
-    folder = tmp_path_factory.mktemp("rehearsals")
+    folder = tmp_path_factory.mktemp("environments")
     (folder / "assemblies").mkdir()
     synthesise = Synthesiser(folder / "assemblies")
     sandbox = Sandbox(folder / "sandbox")
     sandbox.start()
     try:
         emulator = Emulator(sandbox, folder / "sandbox")
-        both = {name: Rehearsal(name, emulator, synthesise) for name in ("dev", "prod")}
+        both = {name: SandboxedEnvironment(name, emulator, synthesise) for name in ("dev", "prod")}
         for each in both.values():
             each.synthesised()
         with ThreadPoolExecutor() as pool:
-            results = list(pool.map(Rehearsal.deploy, both.values()))
+            results = list(pool.map(SandboxedEnvironment.deploy, both.values()))
         assert all(map(succeeded, results))
         yield both
     finally:
@@ -48,33 +48,33 @@ def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, R
 
 
 @pytest.fixture
-def dev(rehearsals: dict[str, Rehearsal]) -> Rehearsal:
-    return rehearsals["dev"]
+def dev(environments: dict[str, SandboxedEnvironment]) -> SandboxedEnvironment:
+    return environments["dev"]
 
 
 @pytest.fixture
-def prod(rehearsals: dict[str, Rehearsal]) -> Rehearsal:
-    return rehearsals["prod"]
+def prod(environments: dict[str, SandboxedEnvironment]) -> SandboxedEnvironment:
+    return environments["prod"]
 
 
 @pytest.mark.parametrize(("name", "scheme"), [("dev", "http"), ("prod", "https")])
 def test_service_answers_in_the_way_that_the_environment_has_it(
-    rehearsals: dict[str, Rehearsal], name: str, scheme: str
+    environments: dict[str, SandboxedEnvironment], name: str, scheme: str
 ) -> None:
-    url = rehearsals[name].url()
-    trust = ensure_authority(rehearsals[name].emulator.state_dir / "tls").client_context()
+    url = environments[name].url()
+    trust = ensure_authority(environments[name].emulator.state_dir / "tls").client_context()
     health = httpx.get(f"{url}/healthz", verify=trust, timeout=15)
     assert url.startswith(f"{scheme}://")
     assert health.status_code == 200
 
 
-def test_nothing_differs_from_what_was_deployed(rehearsals: dict[str, Rehearsal]) -> None:
+def test_nothing_differs_from_what_was_deployed(environments: dict[str, SandboxedEnvironment]) -> None:
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda each: each.cdk("diff", "--fail"), rehearsals.values()))
+        results = list(pool.map(lambda each: each.cdk("diff", "--fail"), environments.values()))
     assert all(map(succeeded, results))
 
 
-def test_changed_setting_changes_what_is_deployed(prod: Rehearsal) -> None:
+def test_changed_setting_changes_what_is_deployed(prod: SandboxedEnvironment) -> None:
     changed = prod.synthesised(observability__cpu_alarm_percent=77)
     assert succeeded(prod.deploy("Observability", of=changed))
     alarms = prod.emulator.client("cloudwatch").describe_alarms(AlarmNames=["gantry-prod-cpu"])
@@ -82,7 +82,7 @@ def test_changed_setting_changes_what_is_deployed(prod: Rehearsal) -> None:
     assert succeeded(prod.cdk("diff", "--fail", "Observability", of=changed))
 
 
-def test_replacement_of_the_network_is_refused_and_denied_to_others(dev: Rehearsal) -> None:
+def test_replacement_of_the_network_is_refused_and_denied_to_others(dev: SandboxedEnvironment) -> None:
     before = dev.stack("network")
     result = dev.deploy("Network", of=dev.synthesised(network__cidr="10.99.0.0/16"))
     assert result.returncode == 1
@@ -93,7 +93,7 @@ def test_replacement_of_the_network_is_refused_and_denied_to_others(dev: Rehears
     assert json.loads(policy["StackPolicyBody"]) == POLICY
 
 
-def test_update_that_fails_leaves_everything_as_it_was(dev: Rehearsal) -> None:
+def test_update_that_fails_leaves_everything_as_it_was(dev: SandboxedEnvironment) -> None:
     # No two networks can be had at once: what later layers use of this one would have to go first.
     moved = dev.synthesised(network__cidr="10.99.0.0/16")
     lost = (each.logical_id for each in moved.assembly.resources)
@@ -103,13 +103,13 @@ def test_update_that_fails_leaves_everything_as_it_was(dev: Rehearsal) -> None:
     assert succeeded(dev.cdk("diff", "--fail", "Network"))
 
 
-def test_production_cannot_be_destroyed_by_a_slip(prod: Rehearsal) -> None:
+def test_production_cannot_be_destroyed_by_a_slip(prod: SandboxedEnvironment) -> None:
     result = prod.cdk("destroy", "--exclusively", "Observability", "--force")
     assert "TerminationProtection is enabled" in result.stdout + result.stderr
     assert prod.stack("observability")["StackStatus"].endswith("_COMPLETE")
 
 
-def test_destroying_a_cheap_environment_leaves_nothing(dev: Rehearsal) -> None:
+def test_destroying_a_cheap_environment_leaves_nothing(dev: SandboxedEnvironment) -> None:
     emulator = dev.emulator
     bucket = emulator.outputs("gantry-dev-state")["AssemblyBucketName"]
     for version in ("first", "second"):
@@ -123,7 +123,7 @@ def test_destroying_a_cheap_environment_leaves_nothing(dev: Rehearsal) -> None:
     assert [port for port in emulator.sandbox.status().ports if "gantry-dev" in port] == []
 
 
-def layers(environment: Rehearsal) -> list[str]:
+def layers(environment: SandboxedEnvironment) -> list[str]:
     return [stack.layer for stack in environment.synthesised().assembly.stacks]
 
 
@@ -164,6 +164,6 @@ def leftovers(emulator: Emulator) -> list[str]:
     return [str(each) for group in found for each in group]
 
 
-def test_environments_that_are_left_are_not_touched(prod: Rehearsal) -> None:
+def test_environments_that_are_left_are_not_touched(prod: SandboxedEnvironment) -> None:
     assert prod.stack("compute")["StackStatus"] == "CREATE_COMPLETE"
     assert Path(prod.emulator.state_dir, "postgres", "us-east-1.gantry-prod").exists()

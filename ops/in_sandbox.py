@@ -1,4 +1,4 @@
-"""Rehearsals: any environment's settings deployed to the sandbox, whose account is 000000000000."""
+"""Environments in the sandbox, whose account is 000000000000: what of their settings cannot be theirs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
