@@ -48,7 +48,7 @@ def _return_address_ranges() -> None:
 
 
 def _record_metric_math() -> None:
-    # ministack refuses alarms on expressions. They are recorded, and never leave INSUFFICIENT_DATA.
+    # ministack refuses alarms on expressions. They exist, and never leave INSUFFICIENT_DATA.
     @wrap(provisioners, "_cw_metric_alarm_record")
     def record(original: Callable[[str, Properties], Properties], name: str, props: Properties) -> Properties:
         if not props.get("Metrics"):

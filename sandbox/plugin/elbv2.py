@@ -1,7 +1,7 @@
 """Elastic Load Balancing: the edge serves each Application Load Balancer at the one port in its DNS name.
 
 What is served there is the listener that forwards; an HTTPS one goes before one that speaks HTTP. Listeners
-that redirect are recorded only: nobody is told a second port.
+that redirect exist without behaviour: there is no second port.
 """
 
 from collections.abc import MutableMapping

@@ -23,7 +23,6 @@ from sandbox.plugin import (
     patching,
     persistence,
     rds,
-    recorded,
     recovery,
     resource_types,
     rotation,
@@ -33,6 +32,7 @@ from sandbox.plugin import (
     serverless_cache,
     service_deployments,
     taken_names,
+    types_without_behaviour,
 )
 from sandbox.plugin.context import Context
 from sandbox.plugin.data_planes import DataPlanes
@@ -100,7 +100,7 @@ class ControlPlane:
 
     def _install(self, ports: Ports) -> rotation.Rotations:
         resource_types.install()
-        recorded.install()
+        types_without_behaviour.install()
         cloudformation.install()
         taken_names.install()
         recovery.install()

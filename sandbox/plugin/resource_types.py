@@ -105,8 +105,8 @@ def install() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
-    """A type that is recorded only: its physical id and attributes are like AWS's, and nothing behaves.
+class TypeWithoutBehaviour:
+    """A type without behaviour: its physical id and attributes are like AWS's.
 
     Attributes
     ----------

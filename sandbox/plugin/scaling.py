@@ -15,7 +15,7 @@ _RUNNING_SECONDS = 60.0
 
 
 def install(services: Services) -> None:
-    """Have scalable targets, which are recorded by now, set the number of tasks."""
+    """Have scalable targets, whose type has no behaviour until here, set the number of tasks."""
     entry = handlers(_TYPE)
 
     @wrap(entry, "create")
