@@ -1,1 +1,1 @@
-"""The embedded AWS: emulated control plane, real data planes and the service's tasks, all on this machine."""
+"""The embedded AWS: an emulated control plane, backing servers that are real, and the service's tasks."""

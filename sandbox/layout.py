@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Logs of the control plane, the edge and the data planes."""
+        """Logs of the control plane, the edge and the backing servers."""
         return self.root / "logs"
 
     @property

@@ -17,7 +17,7 @@ from sandbox.files import write_atomically
 
 # Its one thread ends with the interpreter, so that nothing that it starts is killed early.
 _starter = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="process-starter")
-_STUB = Path(__file__).with_name("exec_bound.py")
+_STUB = Path(__file__).with_name("with_parent_death_signal.py")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

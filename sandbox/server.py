@@ -1,7 +1,7 @@
 """The control plane of the sandbox: ministack and the plug-in in one process.
 
 `sandbox.lifecycle` starts it, with the environment that ministack and Lambda functions read. It starts the
-data planes and the service's tasks as children.
+backing servers and the service's tasks as children.
 """
 
 import argparse

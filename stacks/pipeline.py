@@ -221,7 +221,8 @@ class PipelineStack(Stack):
                 stage,
                 service_url=stage.service_url,
                 health_path=HEALTH_PATH,
-                confirm_broadening=stage.settings.environment in settings.confirm_broadening,
+                confirm_permissions_broadening=stage.settings.environment
+                in settings.confirm_permissions_broadening,
                 topic=topic,
                 protection=StackProtection(
                     role_name=stack_policy_setter(settings, stage.settings),

@@ -139,7 +139,7 @@ class DeliveryPipeline(Construct):
         *,
         service_url: CfnOutput,
         health_path: str,
-        confirm_broadening: bool,
+        confirm_permissions_broadening: bool,
         topic: sns.ITopic,
         protection: StackProtection,
     ) -> None:
@@ -151,7 +151,7 @@ class DeliveryPipeline(Construct):
             The stage.
         service_url, health_path
             What must answer before the pipeline goes on: an output of the stage, and a path under it.
-        confirm_broadening
+        confirm_permissions_broadening
             Whether a person must release a change that broadens permissions.
         topic
             Hears of what waits for a person.
@@ -165,7 +165,7 @@ class DeliveryPipeline(Construct):
         ]
         self._pipeline.add_stage(
             stage,
-            pre=before if confirm_broadening else None,
+            pre=before if confirm_permissions_broadening else None,
             post=[_health_check(service_url, health_path), self._stack_policies(stage, protection)],
         )
 

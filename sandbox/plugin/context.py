@@ -4,7 +4,7 @@ import dataclasses
 
 from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
-from sandbox.plugin.data_planes import DataPlanes
+from sandbox.plugin.backing_servers import BackingServers
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import Ports
 from sandbox.tls import Authority
@@ -24,7 +24,7 @@ class Context:
         Signs the certificates of its servers.
     edge
         Its load balancer and TLS terminators.
-    data_planes
+    backing_servers
         Runs its database and cache servers.
     keeper
         Writes the state of the emulated services.
@@ -34,5 +34,5 @@ class Context:
     ports: Ports
     authority: Authority
     edge: EdgeControl
-    data_planes: DataPlanes
+    backing_servers: BackingServers
     keeper: StateKeeper

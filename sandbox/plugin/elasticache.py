@@ -39,7 +39,7 @@ class Caches:
         name = _name(cache)
         port = self._context.ports.get(EDGE_PORTS + name)
         server = self._server(cache)
-        self._context.data_planes.start(name, server)
+        self._context.backing_servers.start(name, server)
         self._context.edge.put_terminator(
             Terminator(
                 port=port,
@@ -55,14 +55,14 @@ class Caches:
 
     def resume(self, cache: Cache) -> None:
         """Start the server of a cache that exists."""
-        self._context.data_planes.resume(_name(cache), self._server(cache))
+        self._context.backing_servers.resume(_name(cache), self._server(cache))
 
     def destroy(self, cache: Cache) -> None:
         """Stop the server and remove its data."""
         name = _name(cache)
         ports = self._context.ports
         self._context.edge.remove_terminator(ports.get(EDGE_PORTS + name))
-        self._context.data_planes.destroy(name, self._server(cache))
+        self._context.backing_servers.destroy(name, self._server(cache))
         ports.release(EDGE_PORTS + name)
         ports.release(name)
 

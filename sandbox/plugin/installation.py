@@ -34,8 +34,8 @@ from sandbox.plugin import (
     taken_names,
     types_without_behaviour,
 )
+from sandbox.plugin.backing_servers import BackingServers
 from sandbox.plugin.context import Context
-from sandbox.plugin.data_planes import DataPlanes
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import HOST, Ports
 from sandbox.problems import Problem
@@ -71,7 +71,7 @@ class ControlPlane:
             ports=ports,
             authority=authority,
             edge=EdgeControl(layout.root),
-            data_planes=DataPlanes(),
+            backing_servers=BackingServers(),
             keeper=StateKeeper(layout.control_plane),
         )
         self._scheduler = TaskScheduler(
@@ -85,13 +85,13 @@ class ControlPlane:
 
     def problems(self) -> list[Problem]:
         """Return the servers that should run and do not."""
-        return self._context.data_planes.problems()
+        return self._context.backing_servers.problems()
 
     def stop(self) -> None:
-        """Stop the tasks and the data planes."""
+        """Stop the tasks and the backing servers."""
         self._stopping = True
         self._scheduler.stop()
-        self._context.data_planes.stop_all()
+        self._context.backing_servers.stop_all()
 
     def _put_event(self, event: dict[str, Any]) -> None:
         # That tasks end with the sandbox is nothing that happened in the account.
@@ -137,5 +137,5 @@ class ControlPlane:
     def _start(self) -> None:
         self._scheduler.start()
         self._rotations.follow_schedules()
-        self._context.data_planes.watch()
+        self._context.backing_servers.watch()
         self._context.keeper.start()

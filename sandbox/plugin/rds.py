@@ -39,7 +39,7 @@ class Databases:
         server = self._server(cluster)
         cluster["Endpoint"] = cluster["ReaderEndpoint"] = HOST
         cluster["Port"] = server.port
-        self._context.data_planes.start(_name(cluster), server)
+        self._context.backing_servers.start(_name(cluster), server)
         self.set_master_password(cluster, cluster["_MasterUserPassword"])
 
     def set_master_password(self, cluster: Cluster, password: str) -> None:
@@ -49,15 +49,15 @@ class Databases:
 
     def resume(self, cluster: Cluster) -> None:
         """Start the server of a cluster that exists."""
-        self._context.data_planes.resume(_name(cluster), self._server(cluster))
+        self._context.backing_servers.resume(_name(cluster), self._server(cluster))
 
     def stop(self, cluster: Cluster) -> None:
         """Stop the server; its data stays."""
-        self._context.data_planes.stop(_name(cluster), self._server(cluster))
+        self._context.backing_servers.stop(_name(cluster), self._server(cluster))
 
     def destroy(self, cluster: Cluster) -> None:
         """Stop the server and remove its data."""
-        self._context.data_planes.destroy(_name(cluster), self._server(cluster))
+        self._context.backing_servers.destroy(_name(cluster), self._server(cluster))
         self._context.ports.release(_name(cluster))
 
     def _server(self, cluster: Cluster) -> PostgresServer:

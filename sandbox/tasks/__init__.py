@@ -3,8 +3,8 @@
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.host import Aws, kill_leftover_tasks
 from sandbox.tasks.logs import LogEvent
-from sandbox.tasks.pace import Pace
 from sandbox.tasks.scheduler import TaskScheduler
 from sandbox.tasks.specification import ServiceSpec
+from sandbox.tasks.timings import Timings
 
-__all__ = ["Aws", "LogEvent", "Pace", "ServiceSpec", "TaskError", "TaskScheduler", "kill_leftover_tasks"]
+__all__ = ["Aws", "LogEvent", "ServiceSpec", "TaskError", "TaskScheduler", "Timings", "kill_leftover_tasks"]

@@ -7,8 +7,8 @@ import math
 from collections.abc import AsyncIterator
 
 from sandbox.ports import HOST
-from sandbox.tasks.pace import Pace
 from sandbox.tasks.specification import ServiceSpec
+from sandbox.tasks.timings import Timings
 
 _FAILURES = 3  # in a row, at least, before a task is unhealthy: a laptop is busy now and then
 
@@ -36,21 +36,21 @@ class HealthChecks:
     timeout: float
     grace_period: float
     failures: int
-    pace: Pace
+    timings: Timings
 
     @classmethod
-    def of(cls, spec: ServiceSpec, pace: Pace) -> "HealthChecks":
+    def of(cls, spec: ServiceSpec, timings: Timings) -> "HealthChecks":
         """Return the checks for the tasks of a service."""
         group, container = spec.target_group, spec.container.health_check
         grace = max(spec.health_check_grace_period, container.start_period if container else 0)
         thresholds = [group.unhealthy_threshold if group else 0, container.retries if container else 0]
         return cls(
             path=group.health_check_path if group else "/healthz",
-            interval=min(pace.probe_interval, group.health_check_interval if group else math.inf),
-            timeout=min(pace.probe_timeout, group.health_check_timeout if group else math.inf),
+            interval=min(timings.probe_interval, group.health_check_interval if group else math.inf),
+            timeout=min(timings.probe_timeout, group.health_check_timeout if group else math.inf),
             grace_period=grace,
             failures=max(_FAILURES, *thresholds),
-            pace=pace,
+            timings=timings,
         )
 
     async def watch(self, port: int) -> AsyncIterator[Health]:
@@ -72,7 +72,7 @@ class HealthChecks:
 
     def _interval(self, health: Health, failures: int) -> float:
         if health is Health.UNKNOWN and failures == 0:
-            return self.pace.starting_probe_interval
+            return self.timings.starting_probe_interval
         return self.interval if failures == 0 else min(1.0, self.interval)
 
     async def _answers(self, port: int) -> bool:

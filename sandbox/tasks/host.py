@@ -13,7 +13,7 @@ from sandbox.tasks import volumes
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import Event
 from sandbox.tasks.logs import LogEvent
-from sandbox.tasks.pace import Pace
+from sandbox.tasks.timings import Timings
 
 # Above the ports that are kept for servers, below those that Linux gives to outgoing connections.
 _PORTS = range(32000, 32768)
@@ -62,7 +62,7 @@ class Host:
     home: Path
     aws: Aws
     edge: EdgeControl
-    pace: Pace
+    timings: Timings
     ports: "PortPool"
 
 

@@ -16,12 +16,12 @@ from sandbox.tasks.definition import Document, TaskDefinition
 from sandbox.tasks.dispatch import Dispatcher
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.host import Aws, Host, PortPool, kill_leftover_tasks
-from sandbox.tasks.pace import AS_FAST_AS_HONEST, Pace
 from sandbox.tasks.record import StopCode, TaskRecord
 from sandbox.tasks.service import Service
 from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task, stop_all
 from sandbox.tasks.task_set import TaskSet
+from sandbox.tasks.timings import DEFAULT_TIMINGS, Timings
 
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class TaskScheduler:
         The emulated AWS.
     edge
         The load balancer.
-    pace
+    timings
         How fast things happen.
     """
 
@@ -58,7 +58,7 @@ class TaskScheduler:
         variables: Mapping[str, str],
         aws: Aws,
         edge: EdgeControl,
-        pace: Pace = AS_FAST_AS_HONEST,
+        timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
         self._file = layout.root / "services.json"
         self._dispatcher = Dispatcher(aws)
@@ -70,7 +70,7 @@ class TaskScheduler:
             home=layout.home,
             aws=self._dispatcher.aws,
             edge=edge,
-            pace=pace,
+            timings=timings,
             ports=PortPool(),
         )
         self._loop = asyncio.new_event_loop()
@@ -275,7 +275,7 @@ class TaskScheduler:
     async def _shut_down(self) -> None:
         for service in self._services.values():
             service.pause()
-        await stop_all(self._tasks(), "the sandbox was stopped", within=self._host.pace.shutdown_timeout)
+        await stop_all(self._tasks(), "the sandbox was stopped", within=self._host.timings.shutdown_timeout)
         for keeper in self._keepers.values():
             keeper.cancel()
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)

@@ -63,7 +63,7 @@ class Service:
         self._rollout = Rollout(spec, self._log, host.aws.put_event, document)
         self._host = host
         self._changed = changed
-        self._backoff = Backoff(host.pace)
+        self._backoff = Backoff(host.timings)
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._steady = False
@@ -255,7 +255,7 @@ class Service:
             group=f"service:{self.spec.name}",
             started_by=deployment.id,
         )
-        checks = HealthChecks.of(self.spec, self._host.pace)
+        checks = HealthChecks.of(self.spec, self._host.timings)
         task = Task(record, self._host, checks=checks, target_group=self.spec.target_group, observer=self)
         self.tasks.add(task)
         return task

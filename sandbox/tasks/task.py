@@ -97,7 +97,7 @@ class Task:
     @property
     def is_history(self) -> bool:
         """Whether it stopped so long ago that it cannot be described any more."""
-        retention = datetime.timedelta(seconds=self._host.pace.stopped_task_retention)
+        retention = datetime.timedelta(seconds=self._host.timings.stopped_task_retention)
         return self.record.stopped_at is not None and now() - self.record.stopped_at > retention
 
     @property
@@ -248,7 +248,7 @@ class Task:
         self._host.aws.put_event(task_state_change(self.record.describe()))
 
     def _register(self, group: TargetGroup, port: int) -> Registration:
-        delay = min(group.deregistration_delay, self._host.pace.deregistration_delay)
+        delay = min(group.deregistration_delay, self._host.timings.deregistration_delay)
         return Registration(self._host.edge, group.arn, port=port, deregistration_delay=delay)
 
     def _override(self) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class Task:
             stream = f"{destination.stream_prefix}/{record.container.name}/{record.id}"
             deliver = functools.partial(self._host.aws.put_log_events, destination.group, stream)
         path = self._host.log_dir / f"{record.id}.log"
-        return TaskLog(path, deliver=deliver, interval=self._host.pace.log_interval)
+        return TaskLog(path, deliver=deliver, interval=self._host.timings.log_interval)
 
 
 async def stop_all(tasks: Iterable[Task], reason: str, *, within: float) -> None:

@@ -42,7 +42,7 @@ class PipelineSettings(SettingsModel):
     stages: tuple[_Environment, ...] = Field(
         min_length=1, max_length=10, strict=False, description="Environments, in the order of deployment."
     )
-    confirm_broadening: tuple[_Environment, ...] = Field(
+    confirm_permissions_broadening: tuple[_Environment, ...] = Field(
         (),
         strict=False,
         description="Stages that a person must release when their change broadens permissions.",
@@ -68,10 +68,10 @@ class PipelineSettings(SettingsModel):
             yield Problem("stages", self.stages, "must differ from each other")
         if self.environment in self.stages:
             yield Problem("stages", self.stages, "must not name the pipeline itself")
-        for stage in self.confirm_broadening:
+        for stage in self.confirm_permissions_broadening:
             if stage not in self.stages:
                 allowed = f"must be among stages ({', '.join(self.stages)})"
-                yield Problem("confirm_broadening", stage, allowed)
+                yield Problem("confirm_permissions_broadening", stage, allowed)
 
     @property
     def full_name(self) -> str:

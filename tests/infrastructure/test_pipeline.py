@@ -239,7 +239,7 @@ def test_person_is_asked_before_prod_alone_and_only_about_broader_permissions(as
 
 
 def test_nobody_is_asked_where_no_stage_is_named(synthesise: Synthesiser) -> None:
-    silent = read(synthesise.pipeline({"confirm_broadening": "[]"}), environment="pipeline")
+    silent = read(synthesise.pipeline({"confirm_permissions_broadening": "[]"}), environment="pipeline")
     assert "Approval" not in {a["ActionTypeId"]["Category"] for s in stages(silent).values() for a in s}
 
 
@@ -391,6 +391,7 @@ def test_only_its_own_stacks_are_at_the_top(assembly: Assembly) -> None:
 
 def test_pipeline_of_one_region_needs_no_other_stack(synthesise: Synthesiser) -> None:
     alone = read(
-        synthesise.pipeline({"stages": '["dev"]', "confirm_broadening": "[]"}), environment="pipeline"
+        synthesise.pipeline({"stages": '["dev"]', "confirm_permissions_broadening": "[]"}),
+        environment="pipeline",
     )
     assert [stack.name for stack in alone.stacks] == ["gantry-pipeline"]

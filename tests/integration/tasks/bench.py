@@ -17,7 +17,7 @@ from sandbox.edge.config import Listener
 from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
 from sandbox.ports import Ports
-from sandbox.tasks import Aws, LogEvent, Pace, ServiceSpec, TaskScheduler
+from sandbox.tasks import Aws, LogEvent, ServiceSpec, TaskScheduler, Timings
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/gantry"
@@ -29,7 +29,7 @@ ENV FROM_IMAGE=1 CERTIFICATE=/app/certs/bundle.pem
 WORKDIR /app
 CMD ["python", "service.py"]
 """
-QUICK = Pace(
+QUICK = Timings(
     starting_probe_interval=0.05,
     probe_interval=0.3,
     probe_timeout=2,
@@ -95,7 +95,7 @@ class Bench:
             variables={"HOST": "127.0.0.1", "SSL_CERT_FILE": "/ca.pem"},
             aws=self.aws.functions(),
             edge=self.edge,
-            pace=QUICK,
+            timings=QUICK,
         )
 
     def start_edge(self) -> None:

@@ -164,7 +164,7 @@ def test_tasks_end_with_a_scheduler_that_is_killed(bench: Bench) -> None:
         layout = Layout(Path({str(bench.layout.root / "other")!r}))
         scheduler = TaskScheduler(
             layout=layout, folder=Path({str(bench.folder)!r}), variables={{"HOST": "127.0.0.1"}},
-            aws=FakeAws().functions(), edge=EdgeControl(layout.root), pace=QUICK,
+            aws=FakeAws().functions(), edge=EdgeControl(layout.root), timings=QUICK,
         )
         scheduler.start()
         scheduler.create_service(spec())

@@ -46,7 +46,7 @@ def test_variables_of_the_builder_change_neither_pipeline_nor_stages(monkeypatch
         ({"stages": '["prod", "prod"]'}, "must differ from each other"),
         ({"stages": "[]"}, "must be a list of 1 to 10"),
         ({"stages": '["pipeline"]'}, "must not name the pipeline itself"),
-        ({"confirm_broadening": '["dev"]'}, r"must be among stages .staging, prod."),
+        ({"confirm_permissions_broadening": '["dev"]'}, r"must be among stages .staging, prod."),
         ({"repository": "gantry"}, 'repository = "gantry" .* such as "your-team/gantry"'),
         ({"connection_arn": "github"}, "must be text such as"),
         ({"artifact_retention_days": "100"}, "must be one of 1, 3, 5"),

@@ -1,7 +1,7 @@
 from sandbox.tasks.backoff import Backoff
-from sandbox.tasks.pace import Pace
+from sandbox.tasks.timings import Timings
 
-PACE = Pace(first_backoff=1, longest_backoff=8, stable_after=10)
+PACE = Timings(first_backoff=1, longest_backoff=8, stable_after=10)
 
 
 def test_pauses_double_up_to_the_longest() -> None:

@@ -1,15 +1,15 @@
-"""Health as a task's answers make it, with a pace at which a test can wait for it."""
+"""Health as a task's answers make it, with timings that a test can wait for."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sandbox.tasks.health import Health, HealthChecks
-from sandbox.tasks.pace import Pace
 from sandbox.tasks.specification import ServiceSpec
+from sandbox.tasks.timings import Timings
 from tests.unit.sandbox.event_loop import scenario
 
-QUICK = Pace(starting_probe_interval=0.01)
+QUICK = Timings(starting_probe_interval=0.01)
 
 
 class Answers:
@@ -41,7 +41,7 @@ async def watched(
         server.close()
         await server.wait_closed()
     checks = HealthChecks(
-        path="/healthz", interval=0.01, timeout=0.2, grace_period=grace, failures=3, pace=QUICK
+        path="/healthz", interval=0.01, timeout=0.2, grace_period=grace, failures=3, timings=QUICK
     )
     changes = checks.watch(port)
     try:
@@ -119,6 +119,6 @@ def test_checks_are_as_often_as_the_sandbox_likes_and_as_patient_as_the_service_
         },
         target_group=group,
     )
-    checks = HealthChecks.of(spec, Pace(probe_interval=5, probe_timeout=5))
+    checks = HealthChecks.of(spec, Timings(probe_interval=5, probe_timeout=5))
     assert (checks.path, checks.interval, checks.timeout) == ("/up", 5, 2)
     assert (checks.grace_period, checks.failures) == (900, 4)

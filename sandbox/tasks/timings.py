@@ -1,10 +1,10 @@
-"""How much faster than AWS the sandbox goes about things."""
+"""Times of the sandbox, most of them shorter than those of AWS."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pace:
+class Timings:
     """Times in seconds. Where a definition has a time of its own, the sandbox takes the shorter one.
 
     Attributes
@@ -41,4 +41,4 @@ class Pace:
     shutdown_timeout: float = 10.0
 
 
-AS_FAST_AS_HONEST = Pace()
+DEFAULT_TIMINGS = Timings()

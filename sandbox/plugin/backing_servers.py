@@ -39,7 +39,7 @@ class Server(Protocol):
         """Stop it and remove its data."""
 
 
-class DataPlanes:
+class BackingServers:
     """The servers by name; one that dies is started again.
 
     All of them are started from one thread that lives as long as this process: Linux ends a bound child with
@@ -49,7 +49,7 @@ class DataPlanes:
     def __init__(self) -> None:
         self._servers: dict[str, Server] = {}
         self._failures: dict[str, str] = {}
-        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="data-planes")
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="backing-servers")
 
     def start(self, name: str, server: Server) -> None:
         """Start a new server and keep it running until `stop` or `destroy`; what fails is raised."""
@@ -89,7 +89,7 @@ class DataPlanes:
 
     def watch(self) -> None:
         """Start again what dies, on a thread."""
-        threading.Thread(target=self._watch, name="data-plane-watch", daemon=True).start()
+        threading.Thread(target=self._watch, name="backing-server-watch", daemon=True).start()
 
     def _watch(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.plugin.data_planes import DataPlanes
+from sandbox.plugin.backing_servers import BackingServers
 
 
 class Server:
@@ -59,7 +59,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_server_that_dies_is_started_again(server: Server) -> None:
-    planes = DataPlanes()
+    planes = BackingServers()
     planes.watch()
     planes.start("server", server)
     server.stop()
@@ -68,7 +68,7 @@ def test_a_server_that_dies_is_started_again(server: Server) -> None:
 
 
 def test_a_server_that_was_stopped_stays_stopped(server: Server) -> None:
-    planes = DataPlanes()
+    planes = BackingServers()
     planes.watch()
     planes.start("server", server)
     planes.stop("server", server)
@@ -78,7 +78,7 @@ def test_a_server_that_was_stopped_stays_stopped(server: Server) -> None:
 
 
 def test_a_server_can_be_destroyed_and_all_can_be_stopped(server: Server) -> None:
-    planes = DataPlanes()
+    planes = BackingServers()
     other = Server()
     planes.start("server", server)
     planes.start("other", other)
@@ -94,11 +94,11 @@ def test_a_failing_start_is_told(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            DataPlanes().start("server", server)
+            BackingServers().start("server", server)
 
 
 def test_a_server_that_cannot_be_resumed_at_once_is_started_later(server: Server) -> None:
-    planes = DataPlanes()
+    planes = BackingServers()
     planes.watch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
