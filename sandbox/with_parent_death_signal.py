@@ -1,4 +1,4 @@
-"""Run a program with a parent-death signal: `with_parent_death_signal.py <parent> <signal> <user> <command>…`.
+"""Run a program with a parent-death signal: `… <parent> <signal> <user> <command>…`.
 
 The kernel sends the signal when the parent ends. Where a user is named, root becomes that user first. It
 runs isolated, without the project's modules, because every task's start waits for it.
