@@ -13,12 +13,12 @@ from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 
 @dataclass(frozen=True, kw_only=True)
 class Exemption:
-    """A rule of some packs, why it cannot be followed, and what is done in its place."""
+    """A rule of some packs, why it cannot be followed, and the compensating control."""
 
     rule: str
     packs: tuple[str, ...]
     reason: str
-    instead: str
+    compensating_control: str
 
 
 EXEMPTIONS = (
@@ -26,7 +26,7 @@ EXEMPTIONS = (
         rule="IAMNoInlinePolicy",
         packs=(NIST, HIPAA, PCI),
         reason="The CDK writes what it grants to a role into a policy of that role alone.",
-        instead=(
+        compensating_control=(
             "Each role belongs to one resource, and its policy goes with it; every action is named and every "
             "wildcard acknowledged; there are no users and no groups."
         ),
@@ -35,7 +35,7 @@ EXEMPTIONS = (
         rule="VPCNoUnrestrictedRouteToIGW",
         packs=(NIST, HIPAA, PCI),
         reason="A subnet is public by its route to the internet gateway; load balancer and NAT need one.",
-        instead=(
+        compensating_control=(
             "Only they are in public subnets. Tasks and functions are in private ones, without public "
             "addresses; database and cache are in subnets that have no route out."
         ),
@@ -47,7 +47,7 @@ EXEMPTIONS = (
             "Reserving concurrency fails in a new account, of whose limit ten must stay unreserved: "
             "https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"
         ),
-        instead=(
+        compensating_control=(
             "No function is open to the public: AWS services invoke them, every few minutes at most, and "
             "rotations exclude each other by version token and advisory lock."
         ),
@@ -58,5 +58,5 @@ EXEMPTIONS = (
 def exempt(app: App) -> None:
     """Apply the exemptions to everything in an app."""
     for exemption in EXEMPTIONS:
-        reason = f"{exemption.reason} Instead: {exemption.instead}"
+        reason = f"{exemption.reason} Compensating control: {exemption.compensating_control}"
         acknowledge(app, reason, *shared(exemption.rule, exemption.packs))

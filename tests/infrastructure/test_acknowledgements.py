@@ -164,7 +164,7 @@ def test_every_acknowledged_rule_has_its_check(checked: Checker) -> None:
     assert rules == CHECKS.keys() | LEFT_TO_REVIEW.keys()
 
 
-def test_what_is_done_instead_of_reserving_concurrency_holds(prod: Synthesised) -> None:
+def test_compensating_control_of_reserving_concurrency_holds(prod: Synthesised) -> None:
     """No function has an address of its own, and AWS services alone may invoke one."""
     assert not prod.of_type("AWS::Lambda::Url")
     permissions = prod.of_type("AWS::Lambda::Permission")
@@ -174,14 +174,14 @@ def test_what_is_done_instead_of_reserving_concurrency_holds(prod: Synthesised) 
         assert permission.get("SourceArn"), permission.path
 
 
-def test_what_is_done_instead_of_separate_policies_holds(prod: Synthesised) -> None:
+def test_compensating_control_of_separate_policies_holds(prod: Synthesised) -> None:
     """No role shares its policy with another, and there is nobody but roles."""
     assert not prod.of_type("AWS::IAM::User", "AWS::IAM::Group")
     for policy in prod.of_type("AWS::IAM::Policy"):
         assert len(policy.get("Roles")) == 1, policy.path
 
 
-def test_what_is_done_instead_of_closing_public_subnets_holds(prod: Synthesised) -> None:
+def test_compensating_control_of_closing_public_subnets_holds(prod: Synthesised) -> None:
     """Public subnets have nothing of ours but the load balancer and the NAT gateways."""
     public = {each.logical_id for each in prod.of_type("AWS::EC2::Subnet") if "public" in each.path}
     allowed = {
