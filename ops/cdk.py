@@ -315,7 +315,7 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
 
 
 def _failure(arguments: Sequence[str], code: int, log: Path, *, began: float) -> CliError:
-    """Return why the CLI failed: the cause in the stacks' events, else what it said beside them."""
+    """Return why the CLI failed: the cause in the stacks' events, else what it said itself."""
     whole = f"The whole output is in {log}."
     if causes := _causes(arguments, began=began):
         for other in causes[1:]:

@@ -149,7 +149,7 @@ def bench(
     *,
     json: Json = False,
 ) -> None:
-    """Measure Gantry and print the numbers beside their targets."""
+    """Measure Gantry and print the numbers and their targets."""
     from ops import bench as benchmarks
 
     benchmarks.run(names or [], as_json=json)
@@ -158,7 +158,7 @@ def bench(
 @app.command()
 def diagram(
     *,
-    # What is committed must not follow a variable of whoever writes it.
+    # What is committed must not follow a variable of the person who writes it.
     environment: Annotated[
         str, typer.Option("--environment", "-e", help="Which config/<environment>.toml.")
     ] = "prod",

@@ -59,7 +59,7 @@ class Part:
         identity = ProcessIdentity.of(process.pid)
         if identity is not None:
             identity.save(self._identity_file)
-        # Whenever it ends, and whoever ends it.
+        # Whenever it ends, no matter what ends it.
         self._reaper = threading.Thread(target=process.wait, name=f"{self.name}-reaper", daemon=True)
         self._reaper.start()
 
@@ -81,8 +81,8 @@ class Part:
                 identity.kill_group()
             if not _ends(identity, _STOP_SECONDS):
                 raise SandboxError(f"{self.title} (process {identity.pid}) cannot be ended.")
-        # Lambda functions belong to its group and may be in the middle of something. As long as nobody has
-        # its id, nobody else's group has it either.
+        # Lambda functions belong to its group and may be in the middle of something. As long as no one has
+        # its id, no one else's group has it either.
         if ProcessIdentity.of(identity.pid) is None:
             kill_group(identity.pid)
         self._identity_file.unlink(missing_ok=True)

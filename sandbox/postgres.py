@@ -21,7 +21,7 @@ from sandbox.tls import Authority
 _ROOT = Path(__file__).resolve().parent.parent
 _SUPERUSER = "rdsadmin"  # RDS's own name for the role that its customers never get
 _UNPRIVILEGED = "nobody"
-# Small, because it runs on a laptop beside everything else. What it wrote survives the death of any process;
+# Small, because it runs on a laptop next to everything else. What it wrote survives the death of any process;
 # a power cut may cost it, as it may cost everything in a sandbox. With fsync a killed server would sync its
 # thousand files before it serves again, which takes minutes on a disk that others keep busy.
 _SETTINGS = """

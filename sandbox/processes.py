@@ -108,7 +108,7 @@ def bound_command(
     """Return the command line that runs `command` for no longer than the calling process lives.
 
     On Linux the kernel ends the process when the *thread* that started it ends: use `start_bound` from any
-    thread that may end before the process should. Elsewhere nothing ties it to its parent; whoever starts
+    thread that may end before the process should. Elsewhere nothing ties it to its parent; what starts
     processes keeps their identities in files and kills what is left at the next start.
 
     Parameters

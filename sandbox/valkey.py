@@ -111,7 +111,7 @@ class ValkeyServer(DataServer):
         if not self._password_file.exists():
             write_atomically(self._password_file, secrets.token_urlsafe(32))
         self._adopt_snapshot()
-        # The administrator is written anew each time; the other users stay as they were saved.
+        # The administrator is written again each time; the other users stay as they were saved.
         kept = self._acl_file.read_text().splitlines() if self._acl_file.exists() else []
         users = [line for line in kept if line.split()[1:2] not in (["default"], [_ADMINISTRATOR])]
         users += ["user default off", f"user {_ADMINISTRATOR} on >{self._password} ~* &* +@all"]

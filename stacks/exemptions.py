@@ -1,6 +1,6 @@
 """Rules of cdk-nag that no resource is held to, because the CDK or AWS itself contradicts them.
 
-Everything else is acknowledged beside its resource. What applies to one resource alone stands there too, even
+Everything else is acknowledged next to its resource. What applies to one resource alone is there too, even
 where AWS leaves no choice: an exemption would hide the next resource that merely forgot it.
 """
 

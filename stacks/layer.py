@@ -125,6 +125,6 @@ def function_defaults(
 def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey:
     """Return another layer's key by its ARN, so that using it never writes into that layer's key policy.
 
-    Whoever reads what the key encrypts must be granted the key explicitly: an imported key grants nothing.
+    A reader of what the key encrypts must be granted the key explicitly: an imported key grants nothing.
     """
     return kms.Key.from_key_arn(scope, construct_id, key.key_arn)

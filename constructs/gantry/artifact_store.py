@@ -98,7 +98,7 @@ class ArtifactStore(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            # Not versioned: CodePipeline names every artefact anew, and versions would outlive what expires.
+            # Not versioned: CodePipeline names every artefact again, and versions would outlive what expires.
             lifecycle_rules=[
                 s3.LifecycleRule(
                     expiration=retention, abort_incomplete_multipart_upload_after=Duration.days(1)

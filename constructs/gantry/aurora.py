@@ -66,7 +66,7 @@ class AuroraPostgres(Construct):
     auto_pause
         How long a cluster that may pause has to be idle; None leaves it to Aurora.
     readers
-        Reader instances beside the writer; the first is as large as the writer and takes over from it.
+        Reader instances next to the writer; the first is as large as the writer and takes over from it.
     backup_retention
         Window of point-in-time recovery.
     insights
@@ -89,7 +89,7 @@ class AuroraPostgres(Construct):
     master_secret
         The secret that RDS manages for the master user.
     subnet_group, parameter_group
-        Names of the cluster's groups, for clusters that are restored beside it.
+        Names of the cluster's groups, for clusters that are restored next to it.
     """
 
     def __init__(

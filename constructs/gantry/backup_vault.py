@@ -22,8 +22,8 @@ class BackupVault(backup.BackupVault):
     key
         Encrypts what is copied into it.
     lock
-        Whether the retention of backups can be shortened by nobody (compliance), by those who may change the
-        lock (governance), or by whoever may change a backup.
+        Whether the retention of backups can be shortened by no one (compliance), by those who may change the
+        lock (governance), or by anyone who may change a backup.
     shortest_retention
         The lock refuses backups that are kept for less.
     removal_policy

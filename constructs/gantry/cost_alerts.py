@@ -15,7 +15,7 @@ class MonthlyBudget(Construct):
     """Tells a topic when the account has spent most of a month's amount, all of it, or is about to.
 
     The budget has no name of its own: CloudFormation replaces it when its notifications change, and a second
-    one of the same name could not be made beside the first.
+    one of the same name could not be made next to the first.
 
     Parameters
     ----------
@@ -101,6 +101,6 @@ class CostAnomalies(Construct):
         monitor = ce.CfnAnomalyMonitor(
             self, "Monitor", monitor_name=name, monitor_type="DIMENSIONAL", monitor_dimension="SERVICE"
         )
-        # CloudFormation replaces a monitor whose tags change, and AWS allows no second one beside the first.
+        # CloudFormation replaces a monitor whose tags change, and AWS allows no second one next to the first.
         monitor.add_property_deletion_override("ResourceTags")
         return monitor

@@ -89,7 +89,7 @@ class GitHubDeployRole(iam.Role):
 
 
 def github_provider_arn(scope: Construct) -> str:
-    """Return the ARN of GitHub as an identity provider of the account, whoever made it."""
+    """Return the ARN of GitHub as an identity provider of the account, made here or elsewhere."""
     return Stack.of(scope).format_arn(
         service="iam", region="", resource="oidc-provider", resource_name=GITHUB_ISSUER
     )

@@ -99,7 +99,7 @@ class DeliveryBucket(s3.Bucket):
 
 
 class TrailBucket(s3.Bucket):
-    """Where CloudTrail records the account's activity; with Object Lock nobody can change what was recorded.
+    """Where CloudTrail records the account's activity; with Object Lock no one can change what was recorded.
 
     Parameters
     ----------

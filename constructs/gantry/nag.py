@@ -1,4 +1,4 @@
-"""Acknowledgements of cdk-nag findings, beside the resource that they speak of."""
+"""Acknowledgements of cdk-nag findings, next to the resource that they speak of."""
 
 from collections.abc import Iterable
 

@@ -143,7 +143,7 @@ def _acknowledge_grants(pipeline: pipelines.CodePipeline, buckets: Sequence[s3.I
     acknowledge(
         pipeline,
         "The CDK grants every build a log group of its name and reports of tests. The builds log to the "
-        "pipeline's own group, and a statement beside denies the reports.",
+        "pipeline's own group, and a statement next to it denies the reports.",
         *_wildcards(
             *(f"Resource::{group}{name}:*" for name in own),
             *(f"Resource::{reports}{name}-*" for name in own),
@@ -158,7 +158,7 @@ def _acknowledge_grants(pipeline: pipelines.CodePipeline, buckets: Sequence[s3.I
     )
     acknowledge(
         pipeline.node.find_child("Assets"),
-        "The CDK lets the builds that publish assets start and stop any; a statement beside denies it.",
+        "The CDK lets the builds that publish assets start and stop any; a statement next to it denies it.",
         *_wildcards("Resource::*"),
     )
     acknowledge(

@@ -98,7 +98,7 @@ def _database_statements(scope: Construct, subnet_group: str, key: kms.IKey) -> 
                 database_arn(scope, "og", "default:aurora-postgresql-17"),
             ],
         ),
-        # RDS attaches an instance to encrypted storage on behalf of whoever adds it.
+        # RDS attaches an instance to encrypted storage on behalf of the caller who adds it.
         iam.PolicyStatement(
             actions=["kms:CreateGrant", "kms:DescribeKey"],
             resources=[key.key_arn],
@@ -110,7 +110,7 @@ def _database_statements(scope: Construct, subnet_group: str, key: kms.IKey) -> 
 def _secret_statements(scope: Construct, key: kms.IKey) -> list[iam.PolicyStatement]:
     """Return what it takes to have RDS make the master secret, and to read it.
 
-    RDS makes the secret on behalf of whoever asks for it
+    RDS makes the secret on behalf of the caller who asks for it
     (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html#rds-secrets-manager-permissions).
     """
     secrets = _master_secrets(scope)

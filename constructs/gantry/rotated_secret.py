@@ -227,7 +227,7 @@ class RotatedSecret(Construct):
             # The other alarms are silent about a function that nothing calls any more.
             self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
                         f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
-                        "nobody looks after it.", missing=cloudwatch.TreatMissingData.MISSING),
+                        "no one looks after it.", missing=cloudwatch.TreatMissingData.MISSING),
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or the care for the secret, failed."),
             self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), unretired_hours,

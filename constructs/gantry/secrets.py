@@ -12,7 +12,7 @@ from constructs import Construct
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 _ROTATED_ELSEWHERE = (
-    "Its rotation stands in the security layer: a schedule beside the secret would tie the layers into a "
+    "Its rotation stands in the security layer: a schedule next to the secret would tie the layers into a "
     "cycle, and the rule looks within one stack."
 )
 
@@ -33,7 +33,7 @@ class PlatformSecret(secretsmanager.Secret):
     generated_field
         The JSON field that holds the generated value.
     fields
-        Fixed JSON fields beside it.
+        Fixed JSON fields next to it.
     length
         Characters of the generated value, letters and digits.
     removal_policy

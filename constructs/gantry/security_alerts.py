@@ -1,4 +1,4 @@
-"""Alerts on what nobody does in the ordinary course of things."""
+"""Alerts on what no one does in the ordinary course of things."""
 
 from collections.abc import Mapping, Sequence
 

@@ -25,7 +25,7 @@ class Request:
 
 
 def run(request: Request, *, as_json: bool) -> None:
-    """Estimate an environment, beside another one when asked, and print it.
+    """Estimate an environment, and compare it with another one when asked, and print it.
 
     Overrides hold for the first environment alone: comparing one with itself shows what a setting costs.
 

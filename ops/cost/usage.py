@@ -27,7 +27,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Context:
-    """What a resource's usage depends on beside its own properties."""
+    """What a resource's usage depends on besides its own properties."""
 
     assembly: Assembly
     workload: Workload

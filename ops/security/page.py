@@ -1,4 +1,4 @@
-"""The assessment as one HTML page that needs nothing beside it."""
+"""The assessment as one HTML page that needs no other file."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -114,7 +114,7 @@ class Exchange:
                 await upstream.write(upstream.http.send(event) or b"")
             await upstream.write(upstream.http.send(h11.EndOfMessage()) or b"")
         except UpstreamError:
-            return  # whoever waits for the response learns it too
+            return  # the one that waits for the response learns it too
         except (ClientGoneError, h11.RemoteProtocolError):
             upstream.close()
 

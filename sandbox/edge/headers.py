@@ -68,7 +68,7 @@ def error_page(status: int) -> tuple[h11.Response, h11.Data]:
 def _end_to_end(message: _Message, without: Iterable[bytes] = ()) -> Headers:
     connection = _listed(message, b"connection")
     dropped = _HOP_BY_HOP.union(connection, without)
-    # The raw names beside the lower-case ones: a name's case means nothing, but it need not be lost either.
+    # The raw names next to the lower-case ones: a name's case means nothing, but it need not be lost either.
     pairs = zip(message.headers.raw_items(), message.headers, strict=True)
     passed = [raw for raw, (name, _) in pairs if name not in dropped]
     if b"upgrade" in connection and b"websocket" in _listed(message, b"upgrade"):

@@ -67,7 +67,7 @@ class Upstream:
 
     @property
     def reusable(self) -> bool:
-        """Whether another request can be sent: nothing is under way, nothing is left over, nobody hung up."""
+        """Whether another request can be sent: nothing is under way, nothing is left over, no one hung up."""
         idle = self.http.our_state is h11.IDLE and self.http.trailing_data == (b"", False)
         return idle and not self._reader.at_eof() and not self._writer.is_closing()
 
@@ -162,5 +162,5 @@ class Upstream:
 
 
 def _is_reset(error: OSError) -> bool:
-    """Tell a reset, which a kernel sends for bytes that nobody read, from any other failure."""
+    """Tell a reset, which a kernel sends for bytes that no one read, from any other failure."""
     return isinstance(error, ConnectionResetError | BrokenPipeError)

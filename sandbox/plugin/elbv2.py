@@ -74,7 +74,7 @@ def _provision_listeners(context: Context) -> None:
 def _follow(
     context: Context, entry: dict[str, Any], store: MutableMapping[str, Record], actions: str
 ) -> None:
-    """Serve a load balancer anew whenever a resource changes where it forwards to."""
+    """Serve a load balancer again whenever a resource changes where it forwards to."""
 
     def changed(provisioned: Provisioned, props: Properties) -> Provisioned:
         record = store[provisioned[0]]

@@ -1,4 +1,4 @@
-"""Lambda: functions whose failure nobody would hear of, and processes that nobody needs any more."""
+"""Lambda: functions whose failure no one would hear of, and processes that no one needs any more."""
 
 import json
 import time
@@ -36,7 +36,7 @@ def _fail_custom_resources_at_once() -> None:
 
 
 def _end_idle_processes() -> None:
-    # ministack keeps one process of each function for ever, some 50 MiB each.
+    # ministack keeps one process of each function permanently, some 50 MiB each.
     @wrap(lambda_svc, "reap_idle_workers")
     def reap_idle_workers(original: Callable[..., int], ttl: float | None = None) -> int:
         ended = original(ttl)

@@ -100,7 +100,7 @@ class Rotations:
         return _answer(secret, **({"VersionId": pending} if pending else {}))
 
     def follow_schedules(self) -> None:
-        """Start the rotations that are due, for ever, on a thread."""
+        """Start the rotations that are due, on a thread."""
         threading.Thread(target=self._follow_schedules, name="rotation-schedules", daemon=True).start()
 
     def _follow_schedules(self) -> None:

@@ -35,7 +35,7 @@ TYPES_WITHOUT_BEHAVIOUR: dict[str, TypeWithoutBehaviour] = {
     ),
     # The CDK's own function needs the AWS SDK for JavaScript, which only Lambda's Node.js runtimes have.
     "Custom::VpcRestrictDefaultSG": TypeWithoutBehaviour("default-security-group-{hex}"),
-    # Nobody resolves names through Route 53 here, and zones exist before the platform does.
+    # No one resolves names through Route 53 here, and zones exist before the platform does.
     "AWS::Route53::HealthCheck": TypeWithoutBehaviour("{uuid}", {"HealthCheckId": "{ref}"}),
     "AWS::Route53::RecordSet": TypeWithoutBehaviour("{Name}", replaces=("HostedZoneId", "HostedZoneName")),
     "AWS::GlobalAccelerator::Accelerator": TypeWithoutBehaviour(
@@ -56,7 +56,7 @@ TYPES_WITHOUT_BEHAVIOUR: dict[str, TypeWithoutBehaviour] = {
     "AWS::GlobalAccelerator::Listener": TypeWithoutBehaviour(
         "{AcceleratorArn}/listener/{hex}", {"ListenerArn": "{ref}"}, replaces=("AcceleratorArn",)
     ),
-    # Nobody attacks, and nothing scales, on a laptop: tasks are processes wherever they should be placed.
+    # No one attacks, and nothing scales, on a laptop: tasks are processes wherever they should be placed.
     "AWS::ApplicationAutoScaling::ScalableTarget": TypeWithoutBehaviour(
         "{ResourceId}|{ScalableDimension}|{ServiceNamespace}",
         {"Id": "{ref}"},

@@ -1,4 +1,4 @@
-"""Hands things to the emulated AWS in order, without making whoever has them wait."""
+"""Hands things to the emulated AWS in order, without making their owner wait."""
 
 import logging
 from collections.abc import Callable

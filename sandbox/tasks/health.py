@@ -54,7 +54,7 @@ class HealthChecks:
         )
 
     async def watch(self, port: int) -> AsyncIterator[Health]:
-        """Yield the health of the task on that port whenever it changes, for ever."""
+        """Yield the health of the task on that port whenever it changes."""
         health, failures = Health.UNKNOWN, 0
         clock = asyncio.get_running_loop().time
         started = clock()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _LONGEST_LINE = 256 * 1024  # bytes, the longest event that CloudWatch Logs takes
-_FILE_SIZE = 16 * 1024 * 1024  # bytes; then the file starts anew and the old one is kept beside it
+_FILE_SIZE = 16 * 1024 * 1024  # bytes; then the file starts again and the old one is kept next to it
 _FILES = 50  # of the latest tasks
 
 

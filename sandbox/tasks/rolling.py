@@ -69,7 +69,7 @@ def plan(
     missing = max(0, bounds.desired - len(sound))
     room = max(0, bounds.maximum_running - len(current) - len(older))
     start = min(missing, room) if may_start else 0
-    # Tasks that are in the way of others which may not be started beside them.
+    # Tasks that are in the way of others which may not be started next to them.
     in_the_way = missing - start if may_start else 0
 
     healthy = sum(task.healthy for task in (*current, *older))
@@ -77,7 +77,7 @@ def plan(
     replaced = len(unhealthy) if ready >= bounds.desired else min(in_the_way, len(unhealthy))
     stop = unhealthy[:replaced]
     stop += _first_unready(sound)[: max(0, len(sound) - bounds.desired)]
-    # What is not healthy serves nobody. Of the rest, as many go as there are more than needed, or are in the
+    # What is not healthy serves no one. Of the rest, as many go as there are more than needed, or are in the
     # way, but never below the minimum.
     stop += [task for task in older if not task.healthy]
     spare = healthy - sum(task.healthy for task in stop) - bounds.minimum_healthy

@@ -101,7 +101,7 @@ class Rollout:
         if deployment_id != primary.id or not primary.in_progress:
             return
         primary.failed_tasks += 1
-        # A deployment that completed before is what there is to go back to: it is tried for ever.
+        # A deployment that completed before is what there is to go back to: it is tried without end.
         if not breaker.enable or primary is self._last_completed:
             return
         if primary.failed_tasks >= breaker.threshold(spec.desired_count):

@@ -22,11 +22,11 @@ from sandbox.tasks.record import Status, StopCode, TaskRecord
 from sandbox.tasks.registration import Registration
 from sandbox.tasks.specification import TargetGroup
 
-_LOG_TIMEOUT = 5.0  # seconds: something that left the process group may keep the pipe open for ever
+_LOG_TIMEOUT = 5.0  # seconds: something that left the process group may keep the pipe open permanently
 
 
 class Observer(Protocol):
-    """Whoever wants to know about a task."""
+    """What wants to know about a task."""
 
     def task_entered(self, task: "Task") -> None:
         """Take note that a task is in another state of its life."""
@@ -138,7 +138,7 @@ class Task:
             await self._supervise(process)
             await asyncio.wait({log}, timeout=_LOG_TIMEOUT)
         finally:
-            # Whatever went wrong, no process is left and nobody waits for this task for ever.
+            # Whatever went wrong, no process is left and no one waits for this task without end.
             self.kill()
             self._pid_file.unlink(missing_ok=True)
             volumes.remove(self._host.run_dir, self.record.id)

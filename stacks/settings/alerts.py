@@ -68,7 +68,7 @@ class CostSettings(SettingsModel):
     """What the account may cost, and when its costs are strange."""
 
     monthly_budget_usd: int | None = Field(
-        None, ge=1, description="US dollars that the account may cost in a month; without it nobody is told."
+        None, ge=1, description="US dollars that the account may cost in a month; without it no one is told."
     )
     anomalies: Singleton = Field(
         "off",

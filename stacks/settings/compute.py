@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from stacks.settings.model import Problem, SettingsModel, refuse
 from stacks.settings.values import known_time_zone, mountable_path, schedule_expression
 
-# What docs/service-contract.md promises every container; an environment's own variables come beside them.
+# What docs/service-contract.md promises every container; an environment's own variables are added.
 CONTRACT_VARIABLES = frozenset(
     {
         "PORT", "ENVIRONMENT", "SERVICE_VERSION", "LOG_LEVEL", "STOP_TIMEOUT_SECONDS", "COOKIE_SECURE",
@@ -81,7 +81,7 @@ class EcsSettings(SettingsModel):
         None,
         ge=1,
         le=1_000_000,
-        description="Requests a minute that scaling keeps for each task, beside its CPU percentage.",
+        description="Requests a minute that scaling keeps for each task, in addition to its CPU percentage.",
     )
     scheduled_scaling: dict[_ActionName, ScheduledCapacity] = Field(
         {}, description="Other bounds of the number of tasks at certain times, each under a name."
@@ -143,7 +143,7 @@ class EcsSettings(SettingsModel):
     database_pool_min: int = Field(1, ge=0, le=50, description="Idle database connections that a task keeps.")
     database_pool_max: int = Field(10, ge=1, le=200, description="Most database connections of a task.")
     environment: dict[_Variable, str] = Field(
-        {}, description="Variables of the container beside those of the service contract."
+        {}, description="Variables of the container, added to those of the service contract."
     )
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ class AuroraSettings(SettingsModel):
         le=86400,
         description="Idle time after which a cluster with a minimum of 0 pauses; by default 300 seconds.",
     )
-    readers: int = Field(1, ge=0, le=15, description="Reader instances beside the writer.")
+    readers: int = Field(1, ge=0, le=15, description="Reader instances next to the writer.")
     backup_retention_days: int = Field(7, ge=1, le=35, description="Window of point-in-time recovery.")
     database_insights: Literal["standard", "advanced"] = Field(
         "standard",

@@ -187,7 +187,7 @@ class Settings(SettingsModel):
             yield Problem(
                 "backup.vault_lock",
                 "compliance",
-                'needs state.retention = "retain": what nobody may delete does not go with its stack',
+                'needs state.retention = "retain": what no one may delete does not go with its stack',
             )
 
     def _recovery_problems(self) -> Iterator[Problem]:

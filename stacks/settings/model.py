@@ -40,7 +40,7 @@ FIXED = Lasting("Fixed after the first deployment.")
 
 @dataclass(frozen=True)
 class Problem:
-    """A value that is possible by itself but not beside the others.
+    """A value that is possible by itself but not together with the others.
 
     Attributes
     ----------

@@ -72,7 +72,7 @@ class NetworkSettings(SettingsModel):
         if len(set(self.interface_endpoints)) < len(self.interface_endpoints):
             yield Problem("interface_endpoints", self.interface_endpoints, "must differ from each other")
         if self.s3_prefix_lists and not self.interface_endpoints:
-            allowed = "must go while interface_endpoints is empty: it serves functions beside them alone"
+            allowed = "must go while interface_endpoints is empty: it serves functions only with them"
             yield Problem("s3_prefix_lists", self.s3_prefix_lists, allowed)
         if self.nat_gateways > len(self.zones):
             yield Problem("nat_gateways", self.nat_gateways, f"must not exceed the {len(self.zones)} zones")

@@ -175,7 +175,7 @@ def test_compensating_control_of_reserving_concurrency_holds(prod: Synthesised) 
 
 
 def test_compensating_control_of_separate_policies_holds(prod: Synthesised) -> None:
-    """No role shares its policy with another, and there is nobody but roles."""
+    """No role shares its policy with another, and there is no one but roles."""
     assert not prod.of_type("AWS::IAM::User", "AWS::IAM::Group")
     for policy in prod.of_type("AWS::IAM::Policy"):
         assert len(policy.get("Roles")) == 1, policy.path

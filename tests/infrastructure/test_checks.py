@@ -25,10 +25,10 @@ from tests.infrastructure.synthesis import (
 
 # Rules of cfn-lint that are not followed, and why.
 NOT_FOLLOWED = {
-    "W3005": "an L2 of the CDK depends on a role as a whole, with its policies, and names the role beside",
+    "W3005": "an L2 of the CDK depends on a role as a whole, with its policies, and names the role too",
 }
 NOT_FOLLOWED_BY_PIPELINE = {
-    "I3510": "the CDK grants a connection's action by its former name; the present one stands beside",
+    "I3510": "the CDK grants a connection's action by its former name; the present one is there too",
 }
 
 

@@ -90,7 +90,7 @@ def exec_log(platform: Synthesised) -> list[Resource]:
     return [group for group in groups if str(group.get("LogGroupName")).endswith("/exec")]
 
 
-def test_nobody_gets_a_shell_unless_asked_for(platform: Synthesised) -> None:
+def test_no_one_gets_a_shell_unless_asked_for(platform: Synthesised) -> None:
     assert not exec_log(platform)
     assert platform.only("AWS::ECS::Service").get("EnableExecuteCommand") is False
     assert platform.only("AWS::ECS::Cluster").get("Configuration") is None

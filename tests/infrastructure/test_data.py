@@ -92,7 +92,7 @@ def test_cache_is_kept_in_snapshots_for_as_long_as_set(synthesise: Synthesiser) 
     assert {days: cache.get("DailySnapshotTime") for days, cache in kept.items()} == {0: None, 14: "04:00"}
 
 
-def test_dev_pauses_when_nobody_is_connected(synthesise: Synthesiser) -> None:
+def test_dev_pauses_when_no_one_is_connected(synthesise: Synthesiser) -> None:
     scaling = synthesise("dev").only("AWS::RDS::DBCluster").get("ServerlessV2ScalingConfiguration")
     assert scaling["MinCapacity"] == 0
 

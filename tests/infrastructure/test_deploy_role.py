@@ -116,7 +116,7 @@ def test_provider_is_made_for_aws_alone_and_before_the_role(deployable: Synthesi
     assert provider.logical_id in deployable.only("AWS::IAM::Role", path=ROLE).depends_on
 
 
-def test_by_default_nobody_may_deploy_from_outside(platform: Synthesised) -> None:
+def test_by_default_no_one_may_deploy_from_outside(platform: Synthesised) -> None:
     assert providers(platform) == []
     for resource, statement in platform.statements():
         if resource.type == "AWS::IAM::Role" and "Principal" in statement:

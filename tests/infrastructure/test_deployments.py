@@ -171,7 +171,7 @@ def test_switching_the_strategy_changes_nothing_but_the_service(
     assert json.dumps(properties[0], sort_keys=True) == json.dumps(properties[1], sort_keys=True)
 
 
-def test_nobody_is_paged_because_the_other_group_serves(synthesise: Synthesiser) -> None:
+def test_no_one_is_paged_because_the_other_group_serves(synthesise: Synthesiser) -> None:
     """After each deployment one of the two groups is empty, and measures nothing."""
     platform = synthesise("prod", SHIFTING["canary"])
     watching = [

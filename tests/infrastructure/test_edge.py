@@ -266,7 +266,7 @@ def test_flow_logs_go_where_the_bucket_lets_them(synthesise: Synthesiser) -> Non
     assert statements["FlowLogsCheckAcl"]["Action"] == "s3:GetBucketAcl"
 
 
-def test_without_an_accelerator_nobody_may_deliver_flow_logs(platform: Synthesised) -> None:
+def test_without_an_accelerator_no_one_may_deliver_flow_logs(platform: Synthesised) -> None:
     policy = platform.only("AWS::S3::BucketPolicy", path="DeliveryBucket/Policy")
     assert "delivery.logs" not in str(policy.get("PolicyDocument"))
 

@@ -60,7 +60,7 @@ def test_references_are_strong_within_a_region_and_weak_only_across(platform: Sy
 
 
 def test_layers_use_what_they_are_meant_to_of_each_other(synthesise: Synthesiser) -> None:
-    """An export that nobody meant to make ties two stacks together for ever."""
+    """An export that no one meant to make ties two stacks together permanently."""
     found = {
         f"{use.consumer.stack.lower()} uses {use.producer.stack.lower()} {use.producer.construct}"
         for environment, beside in (*((name, {}) for name in ENVIRONMENTS), ("prod", HEALTH_CANARY))
@@ -105,7 +105,7 @@ def assert_same(alone: Assembly, staged: Assembly) -> None:
 def _comparable(stack: Stack) -> dict[str, str]:
     """Return the resources but for two names that the CDK makes of whole paths, and that do no harm.
 
-    A statement's, and a Lambda permission's: the new permission stands beside the old one until that goes.
+    A statement's, and a Lambda permission's: the new permission stands next to the old one until that goes.
     """
     return {
         resource.logical_id: re.sub(r'"Sid": "[^"]*"', "", json.dumps(resource.properties, sort_keys=True))

@@ -78,7 +78,7 @@ def test_every_other_alarm_tells_the_alert_topic_and_when_it_is_over(platform: S
         assert topics(platform, alarm, "OKActions") == {"AlertTopic"}, name
 
 
-def test_deployment_alarms_roll_back_and_tell_nobody(platform: Synthesised) -> None:
+def test_deployment_alarms_roll_back_and_tell_no_one(platform: Synthesised) -> None:
     for alarm in alarms(platform, layer="Compute").values():
         assert alarm.get("AlarmActions") is None
 
@@ -100,7 +100,7 @@ def test_silence_is_no_alarm_but_where_it_means_an_outage(platform: Synthesised)
     assert breaching - {"backup-overdue", "certificate-expires"} == {"no-healthy-targets"}
 
 
-def test_few_errors_of_few_requests_wake_nobody(synthesise: Synthesiser) -> None:
+def test_few_errors_of_few_requests_wake_no_one(synthesise: Synthesiser) -> None:
     platform = synthesise.having(
         "prod",
         {"observability.server_errors_alarm_count": 25, "observability.server_errors_alarm_percent": 2.5},
@@ -230,7 +230,7 @@ def test_dashboard_shows_each_dependency(platform: Synthesised) -> None:
 
 
 def test_metrics_are_kept_under_the_names_of_what_is_deployed(prod: Synthesised) -> None:
-    """A metric of a name that does not exist draws nothing and says so to nobody."""
+    """A metric of a name that does not exist draws nothing and says so to no one."""
     dimensions = {namespace: found for namespace, _, found in graphs(prod)}
     assert dimensions["AWS/ElastiCache"]["clusterId"] == prod.only("AWS::ElastiCache::ServerlessCache").get(
         "ServerlessCacheName"

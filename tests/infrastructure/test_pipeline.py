@@ -238,7 +238,7 @@ def test_person_is_asked_before_prod_alone_and_only_about_broader_permissions(as
     assert "cdk diff -a . --security-only --fail" in spec
 
 
-def test_nobody_is_asked_where_no_stage_is_named(synthesise: Synthesiser) -> None:
+def test_no_one_is_asked_where_no_stage_is_named(synthesise: Synthesiser) -> None:
     silent = read(synthesise.pipeline({"confirm_permissions_broadening": "[]"}), environment="pipeline")
     assert "Approval" not in {a["ActionTypeId"]["Category"] for s in stages(silent).values() for a in s}
 

@@ -1,4 +1,4 @@
-"""What survives a deletion, and what keeps its identity for ever."""
+"""What survives a deletion, and what keeps its identity permanently."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def stateful(platform: Synthesised) -> dict[str, dict[str, str]]:
 
 
 def test_stateful_resources_keep_their_logical_ids(synthesise: Synthesiser) -> None:
-    """Another logical id is another resource: an empty database beside the full one."""
+    """Another logical id is another resource: an empty database next to the full one."""
     found = {
         identity
         for environment in ENVIRONMENTS

@@ -1,4 +1,4 @@
-"""Who hears of what nobody does in the ordinary course of things."""
+"""Who hears of what no one does in the ordinary course of things."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -143,7 +143,7 @@ def test_every_alert_goes_to_the_topic_and_says_what_happened(platform: Synthesi
 
 
 @pytest.mark.parametrize("trail", ["create", "existing"])
-def test_what_a_trail_records_is_told_whoever_made_it(synthesise: Synthesiser, trail: str) -> None:
+def test_what_a_trail_records_is_published_no_matter_who_made_it(synthesise: Synthesiser, trail: str) -> None:
     platform = synthesise("prod", MADE[trail])
     assert set(RECORDED) <= alerts(platform)
     assert len(platform.of_type("AWS::CloudTrail::Trail")) == (trail == "create")

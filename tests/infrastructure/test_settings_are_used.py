@@ -11,7 +11,7 @@ from tests.infrastructure.variants import SWITCHED_ON
 # Permissions, which validation asks for and nothing builds on.
 ONLY_VALIDATED = {"load_balancer.allow_http"}
 
-# Read only beside others, which no test elsewhere needs together.
+# Read only together with others, which no test elsewhere needs together.
 MORE: dict[str, object] = {
     "cost.anomalies": "existing",
     "cost.anomaly_monitor_arn": "arn:aws:ce::333333333333:anomalymonitor/0",

@@ -208,7 +208,7 @@ def test_zones_are_refused_but_for_one_more_at_the_end(synthesise: Synthesiser) 
         assert "zonal shift" in str(raised.value.remedy)
 
 
-def test_https_beside_a_second_target_group_is_refused(synthesise: Synthesiser) -> None:
+def test_https_with_a_second_target_group_is_refused(synthesise: Synthesiser) -> None:
     """The new rule would send all requests to the first group, and the second may be the one that serves."""
     beside = {"deployment.alternate_target_group": True}
     certificate = MATRIX["load_balancer.certificate_arn"]["value"]

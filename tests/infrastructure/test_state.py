@@ -102,7 +102,7 @@ def test_services_that_may_deliver(platform: Synthesised) -> None:
     assert writers(platform, "AssemblyBucket") == {}
 
 
-def test_nobody_of_the_account_is_named_but_what_empties_buckets_that_keep_nothing(
+def test_no_one_of_the_account_is_named_but_what_empties_buckets_that_keep_nothing(
     platform: Synthesised,
 ) -> None:
     for policy in platform.of_type("AWS::S3::BucketPolicy"):

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, nobody is locked out, and a fresh rotation puts everything right."""
+"""Whatever happens in whatever order, no one is locked out, and a fresh rotation puts everything right."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def run_errand(self) -> None:
-        """Run a task beside the service, or end the one that runs."""
+        """Run a task next to the service, or end the one that runs."""
         errands = [task for task in self.rig.ecs.live_tasks if task.group == BESIDE]
         if errands:
             errands[0].status = "STOPPED"
@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
         self.tokens.append(token)
 
     @invariant()
-    def nobody_is_locked_out(self) -> None:
+    def no_one_is_locked_out(self) -> None:
         """A task that starts now, and every task that runs, can log in."""
         current = self.rig.secret.document("AWSCURRENT")
         assert current is not None
@@ -182,7 +182,7 @@ class Machine(RuleBasedStateMachine):
         self.rotate_until_done()
         assert self.rig.secret.holder("AWSCURRENT") != before
         self.rig.come_to_rest()
-        self.nobody_is_locked_out()
+        self.no_one_is_locked_out()
         self.earlier_versions_are_retired()
 
     def rotate_until_done(self) -> None:

@@ -128,14 +128,14 @@ def _backup_plan(plan: Resource, context: Context) -> Iterator[Usage | Unknown]:
         size = context.assumptions.database_gb
         kept = _kept(rule, interval)
         if kept is None:
-            yield Unknown(f"{name} backups", "they are kept for ever, so their amount has no end")
+            yield Unknown(f"{name} backups", "they are kept permanently, so their amount has no end")
             continue
         charged = max(Decimal(0), kept - free / interval)
         yield Usage(f"{name} backups, {kept:.0f} kept", "aurora-backup-gb", size * charged)
         for copy in rule.get("CopyActions", ()):
             copies = _kept(copy, interval)
             if copies is None:
-                yield Unknown(f"copies of {name} backups", "they are kept for ever")
+                yield Unknown(f"copies of {name} backups", "they are kept permanently")
                 continue
             yield Usage(f"copies of {name} backups, {copies:.0f} kept", "aurora-backup-gb", size * copies)
             yield Usage(f"sending {name} copies", "transfer-between-regions", size * DAYS_A_MONTH / interval)

@@ -49,7 +49,7 @@ def _detector(_: Resource, context: Context) -> Iterator[Usage | Unknown]:
 
 
 def _trail(trail: Resource, context: Context) -> Iterator[Usage | Unknown]:
-    """Charge what a trail records beside the first copy of management events, which has no charge."""
+    """Charge what a trail records besides the first copy of management events, which has no charge."""
     if trail.get("InsightSelectors"):
         events = context.assumptions.account_events_millions * 10
         yield Usage("Insights", "trail-insights-hundred-thousand-events", events)

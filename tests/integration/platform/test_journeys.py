@@ -34,7 +34,7 @@ def client_of(platform: DeployedPlatform) -> Iterator[httpx.Client]:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Return whether a process does anything; one that nobody has collected yet does not."""
+    """Return whether a process does anything; one that no one has collected yet does not."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

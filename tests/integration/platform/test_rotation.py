@@ -166,7 +166,7 @@ def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: V
         retired = vault.read("signing-key")["current"]
         with ThreadPoolExecutor(1) as beside:
             rotation = beside.submit(rotate, platform, "signing-key")
-            # A session in use is signed anew; one that nobody uses ends with its key.
+            # A session in use is signed again; one that no one uses ends with its key.
             while not rotation.done() or not vault.look_after("signing-key").get("settled"):
                 assert client.get("/account").status_code == 200
                 time.sleep(0.2)

@@ -17,6 +17,6 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     try:
         yield Emulator(sandbox, state_dir)
     finally:
-        # What the servers said, for whoever looks for the cause of a failure.
+        # What the servers said, for a person who looks for the cause of a failure.
         shutil.copytree(Layout(state_dir).logs, tmp_path_factory.mktemp("emulator-logs"), dirs_exist_ok=True)
         sandbox.wipe()

@@ -1,4 +1,4 @@
-"""A sandbox that runs, beside others."""
+"""A sandbox that runs, next to others."""
 
 import os
 import signal

@@ -16,7 +16,7 @@ OUTPUTS = {"ClusterName": "cluster", "ServiceName": "service"}
 
 
 class Task(BaseHTTPRequestHandler):
-    """Tells its details to whoever comes without a load balancer."""
+    """Tells its details to those who come without a load balancer."""
 
     failed: tuple[str, ...] = ()
 

@@ -403,7 +403,7 @@ def test_long_environment_name_is_refused_with_the_reason(tmp_path: Path) -> Non
         load_settings("a-long-environment", overrides={"name": "a-very-long-name"}, config_dir=tmp_path)
 
 
-def test_own_variables_come_beside_those_of_the_contract() -> None:
+def test_own_variables_are_added_to_those_of_the_contract() -> None:
     overrides = {"ecs.environment.FEATURE_X": "on", "ecs.environment.LIMIT": "12"}
     assert load_settings("prod", overrides=overrides).ecs.environment == {"FEATURE_X": "on", "LIMIT": "12"}
     with pytest.raises(

@@ -103,7 +103,7 @@ CASES: dict[str, Case] = {
         {"nat-gateway-hour": 730, "nat-gateway-gb": 0},
         {"nat-gateway-hour": 730, "nat-gateway-gb": GB / 2 / 2},
     ),
-    "NAT gateway beside an endpoint for logs": Case(
+    "NAT gateway next to an endpoint for logs": Case(
         [NAT, ENDPOINT],
         {"nat-gateway-hour": 730},
     ),

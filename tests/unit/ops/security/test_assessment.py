@@ -189,7 +189,7 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def test_page_is_whole_escaped_and_needs_nothing_beside_it(found: Assessment) -> None:
+def test_page_is_whole_escaped_and_needs_no_other_file(found: Assessment) -> None:
     html = page.render(found, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
     read = Page()
     read.feed(html)

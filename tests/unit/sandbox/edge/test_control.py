@@ -92,7 +92,7 @@ def test_orders_to_an_edge_that_does_not_run_are_kept_for_it(tmp_path: Path) -> 
 
 
 @scenario
-async def test_whoever_has_the_port_of_an_edge_that_is_gone_is_left_alone(tmp_path: Path) -> None:
+async def test_process_that_has_the_port_of_an_edge_that_is_gone_is_left_alone(tmp_path: Path) -> None:
     async with target(OK) as stranger, edge(tmp_path):
         record = json.loads(admin_file(tmp_path).read_text())
         admin_file(tmp_path).write_text(json.dumps(record | {"started": "before", "port": stranger.port}))
@@ -111,7 +111,7 @@ async def test_a_port_that_cannot_be_served_is_an_error_of_that_port_alone(tmp_p
         terminator = Terminator(port=port, upstream_port=1, certificate="/no.pem", private_key="/no.key")
         with pytest.raises(EdgeError, match=f"cannot end TLS on port {port}: No such file"):
             await asyncio.to_thread(control.put_terminator, terminator)
-        # One failure is nobody else's.
+        # One failure is no one else's.
         await asyncio.to_thread(put(control, service.port, TargetState.HEALTHY))
         await asyncio.to_thread(control.put_listener, Listener(port=port, forward={"group": 1}))
         assert b"200" in await ask(port)

@@ -38,7 +38,7 @@ def counts(made: Plan[FakeTask]) -> tuple[int, int]:
     return made.start, len(made.stop)
 
 
-def test_new_tasks_start_beside_the_old_ones() -> None:
+def test_new_tasks_start_next_to_the_old_ones() -> None:
     assert counts(step("", "hh")) == (2, 0)
 
 
@@ -48,7 +48,7 @@ def test_old_tasks_stay_until_new_ones_are_healthy() -> None:
     assert counts(step("hh", "h")) == (0, 1)
 
 
-def test_old_tasks_make_way_when_there_is_no_room_beside_them() -> None:
+def test_old_tasks_make_way_when_there_is_no_room_next_to_them() -> None:
     assert counts(step("", "hh", fewest=1, most=2)) == (0, 1)
     assert counts(step("", "h", fewest=1, most=2)) == (1, 0)
     assert counts(step("s", "h", fewest=1, most=2)) == (0, 0)
@@ -69,7 +69,7 @@ def test_an_unhealthy_task_is_replaced_before_it_is_stopped() -> None:
     assert counts(step("huh", "")) == (0, 1)
 
 
-def test_an_unhealthy_task_is_stopped_first_when_there_is_no_room_beside_it() -> None:
+def test_an_unhealthy_task_is_stopped_first_when_there_is_no_room_next_to_it() -> None:
     assert counts(step("hu", "", most=2)) == (0, 1)
 
 
