@@ -34,7 +34,7 @@ class DeploymentPlan:
     ----------
     strategy
         ``rolling`` replaces tasks as they get healthy. The others start all new tasks next to the old ones
-        and then move the traffic: ``blue_green`` at once, ``canary`` a share first, ``linear`` in equal steps.
+        then move the traffic: ``blue_green`` at once, ``canary`` a share first, ``linear`` in equal steps.
     step_percent, step_time
         The share of the traffic that moves first or at a time, and the time until the next step.
     bake_time
