@@ -245,22 +245,28 @@ class ComputeStack(LayerStack):
         settings, proxy = self._settings, data.proxy
         # What a client prepares pins it to one of the proxy's connections.
         proxied = {} if proxy is None else {"DATABASE_PREPARED_STATEMENTS": "false"}
-        return settings.ecs.environment | {
-            "PORT": str(SERVICE_PORT),
-            "ENVIRONMENT": settings.environment,
-            "SERVICE_VERSION": image.version,
-            "LOG_LEVEL": settings.ecs.log_level,
-            "STOP_TIMEOUT_SECONDS": str(settings.ecs.stop_timeout_seconds),
-            "COOKIE_SECURE": "true" if settings.https else "false",
-            "DATABASE_HOST": proxy.endpoint if proxy else data.cluster.cluster_endpoint.hostname,
-            "DATABASE_PORT": Token.as_string(data.cluster.cluster_endpoint.port),
-            "DATABASE_NAME": DATABASE,
-            "DATABASE_POOL_MIN": str(settings.ecs.database_pool_min),
-            "DATABASE_POOL_MAX": str(settings.ecs.database_pool_max),
-            "VALKEY_HOST": data.cache.attr_endpoint_address,
-            "VALKEY_PORT": data.cache.attr_endpoint_port,
-            **proxied,
-        }
+        # One worker a vCPU, unless the environment says otherwise.
+        workers = {"WEB_CONCURRENCY": str(max(1, settings.ecs.cpu // 1024))}
+        return (
+            workers
+            | settings.ecs.environment
+            | {
+                "PORT": str(SERVICE_PORT),
+                "ENVIRONMENT": settings.environment,
+                "SERVICE_VERSION": image.version,
+                "LOG_LEVEL": settings.ecs.log_level,
+                "STOP_TIMEOUT_SECONDS": str(settings.ecs.stop_timeout_seconds),
+                "COOKIE_SECURE": "true" if settings.https else "false",
+                "DATABASE_HOST": proxy.endpoint if proxy else data.cluster.cluster_endpoint.hostname,
+                "DATABASE_PORT": Token.as_string(data.cluster.cluster_endpoint.port),
+                "DATABASE_NAME": DATABASE,
+                "DATABASE_POOL_MIN": str(settings.ecs.database_pool_min),
+                "DATABASE_POOL_MAX": str(settings.ecs.database_pool_max),
+                "VALKEY_HOST": data.cache.attr_endpoint_address,
+                "VALKEY_PORT": data.cache.attr_endpoint_port,
+                **proxied,
+            }
+        )
 
 
 def _scaling(ecs_settings: EcsSettings) -> Scaling:

@@ -1,72 +1,19 @@
 """Starts the service: `python -m taskboard`."""
 
-import asyncio
-import logging
-import os
 import signal
-import sys
-from collections.abc import Coroutine
 
-import uvicorn
-import uvloop
+from taskboard.signals import AWAITED
 
-from taskboard import logs
-from taskboard.application import create_app
-from taskboard.middleware import Activity
-from taskboard.migrate import MigrationError, load, migrate
-from taskboard.server import KEEP_ALIVE, Server, listen
-from taskboard.settings import Settings, SettingsError
+# First of all: the first process of a container ignores a signal that is neither handled nor blocked.
+signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
 
-_logger = logging.getLogger("taskboard")
+import logging  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
 
-
-async def serve(settings: Settings) -> None:
-    """Bring the schema up to date and serve until a signal says to stop.
-
-    Raises
-    ------
-    MigrationError
-        If the schema cannot be brought up to date.
-    OSError
-        If the port is taken.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # From the very beginning: the first process of a container ignores a signal that it does not handle.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if not await _finishes_before(stop, migrate(settings, load())):
-        return
-    activity = Activity()
-    config = uvicorn.Config(
-        create_app(settings, activity),
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
-    )
-    listener = listen(settings.host, settings.port)
-    server = Server(config, stop=stop, stop_timeout=settings.stop_timeout_seconds, activity=activity)
-    _logger.info("version %s serves on %s:%s", settings.service_version, settings.host, settings.port)
-    await server.serve(sockets=[listener])
-    _logger.info("stopped")
-
-
-async def _finishes_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not working.done():
-        working.cancel()
-        await asyncio.wait({working})
-        return False
-    await working
-    return True
+from taskboard import logs  # noqa: E402
+from taskboard.settings import Settings, SettingsError  # noqa: E402
+from taskboard.supervisor import Supervisor  # noqa: E402
 
 
 def main() -> int:
@@ -74,15 +21,12 @@ def main() -> int:
     logs.configure("INFO")
     try:
         settings = Settings.read(os.environ)
-        logs.configure(settings.log_level)
-        uvloop.run(serve(settings))
     except SettingsError as error:
-        _logger.critical("the environment is not usable: %s", error, extra={"problems": error.problems})
+        logger = logging.getLogger("taskboard")
+        logger.critical("the environment is not usable: %s", error, extra={"problems": error.problems})
         return os.EX_CONFIG
-    except (MigrationError, OSError) as error:
-        _logger.critical("cannot start: %s", error)
-        return os.EX_UNAVAILABLE
-    return os.EX_OK
+    logs.configure(settings.log_level)
+    return Supervisor(settings).run()
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from taskboard import accounts, docs, errors, health, projects, tasks, web
 from taskboard.attempts import Attempts
+from taskboard.board import Board
 from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, refuse_other_sites
 from taskboard.keyring import KeyRing
-from taskboard.middleware import Activity, RequestMiddleware
+from taskboard.middleware import RequestMiddleware
 from taskboard.passwords import Passwords
 from taskboard.rate_limits import RateLimiter
 from taskboard.sessions import Sessions
@@ -32,17 +33,17 @@ _ERRORS = (
 )
 
 
-def create_app(settings: Settings, activity: Activity) -> FastAPI:
+def create_app(settings: Settings, board: Board) -> FastAPI:
     """Return the application; its connections live as long as its lifespan.
 
     Parameters
     ----------
     settings
         The configuration.
-    activity
-        Is told of every request.
+    board
+        What all processes of the task know.
     """
-    services = _services(settings)
+    services = _services(settings, board)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +66,7 @@ def create_app(settings: Settings, activity: Activity) -> FastAPI:
     )
     app.state.services = services
     app.state.reports = health.Reports(services)
-    app.add_middleware(RequestMiddleware, activity=activity, https=settings.cookie_secure)
+    app.add_middleware(RequestMiddleware, board=board, https=settings.cookie_secure)
     errors.install(app)
     api = APIRouter(
         prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=errors.described(*_ERRORS)
@@ -78,12 +79,12 @@ def create_app(settings: Settings, activity: Activity) -> FastAPI:
     return app
 
 
-def _services(settings: Settings) -> Services:
+def _services(settings: Settings, board: Board) -> Services:
     cache = Cache(settings)
     keyring = KeyRing.of(settings.secret_key_base)
     return Services(
         settings=settings,
-        database=Database(settings),
+        database=Database(settings, board),
         cache=cache,
         keyring=keyring,
         sessions=Sessions(cache, keyring, secure=settings.cookie_secure),

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, TooManyRequests
 
+from taskboard.board import Board
 from taskboard.errors import UnavailableError
 from taskboard.settings import Settings
 
@@ -88,10 +89,10 @@ class Database:
     new processes the other role and leaves this one valid until they have taken over.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, board: Board) -> None:
         self._outage: asyncio.Future[None]  # done when the next attempt to connect has failed
         self._outage_until = 0.0
-        self._full_until = 0.0
+        self._board = board
         self._pool = AsyncConnectionPool(
             kwargs=connection_parameters(settings),
             min_size=settings.database_pool_min,
@@ -146,7 +147,7 @@ class Database:
             psycopg.errors.ReadOnlySqlTransaction,
         ) as error:
             if isinstance(error, psycopg.errors.DiskFull | psycopg.errors.IoError):
-                self._full_until = time.monotonic() + _FULL_MEMORY
+                self._board.database_full_until = time.monotonic() + _FULL_MEMORY
             shed = isinstance(error, TooManyRequests)
             raise UnavailableError("database", str(error).strip(), shed=shed) from error
 
@@ -163,7 +164,7 @@ class Database:
             cursor = await connection.execute("SELECT session_user, current_user")
             row = await cursor.fetchone()
         assert row is not None  # noqa: S101 - such a SELECT has a row
-        if time.monotonic() < self._full_until:
+        if time.monotonic() < self._board.database_full_until:
             raise UnavailableError("database", "it answers, but had no room for a write a moment ago")
         latency = (time.perf_counter() - began) * 1000
         return DatabaseProbe(latency_ms=round(latency, 2), session_user=row[0], current_user=row[1])

@@ -13,7 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskboard import logs
+from taskboard.board import Board
 from taskboard.errors import ApiError, error_response
+from taskboard.heads import refusal
 
 _logger = logging.getLogger("taskboard.access")
 
@@ -56,19 +58,12 @@ class RequestContext:
     log: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass
-class Activity:
-    """When the service was last asked for something other than its health, by the monotonic clock."""
-
-    last_request: float = field(default_factory=time.monotonic)
-
-
 class RequestMiddleware:
     """Gives a request its context, and answers for it when the application fails."""
 
-    def __init__(self, app: ASGIApp, *, activity: Activity, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, board: Board, https: bool) -> None:
         self._app = app
-        self._activity = activity
+        self._board = board
         self._headers = _SECURITY_HEADERS | (_HTTPS_ONLY if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +75,7 @@ class RequestMiddleware:
         context = RequestContext(id=uuid.uuid4().hex, client=_client(scope, headers), log=_given_ids(headers))
         scope.setdefault("state", {})["context"] = context
         if scope["path"] != _HEALTH_PATH:
-            self._activity.last_request = time.monotonic()
+            self._board.last_request = time.monotonic()
         token = logs.request_id.set(context.id)
         try:
             await self._answer(scope, _bounded(receive), send, context)
@@ -99,7 +94,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._responder(scope)(scope, receive, send_with_headers)
         except Exception:
             _logger.exception("the request failed")
             if status:
@@ -112,6 +107,13 @@ class RequestMiddleware:
             duration = round((time.perf_counter() - began) * 1000, 1)
             _log(scope, context, status=status, duration_ms=duration)
 
+    def _responder(self, scope: Scope) -> ASGIApp:
+        refused = refusal(scope["path"])
+        if refused is None:
+            return self._app
+        scope["method"] = scope["path"] = "-"  # for the log
+        return error_response(refused)
+
     def _add_headers(self, headers: MutableHeaders, context: RequestContext) -> None:
         headers["x-request-id"] = context.id
         if "etag" in headers:
@@ -120,6 +122,8 @@ class RequestMiddleware:
             headers.setdefault(name, value)
         for name, value in context.response_headers:
             headers.append(name, value)
+        if self._board.draining:
+            headers["connection"] = "close"
 
 
 def _log(scope: Scope, context: RequestContext, **outcome: object) -> None:

@@ -1,6 +1,9 @@
 """Configuration: the documented environment variables, read once."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -17,6 +20,8 @@ from pydantic_core import ErrorDetails
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 NonEmpty = Annotated[str, Field(min_length=1)]
+# "$MAX $PERIOD", or "max" without a limit: Control Group v2 (The Linux Kernel documentation), cpu.max.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # A field that is made with this is a secret: no message shows its value.
 _SECRET = Field(repr=False)
 
@@ -64,6 +69,7 @@ class Settings(BaseModel):
     host: NonEmpty = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     port: Port
     # Below five seconds nothing can be drained; Fargate allows 120 at most.
+    web_concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
     stop_timeout_seconds: Annotated[int, Field(ge=5, le=120)]
     cookie_secure: bool
 
@@ -92,6 +98,19 @@ class Settings(BaseModel):
             raise ValueError(f"must not be less than DATABASE_POOL_MIN, which is {minimum}")
         return maximum
 
+    @property
+    def workers(self) -> int:
+        """How many processes serve: each needs a connection to the database."""
+        return min(self.web_concurrency or _processors(), self.database_pool_max)
+
+    def share(self, worker: int) -> Self:
+        """Return what one of the workers has of the task's connections."""
+        shares = {
+            name: getattr(self, name) // self.workers + (worker < getattr(self, name) % self.workers)
+            for name in ("database_pool_min", "database_pool_max")
+        }
+        return self.model_copy(update=shares)
+
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
         """Read the configuration.
@@ -105,6 +124,17 @@ class Settings(BaseModel):
             return cls.model_validate(dict(environ))
         except ValidationError as error:
             raise SettingsError([_describe(detail) for detail in error.errors()]) from None
+
+
+def _processors() -> int:
+    """Return how many processors this container may use, where its environment does not say."""
+    processors = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        quota, period = map(int, _QUOTA.read_text(encoding="ascii").split())
+        processors = min(processors, quota // period)
+    return max(1, processors)
 
 
 def _describe(error: ErrorDetails) -> str:

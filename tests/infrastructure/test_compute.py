@@ -29,11 +29,27 @@ def told(platform: Synthesised) -> set[str]:
 
 
 def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised) -> None:
-    assert told(platform) == CONTRACT_VARIABLES - {"DATABASE_PREPARED_STATEMENTS"}
+    # The environment's own variables may have another number of workers.
+    assert told(platform) == CONTRACT_VARIABLES - {"DATABASE_PREPARED_STATEMENTS"} | {"WEB_CONCURRENCY"}
 
 
 def test_container_behind_a_proxy_is_told_so(synthesise: Synthesiser) -> None:
-    assert told(synthesise.having("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES
+    assert told(synthesise.having("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES | {"WEB_CONCURRENCY"}
+
+
+def test_container_is_told_one_worker_for_each_vcpu_unless_it_is_told_otherwise(
+    synthesise: Synthesiser,
+) -> None:
+    def workers(**settings: object) -> str:
+        return str(
+            variables(synthesise("prod", {f"ecs.{name}": value for name, value in settings.items()}))[
+                "WEB_CONCURRENCY"
+            ]
+        )
+
+    assert workers(cpu=256, memory_mib=1024) == "1"
+    assert workers(cpu=4096, memory_mib=8192) == "4"
+    assert workers(environment={"WEB_CONCURRENCY": "3"}) == "3"
 
 
 def test_container_can_do_little(platform: Synthesised) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from sandbox.tls import ensure_authority
 from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually, free_port
@@ -246,6 +247,46 @@ def test_request_that_never_ends_does_not_keep_the_service_from_stopping(
             )
             time.sleep(0.2)
             assert service.terminate() == 0
+
+
+def workers_of(service: RunningService) -> list[int]:
+    return [child.pid for child in psutil.Process(service.process.pid).children()]
+
+
+def test_worker_that_dies_is_replaced_and_none_outlives_the_supervisor(
+    services: ServiceFactory, database: str
+) -> None:
+    with services.run(database, WEB_CONCURRENCY="2") as service:
+        before = eventually(lambda: workers if len(workers := workers_of(service)) == 2 else None)
+        time.sleep(1)  # until both have shown that they serve
+        os.kill(before[0], signal.SIGKILL)
+        after = eventually(
+            lambda: workers if len(workers := workers_of(service)) == 2 and before[0] not in workers else None
+        )
+        assert before[1] in after
+        for _ in range(20):  # over connections that the kernel spreads
+            assert httpx.get(f"{service.url}/healthz").status_code == 200
+        assert any(line["level"] == "ERROR" for line in service.lines())
+        service.process.kill()
+        eventually(lambda: True if not any(map(psutil.pid_exists, after)) else None)
+
+
+def test_workers_count_and_report_together(services: ServiceFactory, database: str) -> None:
+    with services.run(database, WEB_CONCURRENCY="2", RATE_LIMIT_PER_MINUTE="40") as service:
+        with service.client() as client:
+            sign_up(client)
+            cookie = f"session={client.cookies['session']}"
+        eventually(lambda: True if len(workers_of(service)) == 2 else None)
+        answers = [httpx.get(f"{service.url}/api/v1/projects", headers={"cookie": cookie}) for _ in range(50)]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert sum(answer.status_code == 200 for answer in answers) <= 40 * 2  # two minutes, at the most
+
+
+def test_port_is_closed_for_a_task_that_cannot_have_it(services: ServiceFactory, database: str) -> None:
+    # Workers share it among themselves, and with no other task.
+    with services.run(database, WEB_CONCURRENCY="2") as service:
+        second = services.spawn(database, PORT=str(urlsplit(service.url).port), WEB_CONCURRENCY="2")
+        assert second.process.wait(timeout=20) == os.EX_UNAVAILABLE
 
 
 def test_sessions_survive_a_rotation_of_the_signing_key_in_both_directions(

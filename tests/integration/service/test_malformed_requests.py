@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.routing import Mount
 
 from taskboard.application import create_app
-from taskboard.middleware import Activity
+from taskboard.board import Board
 from taskboard.settings import Settings
 from tests.integration.service.support import Backends, RunningService, ServiceFactory
 
@@ -117,7 +117,7 @@ def unlimited(services: ServiceFactory, database: str) -> Iterator[RunningServic
 @pytest.fixture
 def operations(backends: Backends, database: str) -> list[Operation]:
     """Every method of every route of the application."""
-    app = create_app(Settings.read(backends.environment(database)), Activity())
+    app = create_app(Settings.read(backends.environment(database)), Board())
     return sorted(
         (method, str(context.path) + ("/{file}" if isinstance(context.original_route, Mount) else ""))
         for context in iter_route_contexts(app.routes)

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from taskboard.application import create_app
-from taskboard.middleware import Activity
+from taskboard.board import Board
 from taskboard.settings import Settings
 
 Ask = Callable[..., httpx.Response]
@@ -48,7 +48,7 @@ def settings(environ: dict[str, str]) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    return create_app(settings, Activity())
+    return create_app(settings, Board())
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Configuration from the environment."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,30 @@ def test_statements_are_prepared_unless_that_would_pin_a_proxys_connection(
 ) -> None:
     threshold = connection_parameters(Settings.read(environ | said))["prepare_threshold"]
     assert (threshold is not None) is prepared
+
+
+def test_workers_are_as_many_as_the_environment_says(environ: dict[str, str]) -> None:
+    assert Settings.read(environ | {"WEB_CONCURRENCY": "2"}).workers == 2
+    with pytest.raises(SettingsError, match="WEB_CONCURRENCY='0'"):
+        Settings.read(environ | {"WEB_CONCURRENCY": "0"})
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers"), [("25000 100000", 1), ("150000 100000", 1), ("400000 100000", 4), ("max 100000", 8)]
+)
+def test_workers_are_otherwise_as_many_as_the_container_has_processors(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, workers: int
+) -> None:
+    quota = tmp_path / "cpu.max"
+    quota.write_text(limit)
+    monkeypatch.setattr("taskboard.settings._QUOTA", quota)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert Settings.read(environ | {"DATABASE_POOL_MAX": "9"}).workers == workers
+
+
+def test_workers_share_the_connections_of_the_task(environ: dict[str, str]) -> None:
+    pool = {"DATABASE_POOL_MIN": "1", "DATABASE_POOL_MAX": "8", "WEB_CONCURRENCY": "3"}
+    shares = [Settings.read(environ | pool).share(worker) for worker in range(3)]
+    assert [share.database_pool_max for share in shares] == [3, 3, 2]
+    assert [share.database_pool_min for share in shares] == [1, 0, 0]
+    assert Settings.read(environ | pool | {"DATABASE_POOL_MAX": "2"}).workers == 2
