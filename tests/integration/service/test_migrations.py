@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from taskboard import migrate as migrate_module
 from taskboard.database import LOAN_TIMEOUT, STATEMENT_TIMEOUT, TABLE_LOCK_TIMEOUT
-from taskboard.migrate import Migration, MigrationError, migrate
+from taskboard.migrate import Migration, MigrationError, load, migrate
 from taskboard.settings import Settings
 from tests.integration.service.support import Backends
 
@@ -153,3 +155,34 @@ def test_older_version_of_the_service_lives_with_a_newer_schema(
     apply([FIRST, SECOND])
     apply([FIRST])
     assert "ahead of this version by the migrations [2]" in caplog.text
+
+
+def test_addresses_are_composed_unless_another_account_has_them(
+    backends: Backends, name: str, apply: Apply
+) -> None:
+    composed, elsewhere = "r\u1ed9m@example.com", "zo\u00eb@example.com"
+    addresses = [
+        "ro\u0323\u0302m@example.com",  # the older of two that compose to the same
+        "ro\u0302\u0323m@example.com",
+        elsewhere,  # which its account keeps
+        "zoe\u0308@example.com",
+        "plain@example.com",
+    ]
+    first, second, *_ = load()
+    apply([first])
+    with backends.administrator(name) as connection:
+        for age, address in enumerate(addresses):
+            connection.execute(
+                "INSERT INTO accounts (email, password_hash, created_at)"
+                " VALUES (%s, %s, now() + %s * interval '1 s')",
+                [address, str(age), age],
+            )
+        with suppress(psycopg.errors.UniqueViolation):
+            connection.execute("UPDATE accounts SET email = normalize(email, NFC)")
+            pytest.fail("there is no collision to be handled")
+    apply([first, second])
+    with backends.administrator(name) as connection:
+        stored = dict(connection.execute("SELECT password_hash, email FROM accounts").fetchall())
+    assert stored == {
+        "0": composed, "1": addresses[1], "2": elsewhere, "3": addresses[3], "4": "plain@example.com"
+    }  # fmt: skip
