@@ -64,7 +64,8 @@ async def sign_up(
     if is_guessable(credentials.password, credentials.email):
         detail = ErrorDetail(field="password", message="is easy to guess; unrelated words are not")
         raise InvalidFieldError(detail)
-    password_hash = await services.passwords.hash(credentials.password)
+    with services.passwords.turn():
+        password_hash = await services.passwords.hash(credentials.password)
     try:
         async with services.database.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(Account))
@@ -90,10 +91,12 @@ async def sign_in(
 ) -> Account:
     """Start a session in place of the one that the request has; its cookie comes with the response."""
     email = unicodedata.normalize("NFC", given.email.strip())  # as `Email` has it
-    account = await _find(services, email)
-    attempt = await services.attempts.begin(account.email if account else email, context.client)
-    hashed = account.password_hash if account else None
-    if not await services.passwords.matches(given.password, hashed) or account is None:
+    with services.passwords.turn():
+        account = await _find(services, email)
+        attempt = await services.attempts.begin(account.email if account else email, context.client)
+        hashed = account.password_hash if account else None
+        matches = await services.passwords.matches(given.password, hashed)
+    if not matches or account is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "wrong_credentials", "the address or the password is wrong")
     await services.attempts.succeed(attempt)
     context.response_headers.append(

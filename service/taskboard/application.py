@@ -66,7 +66,9 @@ def create_app(settings: Settings, board: Board) -> FastAPI:
     )
     app.state.services = services
     app.state.reports = health.Reports(services)
-    app.add_middleware(RequestMiddleware, board=board, https=settings.cookie_secure)
+    app.add_middleware(
+        RequestMiddleware, board=board, https=settings.cookie_secure, health=health.plain_answer(settings)
+    )
     errors.install(app)
     api = APIRouter(
         prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=errors.described(*_ERRORS)

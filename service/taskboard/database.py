@@ -180,6 +180,8 @@ class Database:
             await self._pool.putconn(connection)  # which has it replaced
 
     async def _wait_for_connection(self) -> Connection:
+        if self._pool.get_stats()["pool_available"]:
+            return await self._pool.getconn()
         loan = asyncio.ensure_future(self._pool.getconn())
         either: set[asyncio.Future[Any]] = {loan, self._outage}
         try:

@@ -15,7 +15,7 @@ from taskboard.errors import ApiError
 from taskboard.keyring import KeyRing
 from taskboard.middleware import RequestContext
 from taskboard.passwords import Passwords
-from taskboard.rate_limits import RateLimiter
+from taskboard.rate_limits import Quota, RateLimiter
 from taskboard.sessions import Session, Sessions
 from taskboard.settings import Settings
 
@@ -56,34 +56,36 @@ async def _session_cookie(request: Request, services: ServicesDep) -> str | None
 
 SessionCookieDep = Annotated[str | None, Depends(_session_cookie)]
 
-# What the API's description says; the cookie is read below, by the name that it really has.
-_cookie = APIKeyCookie(
-    name="session",
-    scheme_name="session",
-    description="Comes with signing up or in. Where it is served over HTTPS, its name is `__Host-session`.",
-    auto_error=False,
-)
+
+class _SignedIn(APIKeyCookie):
+    """Finds the session of a request; one dependency, because each costs as much as a look into the cache."""
+
+    def __init__(self) -> None:
+        # What the API's description says; the cookie is read by the name that it really has.
+        super().__init__(
+            name="session",
+            scheme_name="session",
+            description="Comes with signing up or in. Where it is served over HTTPS, its name is "
+            "`__Host-session`.",
+            auto_error=False,
+        )
+
+    async def __call__(self, request: Request) -> Session:  # type: ignore[override]
+        services: Services = request.app.state.services
+        context: RequestContext = request.state.context
+        cookie = request.cookies.get(services.sessions.cookie_name)
+        limit = services.settings.rate_limit_per_minute
+        session = await services.sessions.find(cookie, limit) if cookie else None
+        if session is None:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "not_signed_in", "sign in first")
+        if session.renewed_cookie:
+            context.response_headers.append(("set-cookie", session.renewed_cookie))
+        context.log["account_id"] = str(session.account_id)
+        _enforce(session.quota, context)
+        return session
 
 
-async def _signed_in(
-    services: ServicesDep,
-    context: ContextDep,
-    cookie: SessionCookieDep,
-    _described: Annotated[str | None, Security(_cookie)],
-) -> Session:
-    session = await services.sessions.find(cookie) if cookie else None
-    if session is None:
-        raise ApiError(HTTPStatus.UNAUTHORIZED, "not_signed_in", "sign in first")
-    if session.renewed_cookie:
-        context.response_headers.append(("set-cookie", session.renewed_cookie))
-    context.log["account_id"] = str(session.account_id)
-    await count_request(
-        services, context, "api", str(session.account_id), services.settings.rate_limit_per_minute
-    )
-    return session
-
-
-SessionDep = Annotated[Session, Depends(_signed_in)]
+SessionDep = Annotated[Session, Security(_SignedIn())]
 
 
 async def limit_sign_ins(services: ServicesDep, context: ContextDep) -> None:
@@ -118,7 +120,10 @@ async def count_request(services: Services, context: RequestContext, kind: str, 
     ApiError
         If it went over the limit, or the count fails.
     """
-    quota = await services.limiter.count(kind, who, limit)
+    _enforce(await services.limiter.count(kind, who, limit), context)
+
+
+def _enforce(quota: Quota, context: RequestContext) -> None:
     context.response_headers.extend(quota.headers.items())
     quota.enforce()
 

@@ -97,6 +97,18 @@ class UnavailableError(ApiError):
         self.shed = shed
 
 
+class OverloadedError(ApiError):
+    """The request is refused on purpose because too many are being answered; marked as such in the log."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "overloaded",
+            "too many requests at once; try again in a moment",
+            headers={"retry-after": "1"},
+        )
+
+
 class NotFoundError(ApiError):
     """There is no such thing, or it belongs to somebody else, which nobody should be able to tell apart."""
 
@@ -133,6 +145,8 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UnavailableError):
         extra = {"shed": True} if error.shed else {}
         _logger.warning("the %s does not answer: %s", error.part, error.reason, extra=extra)
+    if isinstance(error, OverloadedError):
+        request.state.context.log["shed"] = True
     if isinstance(error, ApiError):
         return error_response(error)
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for

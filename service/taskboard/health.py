@@ -14,6 +14,7 @@ from taskboard.cache import Cache
 from taskboard.database import Database
 from taskboard.dependencies import Services, ServicesDep
 from taskboard.errors import ErrorEnvelope, ErrorInfo, NotFoundError, Part, UnavailableError, described
+from taskboard.settings import Settings
 
 router = APIRouter(tags=["health"])
 
@@ -73,6 +74,11 @@ class FailedHealth(DetailedHealth, ErrorEnvelope):
     """The same when a part does not answer, told like every error of this service, too."""
 
 
+def plain_answer(settings: Settings) -> JSONResponse:
+    """Return the answer to `/healthz` alone."""
+    return JSONResponse(Health(status="ok", version=settings.service_version).model_dump(mode="json"))
+
+
 class Reports:
     """Makes one report at a time and keeps it for a moment, however often it is asked for."""
 
@@ -120,7 +126,7 @@ async def healthz(
     The details are for the inside: a request that came through a load balancer does not get them.
     """
     if not detailed:
-        return Health(status="ok", version=services.settings.service_version)
+        return plain_answer(services.settings)
     if "x-forwarded-for" in request.headers:
         raise NotFoundError("page")
     report = await reports.newest()

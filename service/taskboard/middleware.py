@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskboard import logs
 from taskboard.board import Board
-from taskboard.errors import ApiError, error_response
+from taskboard.errors import ApiError, OverloadedError, error_response
 from taskboard.heads import refusal
 
 _logger = logging.getLogger("taskboard.access")
@@ -24,6 +24,9 @@ _MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
 # closed sees it reset, and not the answer.
 _MAX_DISCARDED = 16 * 1024 * 1024  # bytes
 _DISCARD_TIMEOUT = 5.0  # seconds
+# Requests that a worker answers at a time; more would only wait longer. A vCPU answers several hundred lists
+# a second, so that the last of these waits for a fraction of one.
+MAX_IN_FLIGHT = 40
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._=;-]{8,128}")
 _GIVEN_IDS = {"client_request_id": "x-request-id", "trace_id": "x-amzn-trace-id"}
 _HEALTH_PATH = "/healthz"
@@ -61,9 +64,11 @@ class RequestContext:
 class RequestMiddleware:
     """Gives a request its context, and answers for it when the application fails."""
 
-    def __init__(self, app: ASGIApp, *, board: Board, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, board: Board, https: bool, health: ASGIApp) -> None:
         self._app = app
         self._board = board
+        self._health = health
+        self._in_flight = 0
         self._headers = _SECURITY_HEADERS | (_HTTPS_ONLY if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,9 +82,11 @@ class RequestMiddleware:
         if scope["path"] != _HEALTH_PATH:
             self._board.last_request = time.monotonic()
         token = logs.request_id.set(context.id)
+        self._in_flight += 1
         try:
             await self._answer(scope, _bounded(receive), send, context)
         finally:
+            self._in_flight -= 1
             logs.request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:
@@ -94,7 +101,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._responder(scope)(scope, receive, send_with_headers)
+            await self._responder(scope, context)(scope, receive, send_with_headers)
         except Exception:
             _logger.exception("the request failed")
             if status:
@@ -107,8 +114,14 @@ class RequestMiddleware:
             duration = round((time.perf_counter() - began) * 1000, 1)
             _log(scope, context, status=status, duration_ms=duration)
 
-    def _responder(self, scope: Scope) -> ASGIApp:
-        refused = refusal(scope["path"])
+    def _responder(self, scope: Scope, context: RequestContext) -> ASGIApp:
+        path = scope["path"]
+        if path == _HEALTH_PATH and not scope["query_string"] and scope["method"] == "GET":
+            return self._health  # which is asked for all the time, first of all when the worker is busy
+        if self._in_flight > MAX_IN_FLIGHT and path != _HEALTH_PATH:
+            context.log["shed"] = True
+            return error_response(OverloadedError())
+        refused = refusal(path)
         if refused is None:
             return self._app
         scope["method"] = scope["path"] = "-"  # for the log

@@ -1,16 +1,21 @@
 """Password hashes, computed beside the event loop."""
 
 import asyncio
-import os
 import secrets
 import unicodedata
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import argon2
+
+from taskboard.errors import OverloadedError
 
 # OWASP's password storage cheat sheet: Argon2id with 19 MiB, two iterations and one lane, so that a burst of
 # sign-ins fits into a small container.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Requests that may wait for a hash in each worker, of some 50 ms.
+MAX_WAITING = 16
 
 
 def normalised(password: str) -> str:
@@ -19,11 +24,29 @@ def normalised(password: str) -> str:
 
 
 class Passwords:
-    """Hashes passwords and compares them; no more at a time than there are processors."""
+    """Hashes passwords and compares them, one at a time: a worker has one processor."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argon2")
+        self._waiting = 0
         self._decoy = _hasher.hash(secrets.token_urlsafe())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Take a place in the queue for a hash.
+
+        Raises
+        ------
+        OverloadedError
+            If there is none, before anything was done for the request.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def hash(self, password: str) -> str:
         """Return the password's hash with its parameters."""

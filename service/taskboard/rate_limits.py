@@ -7,6 +7,9 @@ needs a session, which is in Valkey as well.
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
+
+from valkey.asyncio.client import Pipeline
 
 from taskboard.cache import Cache
 from taskboard.errors import ApiError
@@ -54,6 +57,31 @@ class Quota:
             )
 
 
+@dataclass(frozen=True)
+class Counter:
+    """Where requests are counted, for whoever sends other commands in the same pipeline."""
+
+    key: str
+    limit: int
+    reset: int
+
+    @classmethod
+    def now(cls, kind: str, who: str, limit: int) -> Self:
+        """Return the counter of this minute; see `RateLimiter.count`."""
+        now = int(time.time())
+        window = now // _WINDOW
+        return cls(f"rate:{kind}:{who}:{window}", limit, (window + 1) * _WINDOW - now)
+
+    def ask(self, pipeline: Pipeline) -> None:
+        """Add the commands that count a request; the answer to the last one is the count."""
+        pipeline.set(self.key, 0, ex=_WINDOW, nx=True)  # first, so that it ends whatever happens then
+        pipeline.incr(self.key)
+
+    def quota(self, used: int) -> Quota:
+        """Return what is left."""
+        return Quota(limit=self.limit, used=used, reset=self.reset)
+
+
 class RateLimiter:
     """Counts requests a minute by whoever makes them."""
 
@@ -77,11 +105,7 @@ class RateLimiter:
         UnavailableError
             If Valkey does not answer.
         """
-        now = int(time.time())
-        window = now // _WINDOW
-        key = f"rate:{kind}:{who}:{window}"
+        counter = Counter.now(kind, who, limit)
         async with self._cache.client() as client, client.pipeline() as pipeline:
-            pipeline.incr(key)
-            pipeline.expire(key, _WINDOW)
-            used, _ = await pipeline.execute()
-        return Quota(limit=limit, used=used, reset=(window + 1) * _WINDOW - now)
+            counter.ask(pipeline)
+            return counter.quota((await pipeline.execute())[-1])

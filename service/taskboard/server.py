@@ -1,5 +1,6 @@
 """A worker: one process that serves, and the sockets that it does so on."""
 
+import gc
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from taskboard.settings import Settings
 
 _BACKLOG = 1024
 _BEAT = 1  # seconds
+_GARBAGE = 10_000  # allocations from one collection to the next
 
 
 def serve(settings: Settings, board: Board, worker: int, listener: socket.socket) -> None:
@@ -56,6 +58,10 @@ def serve(settings: Settings, board: Board, worker: int, listener: socket.socket
         timeout_notify=_BEAT,
         callback_notify=beat,
     )
+    # What lives as long as the worker is not looked through again, and much garbage dies by itself.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -11,6 +11,7 @@ from valkey.asyncio import Valkey
 
 from taskboard.cache import Cache
 from taskboard.keyring import KeyRing
+from taskboard.rate_limits import Counter, Quota
 
 # A session ends when it was not used for this long; a retired signing key must be honoured as long.
 LIFETIME = timedelta(days=7)
@@ -18,7 +19,7 @@ LIFETIME = timedelta(days=7)
 MAX_LIFETIME = timedelta(days=30)
 # A session in use is prolonged, and its cookie with it, once this much of its lifetime has gone.
 _RENEWAL = timedelta(days=1)
-_BEGAN = "~"
+_OWNER, _BEGAN = ":", "~"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Session:
 
     Attributes
     ----------
+    quota
+        What is left to the account in this minute.
     renewed_cookie
         A `Set-Cookie` header's value that the response should carry, if the cookie is due for renewal.
     """
 
     id: str
     account_id: UUID
+    quota: Quota
     renewed_cookie: str | None = None
 
 
@@ -67,8 +71,9 @@ class Sessions:
             If Valkey does not answer.
         """
         replaced = self._keyring.verify(replaces) if replaces else None
-        # The id says when the session began; it is signed, and to the version before it is an id like any.
-        session_id = f"{secrets.token_urlsafe(32)}{_BEGAN}{int(time.time()):x}"
+        # The id says whose the session is and when it began; it is signed, and to the version before this
+        # one it is an id like any.
+        session_id = f"{secrets.token_urlsafe(32)}{_OWNER}{account_id.hex}{_BEGAN}{int(time.time()):x}"
         async with self._cache.client() as client:
             if replaced:
                 await client.delete(_key(replaced.value))
@@ -76,8 +81,15 @@ class Sessions:
             await _remember(client, account_id, session_id)
         return self._cookie(self._keyring.sign(session_id), LIFETIME)
 
-    async def find(self, cookie: str) -> Session | None:
+    async def find(self, cookie: str, limit: int) -> Session | None:
         """Return the session of a cookie, or None when it is forged, ended or expired.
+
+        Parameters
+        ----------
+        cookie
+            The cookie.
+        limit
+            How many requests a minute the account has. This one is counted on the way.
 
         Raises
         ------
@@ -89,12 +101,20 @@ class Sessions:
             return None
         session_id, key = verified.value, _key(verified.value)
         async with self._cache.client() as client:
-            async with client.pipeline() as pipeline:
+            owner = _owner(session_id) or await client.get(key)
+            if owner is None:
+                return None
+            counter = Counter.now("api", str(owner), limit)
+            # No transaction: each key may be in another slot of the cluster.
+            async with client.pipeline(transaction=False) as pipeline:
                 pipeline.get(key)
                 pipeline.ttl(key)
-                account_id, seconds_left = await pipeline.execute()
+                counter.ask(pipeline)
+                account_id, seconds_left, _, used = await pipeline.execute()
             longest = min(LIFETIME, _left(session_id))
             if account_id is None or longest <= timedelta():
+                # Whoever has a cookie that is over uses up nothing of the account's.
+                await client.decr(counter.key)
                 return None
             lifetime = timedelta(seconds=seconds_left)
             is_due = lifetime < longest - _RENEWAL
@@ -105,7 +125,7 @@ class Sessions:
         renewed = None
         if is_due or not verified.is_current:
             renewed = self._cookie(self._keyring.sign(session_id), lifetime)
-        return Session(id=session_id, account_id=UUID(account_id), renewed_cookie=renewed)
+        return Session(session_id, UUID(account_id), counter.quota(used), renewed_cookie=renewed)
 
     async def end(self, session_id: str) -> str:
         """End a session; return the value of the `Set-Cookie` header that removes its cookie.
@@ -144,6 +164,12 @@ class Sessions:
             self.cookie_name, value, max_age=seconds, secure=self._secure, httponly=True, samesite="lax"
         )
         return response.headers["set-cookie"]
+
+
+def _owner(session_id: str) -> UUID | None:
+    """Return whose a session is, or None where its id is from before it says so."""
+    token, _, owner = session_id.partition(_BEGAN)[0].partition(_OWNER)
+    return UUID(owner) if token and owner else None
 
 
 def _left(session_id: str) -> timedelta:

@@ -14,6 +14,15 @@ from taskboard.pagination import Item, Page, PageDep
 
 router = APIRouter(prefix="/projects/{project_id}/tasks", tags=["tasks"])
 
+# No row: no such project. A row without an id: a project, and no task of it.
+LIST_TASKS = """
+    SELECT task.id, title, done, task.created_at FROM projects LEFT JOIN LATERAL (
+        SELECT id, title, done, created_at FROM tasks
+        WHERE project_id = projects.id AND (created_at, id) > (%s, %s) ORDER BY created_at, id LIMIT %s
+    ) AS task ON true
+    WHERE projects.id = %s AND owner_id = %s ORDER BY task.created_at, task.id
+"""
+
 
 class NewTask(BaseModel):
     """What a task begins with."""
@@ -42,20 +51,20 @@ async def list_tasks(
 ) -> Page[Task]:
     """List the tasks of a project of yours."""
     async with services.database.connection() as connection:
-        owned = await connection.execute(
-            "SELECT FROM projects WHERE id = %s AND owner_id = %s", [project_id, session.account_id]
+        cursor = await connection.execute(
+            LIST_TASKS,
+            [page.after.created_at, page.after.id, page.fetch, project_id, session.account_id],
         )
-        if not owned.rowcount:
-            raise NotFoundError("project")
-        cursor = connection.cursor(row_factory=class_row(Task))
-        await cursor.execute(
-            """
-            SELECT id, title, done, created_at FROM tasks
-            WHERE project_id = %s AND (created_at, id) > (%s, %s) ORDER BY created_at, id LIMIT %s
-            """,
-            [project_id, page.after.created_at, page.after.id, page.fetch],
-        )
-        return page.page(await cursor.fetchall())
+        rows = await cursor.fetchall()
+    if not rows:
+        raise NotFoundError("project")
+    return page.page(
+        [
+            Task(id=task_id, title=title, done=done, created_at=created_at)
+            for task_id, title, done, created_at in rows
+            if task_id is not None
+        ]
+    )
 
 
 @router.post("", status_code=HTTPStatus.CREATED)

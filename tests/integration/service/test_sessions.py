@@ -53,7 +53,7 @@ def test_a_session_in_use_is_prolonged_up_to_its_end(
 ) -> None:
     async def test(cache: Cache, sessions: Sessions) -> None:
         key, cookie = await make(cache, age=age, left=left)
-        session = await sessions.find(cookie)
+        session = await sessions.find(cookie, 1000)
         assert session is not None
         async with cache.client() as client:
             seconds = await client.ttl(key)
@@ -69,7 +69,22 @@ def test_a_session_in_use_is_prolonged_up_to_its_end(
 def test_a_session_ends_after_thirty_days_however_much_it_is_used(run: Run) -> None:
     async def test(cache: Cache, sessions: Sessions) -> None:
         _, cookie = await make(cache, age=MAX_LIFETIME + DAY, left=LIFETIME)
-        assert await sessions.find(cookie) is None
+        assert await sessions.find(cookie, 1000) is None
+
+    run(test)
+
+
+def test_a_cookie_whose_session_is_over_uses_up_nothing_of_its_account(run: Run) -> None:
+    async def test(_cache: Cache, sessions: Sessions) -> None:
+        account_id = uuid4()
+        headers = [await sessions.start(account_id, replaces=None) for _ in range(2)]
+        over, good = (header.partition(";")[0].partition("=")[2] for header in headers)
+        await sessions.end(over.split(".")[0])
+        for _ in range(3):
+            assert await sessions.find(over, 10) is None
+        session = await sessions.find(good, 10)
+        assert session is not None
+        assert (session.account_id, session.quota.used) == (account_id, 1)
 
     run(test)
 

@@ -1,0 +1,85 @@
+"""What a worker does when it is asked for more than it can do."""
+
+import asyncio
+import json
+import logging
+from http import HTTPStatus
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from taskboard.board import Board
+from taskboard.errors import OverloadedError
+from taskboard.middleware import MAX_IN_FLIGHT, RequestMiddleware
+from taskboard.passwords import MAX_WAITING, Passwords
+
+
+async def answer(middleware: RequestMiddleware, path: str) -> tuple[int, dict[str, str], bytes]:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "client": None
+    }  # fmt: skip
+    await middleware(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:])
+
+
+def test_requests_beyond_the_bound_are_refused_at_once_and_health_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        free = asyncio.Event()
+
+        async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+            await free.wait()
+            await PlainTextResponse("done")(scope, receive, send)
+
+        middleware = RequestMiddleware(busy, board=Board(), https=False, health=PlainTextResponse("ok"))
+        running = [asyncio.ensure_future(answer(middleware, "/x")) for _ in range(MAX_IN_FLIGHT)]
+        await asyncio.sleep(0)
+        status, headers, body = await answer(middleware, "/x")
+        assert (status, headers["retry-after"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
+        assert json.loads(body)["error"]["code"] == "overloaded"
+        assert (await answer(middleware, "/healthz"))[0] == HTTPStatus.OK
+        free.set()
+        assert {status for status, *_ in await asyncio.gather(*running)} == {HTTPStatus.OK}
+        assert (await answer(middleware, "/x"))[0] == HTTPStatus.OK
+
+    with caplog.at_level(logging.INFO, "taskboard.access"):
+        asyncio.run(test())
+    # One line for each, by which the alarm on a deployment's errors leaves them out.
+    assert sum(getattr(record, "shed", False) for record in caplog.records) == 1
+
+
+def test_answers_close_their_connections_while_the_task_drains() -> None:
+    board = Board()
+    middleware = RequestMiddleware(
+        PlainTextResponse("done"), board=board, https=False, health=PlainTextResponse("ok")
+    )
+    assert "connection" not in asyncio.run(answer(middleware, "/x"))[1]
+    board.draining = True
+    assert asyncio.run(answer(middleware, "/x"))[1]["connection"] == "close"
+
+
+def test_queue_for_hashes_has_an_end() -> None:
+    passwords = Passwords()
+
+    async def sign_in() -> bool:
+        with passwords.turn():
+            return await passwords.matches("wrong", None)
+
+    async def test() -> None:
+        results = await asyncio.gather(*(sign_in() for _ in range(MAX_WAITING + 3)), return_exceptions=True)
+        assert [type(each) for each in results] == [bool] * MAX_WAITING + [OverloadedError] * 3
+        assert await sign_in() is False
+
+    asyncio.run(test())
+    passwords.close()
