@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from ops.bench import functions, launcher, memory, rotation, suite, synth, up
+from ops.bench import functions, launcher, memory, rotation, service, suite, synth, up
 from ops.bench.measurement import Measurement
 from ops.console import CliError, out, phase
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], Iterable[Measurement]]] = {
     "up": up.measure,
     "memory": memory.measure,
     "rotation": rotation.measure,
+    "service": service.measure,
     "functions": functions.measure,
     "test": suite.measure,
 }

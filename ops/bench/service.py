@@ -1,0 +1,244 @@
+"""The reference service beside what it is made of, on a real PostgreSQL and Valkey."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from ops.bench.http_load import LoadResult, http_load, percentile
+from ops.bench.measurement import Measurement
+from ops.paths import ROOT
+from sandbox import terminator
+from sandbox.postgres import PostgresServer
+from sandbox.tls import Authority, ensure_authority
+from sandbox.valkey import ValkeyServer
+
+_FEW, _MANY = 16, 400
+_SECONDS = 3.0
+_ROUNDS = 3
+_TASKS = 21
+_LIMIT = 20
+_MASTER = "master"
+_SERVICE = ROOT / "service"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Programs:
+    """What is measured: ports of the bare server and of the service, and how to ask the latter."""
+
+    environment: Mapping[str, str]
+    hello: int
+    service: int
+    cookie: str
+    project: str
+    account: str
+
+    def load(self, what: str, connections: int) -> LoadResult:
+        path = {
+            "bare hello": "/hello",
+            "/healthz": "/healthz",
+            "list": f"/api/v1/projects/{self.project}/tasks?limit={_LIMIT}",
+        }[what]
+        port, cookie = (self.hello, "") if what == "bare hello" else (self.service, self.cookie)
+        return http_load(port, path, cookie=cookie, connections=connections, seconds=_SECONDS)
+
+    def statements(self, concurrency: int) -> float:
+        first = ("0001-01-01T00:00:00Z", "00000000-0000-0000-0000-000000000000", str(_LIMIT + 1))
+        command = [sys.executable, "-m", "ops.bench.bare", str(concurrency), str(_SECONDS), *first]
+        done = subprocess.run(
+            [*command, self.project, self.account],
+            env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return float(done.stdout)
+
+
+def measure() -> Iterator[Measurement]:
+    """Measure in turn, some rounds, so that a machine whose speed drifts slows all alike."""
+    results: dict[tuple[str, int], list[LoadResult]] = {}
+    rates: dict[int, list[float]] = {}
+    with _programs() as programs:
+        for _ in range(_ROUNDS):
+            for connections in (_FEW, _MANY):
+                rates.setdefault(connections, []).append(programs.statements(connections))
+                for what in ("bare hello", "/healthz", "list"):
+                    result = programs.load(what, connections)
+                    results.setdefault((what, connections), []).append(result)
+    bare = {connections: statistics.median(each) for connections, each in rates.items()}
+    good = {key: statistics.median(each.goodput for each in found) for key, found in results.items()}
+    for connections, rate in bare.items():
+        yield _number(f"bare statements, {connections} at a time", rate, "/s")
+    for (what, connections), found in results.items():
+        yield from _outcome(f"{what}, {connections} connections", found)
+    yield _number(
+        "list ÷ bare statements", good["list", _FEW] / bare[_FEW], "", "≥ 0.4", f"at {_FEW} connections"
+    )
+    ratio = good["/healthz", _FEW] / good["bare hello", _FEW]
+    yield _number("/healthz ÷ bare hello", ratio, "", "≥ 0.7", f"at {_FEW} connections")
+    kept = good["list", _MANY] / good["list", _FEW]
+    yield _number("list: goodput kept", kept, "", "≥ 0.9", f"at {_MANY} connections, of that at {_FEW}")
+
+
+def _outcome(name: str, found: list[LoadResult]) -> Iterator[Measurement]:
+    def median(percent: int, kind: str) -> float:
+        return statistics.median(percentile(getattr(each, kind), percent) for each in found)
+
+    yield _number(f"{name}: goodput", statistics.median(each.goodput for each in found), "/s")
+    yield _number(f"{name}: p50", median(50, "served"), "ms")
+    yield _number(f"{name}: p99", median(99, "served"), "ms", "≤ 1000 ms")
+    if any(each.refused for each in found):
+        count = statistics.median(len(each.refused) / each.seconds for each in found)
+        yield _number(f"{name}: refused with 503", count, "/s")
+        yield _number(f"{name}: refused, p99", median(99, "refused"), "ms", "≤ 50 ms")
+    yield _number(f"{name}: without an answer", sum(each.timeouts for each in found), "", "0")
+    if others := sum(each.others for each in found):
+        yield _number(f"{name}: with another status", others, "", "0")
+
+
+def _number(name: str, value: float, unit: str, target: str = "", method: str = "") -> Measurement:
+    default = f"one process, {_SECONDS:.0f} s; median of {_ROUNDS} rounds in turn"
+    return Measurement(name=name, value=value, unit=unit, target=target, method=method or default)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _programs() -> Iterator[_Programs]:
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        environment = stack.enter_context(_backends(folder))
+        hello, service = _free_port(), _free_port()
+        bare = ("uvicorn", "ops.bench.bare:app", "--port", str(hello), "--no-access-log", "--loop", "uvloop")
+        stack.enter_context(_process(bare, environment, f"http://127.0.0.1:{hello}/hello", folder))
+        url = f"http://127.0.0.1:{service}"
+        environment = {**environment, "PORT": str(service)}
+        stack.enter_context(_process(("taskboard",), environment, f"{url}/healthz", folder))
+        cookie, account, project = _project(url)
+        yield _Programs(
+            environment=environment, hello=hello, service=service,
+            cookie=cookie, account=account, project=project,
+        )  # fmt: skip
+
+
+@contextmanager
+def _backends(folder: Path) -> Iterator[dict[str, str]]:
+    """Run PostgreSQL and Valkey; yield the service's environment."""
+    authority = ensure_authority(folder / "tls")
+    postgres = PostgresServer(
+        data_dir=folder / "postgres", port=_free_port(), authority=authority, log=folder / "postgres.log"
+    )
+    valkey = ValkeyServer(data_dir=folder / "valkey", port=_free_port(), log=folder / "valkey.log")
+    tls_port = _free_port()
+    context = multiprocessing.get_context("spawn")
+    tls = context.Process(target=_end_tls, args=[tls_port, valkey.port, authority])
+    try:
+        postgres.start()
+        postgres.set_master(_MASTER, _MASTER, database="app")
+        valkey.start()
+        valkey.set_user("app", passwords=["valkey"], access="on ~* &* +@all -@dangerous")
+        tls.start()
+        while not _accepts(tls_port):
+            time.sleep(0.05)
+        yield _environment(postgres.port, tls_port, authority)
+    finally:
+        tls.terminate()
+        postgres.destroy()
+        valkey.destroy()
+
+
+def _end_tls(port: int, upstream: int, authority: Authority) -> None:
+    async def serve() -> None:
+        await (await terminator.serve(port, upstream, authority.server_context())).serve_forever()
+
+    uvloop.run(serve())
+
+
+def _environment(database_port: int, cache_port: int, authority: Authority) -> dict[str, str]:
+    trust = str(authority.certificate)
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{_SERVICE}",
+        "HOST": "127.0.0.1",
+        "PORT": "1",
+        "ENVIRONMENT": "bench",
+        "SERVICE_VERSION": "bench",
+        "LOG_LEVEL": "INFO",
+        "WEB_CONCURRENCY": "1",
+        "STOP_TIMEOUT_SECONDS": "5",
+        "COOKIE_SECURE": "false",
+        "DATABASE_HOST": "127.0.0.1",
+        "DATABASE_PORT": str(database_port),
+        "DATABASE_NAME": "app",
+        "DATABASE_POOL_MIN": "10",
+        "DATABASE_POOL_MAX": "10",
+        "DATABASE_SECRET": json.dumps({"username": _MASTER, "password": _MASTER}),
+        "VALKEY_HOST": "127.0.0.1",
+        "VALKEY_PORT": str(cache_port),
+        "VALKEY_SECRET": json.dumps({"username": "app", "password": "valkey"}),
+        "SECRET_KEY_BASE": json.dumps({"current": "k" * 64}),
+        "PGSSLROOTCERT": trust,
+        "SSL_CERT_FILE": trust,
+        "RATE_LIMIT_PER_MINUTE": "100000000",
+    }
+
+
+@contextmanager
+def _process(
+    module: tuple[str, ...], environment: Mapping[str, str], url: str, folder: Path
+) -> Iterator[None]:
+    with (folder / f"{module[0]}.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{module[0]} does not serve: {(folder / f'{module[0]}.log').read_text()}")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _project(url: str) -> tuple[str, str, str]:
+    """Make an account, a project and its tasks; return the cookie and the two ids."""
+    with httpx.Client(base_url=f"{url}/api/v1", timeout=30) as client:
+        credentials = {"email": "bench@example.com", "password": "unrelated words of a bench"}
+        account: dict[str, Any] = client.post("/sign-up", json=credentials).raise_for_status().json()
+        project = client.post("/projects", json={"name": "bench"}).raise_for_status().json()
+        for number in range(_TASKS):
+            client.post(
+                f"/projects/{project['id']}/tasks", json={"title": f"task {number}"}
+            ).raise_for_status()
+        return f"session={client.cookies['session']}", str(account["id"]), str(project["id"])
