@@ -87,6 +87,12 @@ def test_a_setting_shows_up_as_a_difference(platform: DeployedPlatform) -> None:
     assert "Number of stacks with differences: 1" in result.stdout + result.stderr
 
 
+def first_of_a_task(platform: DeployedPlatform) -> psutil.Process:
+    """Return the process that a runtime sends signals to; its workers have the same command line."""
+    processes = platform.processes("-m taskboard")
+    return next(each for each in processes if each.ppid() not in {other.pid for other in processes})
+
+
 @pytest.mark.parametrize(
     "how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.long)], ids=["SIGTERM", "SIGKILL"]
 )
@@ -95,7 +101,7 @@ def test_killing_a_task_fails_no_request(platform: DeployedPlatform, how: signal
     # No load balancer may repeat a write that a killed process had begun: the load of SIGKILL only reads.
     with load(platform.url, writes=how is signal.SIGTERM) as report:
         time.sleep(1)
-        platform.processes("-m taskboard")[0].send_signal(how)
+        first_of_a_task(platform).send_signal(how)
         replaced = eventually(
             lambda: len(now := {task["task"] for task in healthy_tasks(platform)}) == 2 and now != before
         )
