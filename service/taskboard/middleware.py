@@ -24,9 +24,10 @@ _MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
 # closed sees it reset, and not the answer.
 _MAX_DISCARDED = 16 * 1024 * 1024  # bytes
 _DISCARD_TIMEOUT = 5.0  # seconds
-# Requests that a worker answers at a time; more would only wait longer. A vCPU answers several hundred lists
-# a second, so that the last of these waits for a fraction of one.
-MAX_IN_FLIGHT = 40
+BODY_TIMEOUT = 20.0  # seconds
+# Requests that a worker works on at a time: more would only wait for connections to cache and database, in
+# queues that cost more than this one. And those that wait: one vCPU answers some hundred lists a second.
+MAX_AT_WORK, MAX_WAITING = 20, 20
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._=;-]{8,128}")
 _GIVEN_IDS = {"client_request_id": "x-request-id", "trace_id": "x-amzn-trace-id"}
 _HEALTH_PATH = "/healthz"
@@ -68,7 +69,8 @@ class RequestMiddleware:
         self._app = app
         self._board = board
         self._health = health
-        self._in_flight = 0
+        self._turns = asyncio.Semaphore(MAX_AT_WORK)
+        self._whole = 0  # requests that are whole and have no answer yet
         self._headers = _SECURITY_HEADERS | (_HTTPS_ONLY if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,11 +84,9 @@ class RequestMiddleware:
         if scope["path"] != _HEALTH_PATH:
             self._board.last_request = time.monotonic()
         token = logs.request_id.set(context.id)
-        self._in_flight += 1
         try:
-            await self._answer(scope, _bounded(receive), send, context)
+            await self._answer(scope, receive, send, context)
         finally:
-            self._in_flight -= 1
             logs.request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:
@@ -101,7 +101,9 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._responder(scope, context)(scope, receive, send_with_headers)
+            await self._respond(scope, receive, send_with_headers, context)
+        except ApiError as error:
+            await error_response(error)(scope, receive, send_with_headers)
         except Exception:
             _logger.exception("the request failed")
             if status:
@@ -114,18 +116,26 @@ class RequestMiddleware:
             duration = round((time.perf_counter() - began) * 1000, 1)
             _log(scope, context, status=status, duration_ms=duration)
 
-    def _responder(self, scope: Scope, context: RequestContext) -> ASGIApp:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, context: RequestContext) -> None:
         path = scope["path"]
         if path == _HEALTH_PATH and not scope["query_string"] and scope["method"] == "GET":
-            return self._health  # which is asked for all the time, first of all when the worker is busy
-        if self._in_flight > MAX_IN_FLIGHT and path != _HEALTH_PATH:
+            # Asked for all the time, and not to wait when the worker is busy.
+            await self._health(scope, receive, send)
+            return
+        if refused := refusal(path):
+            scope["method"] = scope["path"] = "-"  # for the log
+            raise refused
+        # First the whole of it: who sends it slowly takes no one's turn.
+        body = await _body(receive)
+        if self._whole >= MAX_AT_WORK + MAX_WAITING and path != _HEALTH_PATH:
             context.log["shed"] = True
-            return error_response(OverloadedError())
-        refused = refusal(path)
-        if refused is None:
-            return self._app
-        scope["method"] = scope["path"] = "-"  # for the log
-        return error_response(refused)
+            raise OverloadedError
+        self._whole += 1
+        try:
+            async with self._turns:
+                await self._app(scope, _again(body, receive), send)
+        finally:
+            self._whole -= 1
 
     def _add_headers(self, headers: MutableHeaders, context: RequestContext) -> None:
         headers["x-request-id"] = context.id
@@ -166,25 +176,55 @@ def _client(scope: Scope, headers: Headers) -> str:
     return forwarded or peer
 
 
-def _bounded(receive: Receive) -> Receive:
-    received = 0
+async def _body(receive: Receive) -> bytes:
+    """Read the body of a request.
 
-    async def receive_bounded() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > _MAX_BODY:
-            if message.get("more_body", False):
-                await _discard(receive)
-            raise ApiError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "too_large",
-                f"the body has more than {_MAX_BODY} bytes",
-                headers={"connection": "close"},
-            )
-        return message
+    Raises
+    ------
+    ApiError
+        If it is too large or too slow.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ApiError(HTTPStatus.BAD_REQUEST, "bad_request", "the body has no end")
+                body += message.get("body", b"")
+                if len(body) > _MAX_BODY:
+                    break
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise ApiError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "request_timeout",
+            f"the body took more than {BODY_TIMEOUT:.0f} s",
+            headers={"connection": "close"},
+        ) from None
+    if message.get("more_body", False):
+        await _discard(receive)
+    raise ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_large",
+        f"the body has more than {_MAX_BODY} bytes",
+        headers={"connection": "close"},
+    )
 
-    return receive_bounded
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what receives a body that was read already, and then what else comes."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
 
 
 async def _discard(receive: Receive) -> None:

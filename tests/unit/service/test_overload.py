@@ -9,16 +9,22 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from taskboard import middleware as middleware_module
 from taskboard.board import Board
 from taskboard.errors import OverloadedError
-from taskboard.middleware import MAX_IN_FLIGHT, RequestMiddleware
+from taskboard.middleware import MAX_AT_WORK, RequestMiddleware
+from taskboard.middleware import MAX_WAITING as MAX_WAITING_REQUESTS
 from taskboard.passwords import MAX_WAITING, Passwords
 
 
-async def answer(middleware: RequestMiddleware, path: str) -> tuple[int, dict[str, str], bytes]:
+async def answer(
+    middleware: RequestMiddleware, path: str, *, slow: bool = False
+) -> tuple[int, dict[str, str], bytes]:
     sent: list[Message] = []
 
     async def receive() -> Message:
+        if slow:
+            await asyncio.Event().wait()
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
@@ -43,7 +49,9 @@ def test_requests_beyond_the_bound_are_refused_at_once_and_health_is_not(
             await PlainTextResponse("done")(scope, receive, send)
 
         middleware = RequestMiddleware(busy, board=Board(), https=False, health=PlainTextResponse("ok"))
-        running = [asyncio.ensure_future(answer(middleware, "/x")) for _ in range(MAX_IN_FLIGHT)]
+        running = [
+            asyncio.ensure_future(answer(middleware, "/x")) for _ in range(MAX_AT_WORK + MAX_WAITING_REQUESTS)
+        ]
         await asyncio.sleep(0)
         status, headers, body = await answer(middleware, "/x")
         assert (status, headers["retry-after"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
@@ -57,6 +65,23 @@ def test_requests_beyond_the_bound_are_refused_at_once_and_health_is_not(
         asyncio.run(test())
     # One line for each, by which the alarm on a deployment's errors leaves them out.
     assert sum(getattr(record, "shed", False) for record in caplog.records) == 1
+
+
+def test_slow_bodies_keep_no_one_waiting_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware_module, "BODY_TIMEOUT", 0.2)
+
+    async def test() -> None:
+        middleware = RequestMiddleware(
+            PlainTextResponse("done"), board=Board(), https=False, health=PlainTextResponse("ok")
+        )
+        slow = [asyncio.ensure_future(answer(middleware, "/x", slow=True)) for _ in range(200)]
+        await asyncio.sleep(0)
+        assert (await answer(middleware, "/x"))[0] == HTTPStatus.OK
+        for status, headers, body in await asyncio.gather(*slow):
+            assert (status, headers["connection"]) == (HTTPStatus.REQUEST_TIMEOUT, "close")
+            assert json.loads(body)["error"]["code"] == "request_timeout"
+
+    asyncio.run(test())
 
 
 def test_answers_close_their_connections_while_the_task_drains() -> None:
