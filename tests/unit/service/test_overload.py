@@ -12,8 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from taskboard import middleware as middleware_module
 from taskboard.board import Board
 from taskboard.errors import OverloadedError
-from taskboard.middleware import MAX_AT_WORK, RequestMiddleware
-from taskboard.middleware import MAX_WAITING as MAX_WAITING_REQUESTS
+from taskboard.middleware import MAX_IN_FLIGHT, RequestMiddleware
 from taskboard.passwords import MAX_WAITING, Passwords
 
 
@@ -49,9 +48,7 @@ def test_requests_beyond_the_bound_are_refused_at_once_and_health_is_not(
             await PlainTextResponse("done")(scope, receive, send)
 
         middleware = RequestMiddleware(busy, board=Board(), https=False, health=PlainTextResponse("ok"))
-        running = [
-            asyncio.ensure_future(answer(middleware, "/x")) for _ in range(MAX_AT_WORK + MAX_WAITING_REQUESTS)
-        ]
+        running = [asyncio.ensure_future(answer(middleware, "/x")) for _ in range(MAX_IN_FLIGHT)]
         await asyncio.sleep(0)
         status, headers, body = await answer(middleware, "/x")
         assert (status, headers["retry-after"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
