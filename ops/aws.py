@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_ecs import ECSClient
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_secretsmanager import SecretsManagerClient
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"})
+_FUNCTION_CONFIG = Config(connect_timeout=5, read_timeout=930, retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Environment:
     def load_balancing(self) -> "ElasticLoadBalancingv2Client":
         """An Elastic Load Balancing client."""
         return self.session.client("elbv2", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
+    def functions(self) -> "LambdaClient":
+        """A Lambda client, which waits as long as a function may run and calls none twice."""
+        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=_FUNCTION_CONFIG)
 
     @property
     def secrets(self) -> "SecretsManagerClient":

@@ -94,11 +94,18 @@ def rotate(
     *,
     environment: Environment = "sandbox",
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to the retirement of the old one.")] = False,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Others may have it: wait until it is refused everywhere.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Rotate a secret now: the four steps, new tasks, and the old credential's retirement."""
+    from ops import leaked as leak
     from ops import rotate as rotation
 
+    if leaked:
+        leak.run(secret, environment=environment, as_json=json)
+        return
     rotation.run(secret, environment=environment, wait=wait, as_json=json)
 
 

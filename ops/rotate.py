@@ -42,7 +42,9 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Rotation:
+class Rotation:
+    """A rotation that has begun, to the version that it makes."""
+
     environment: Environment
     secret: RotatedSecret
     arn: str
@@ -52,6 +54,7 @@ class _Rotation:
 
     @property
     def client(self) -> "SecretsManagerClient":
+        """A Secrets Manager client."""
         return self.environment.secrets
 
     def labels(self) -> dict[str, str]:
@@ -71,10 +74,10 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
     """
     connected = connect(environment)
     layer, output = secret.output
-    rotation = _start(connected, secret, connected.outputs(layer)[output])
+    rotation = start(connected, secret, connected.outputs(layer)[output])
     report = Report(secret=secret.value, version=rotation.version)
     if wait:
-        _follow(rotation, report)
+        _follow_to_the_end(rotation, report)
     if as_json:
         out.print_json(json.dumps(report, default=vars))
     elif not wait:
@@ -85,7 +88,14 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
         out.print(rotation.version)
 
 
-def _start(environment: Environment, secret: RotatedSecret, arn: str) -> _Rotation:
+def start(environment: Environment, secret: RotatedSecret, arn: str) -> Rotation:
+    """Start a rotation, or join the one that is in progress.
+
+    Raises
+    ------
+    CliError
+        When the secret has no rotation.
+    """
     client = environment.secrets
     description = client.describe_secret(SecretId=arn)
     if not description.get("RotationEnabled"):
@@ -100,13 +110,13 @@ def _start(environment: Environment, secret: RotatedSecret, arn: str) -> _Rotati
         )
     elif pending is not None and _stays(client, arn, pending):
         made = _made_at(client, arn, pending) or datetime.now(UTC)
-        return _joined(_Rotation(environment, secret, arn, pending, began, int(made.timestamp() * 1000)))
+        return _joined(Rotation(environment, secret, arn, pending, began, int(made.timestamp() * 1000)))
     answer = client.rotate_secret(SecretId=arn)
     since = int((time_of(answer).timestamp() - 1) * 1000)
-    return _Rotation(environment, secret, arn, answer["VersionId"], began, since)
+    return Rotation(environment, secret, arn, answer["VersionId"], began, since)
 
 
-def _joined(rotation: _Rotation) -> _Rotation:
+def _joined(rotation: Rotation) -> Rotation:
     """Follow a rotation that is in progress; have it attempted again if it failed."""
     said = _said(rotation)
     if _failure(said) is None:
@@ -146,32 +156,50 @@ def _made_at(client: "SecretsManagerClient", arn: str, pending: str) -> datetime
     return next((each["CreatedDate"] for each in versions if each["VersionId"] == pending), None)
 
 
-def _follow(rotation: _Rotation, report: Report) -> None:
-    """Show each stage while it lasts."""
-    stages: list[tuple[str, str, Callable[[], bool], timedelta]] = [
+def follow_steps(rotation: Rotation, report: Report) -> None:
+    """Show each step of a rotation while it lasts.
+
+    Raises
+    ------
+    CliError
+        When one fails or does not end in time.
+    """
+    _follow(
+        rotation,
+        report,
         ("created", "createSecret", lambda: _has_done(rotation, "createSecret"), _STEPS_TIMEOUT),
         ("admitted", "setSecret", lambda: _has_done(rotation, "setSecret"), _STEPS_TIMEOUT),
         ("tested", "testSecret", lambda: _has_done(rotation, "testSecret"), _STEPS_TIMEOUT),
         ("current", "finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
-        ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT),
-    ]
-    if rotation.secret is not RotatedSecret.SIGNING_KEY:
-        stages.append(("retired", "Old credential retired", lambda: _is_settled(rotation), _TASKS_TIMEOUT))
+    )
+
+
+def _follow_to_the_end(rotation: Rotation, report: Report) -> None:
+    follow_steps(rotation, report)
+    _follow(rotation, report, ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT))
+    if rotation.secret is RotatedSecret.SIGNING_KEY:
+        err.print("The previous key verifies old sessions until they have ended; then it is retired.")
+        return
+    retired = ("retired", "Old credential retired", lambda: _is_settled(rotation), _TASKS_TIMEOUT)
+    _follow(rotation, report, retired)
+
+
+def _follow(
+    rotation: Rotation, report: Report, *stages: tuple[str, str, Callable[[], bool], timedelta]
+) -> None:
     for name, label, reached, limit in stages:
         with phase(label) as current:
             _wait_for(rotation, reached, current, limit)
         report.stages[name] = round(time.monotonic() - rotation.began, 1)
-    if rotation.secret is RotatedSecret.SIGNING_KEY:
-        err.print("The previous key verifies old sessions until they have ended; then it is retired.")
 
 
-def _is_current(rotation: _Rotation) -> bool:
+def _is_current(rotation: Rotation) -> bool:
     labels = rotation.labels()
     # A signing key that was retired in the meantime has left a ring without it as the current version.
     return rotation.version in (labels.get("AWSCURRENT"), labels.get("AWSPREVIOUS"))
 
 
-def _has_done(rotation: _Rotation, step: str) -> bool:
+def _has_done(rotation: Rotation, step: str) -> bool:
     """Tell whether a step is done, by the function's log, which may be late, or by what follows from it."""
     if _is_current(rotation):
         return True
@@ -209,12 +237,12 @@ def _failure(said: Sequence[_Line]) -> str | None:
     return f"{step or 'The function'} failed: {said[-1].failure}"
 
 
-def _is_settled(rotation: _Rotation) -> bool:
+def _is_settled(rotation: Rotation) -> bool:
     labels = rotation.labels()
     return any(version == rotation.version for label, version in labels.items() if label.startswith(_SETTLED))
 
 
-def _is_deployed(rotation: _Rotation) -> bool:
+def _is_deployed(rotation: Rotation) -> bool:
     """Tell whether no task uses the previous version, or every deployment that was asked for has ended."""
     labels = rotation.labels()
     if "AWSPREVIOUS" not in labels or labels["AWSCURRENT"] != rotation.version:
@@ -232,7 +260,7 @@ def _is_deployed(rotation: _Rotation) -> bool:
     )
 
 
-def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, limit: timedelta) -> None:
+def _wait_for(rotation: Rotation, reached: Callable[[], bool], current: Phase, limit: timedelta) -> None:
     deadline = time.monotonic() + limit.total_seconds()
     while not reached():
         if failure := _failure(_said(rotation)):
@@ -256,12 +284,12 @@ def _wait_for(rotation: _Rotation, reached: Callable[[], bool], current: Phase, 
         time.sleep(_POLL_SECONDS)
 
 
-def _what_the_function_said(rotation: _Rotation) -> str:
+def _what_the_function_said(rotation: Rotation) -> str:
     said = "\n".join(line.text for line in _said(rotation))
     return said or f"The function said nothing of version {rotation.version}."
 
 
-def _said(rotation: _Rotation) -> list[_Line]:
+def _said(rotation: Rotation) -> list[_Line]:
     """Return what the function said of the version, if it said anything yet and its log may be read."""
     group = f"{rotation.environment.settings.log_group_prefix}lambda/rotation-{rotation.secret.value}"
     with suppress(ClientError):

@@ -81,6 +81,10 @@ class AlternatingCacheUsers(AlternatingUsers):
             self.describe(user_of(version, self._names))["Status"] == "active" and super().works(version)
         )
 
+    def openings(self, version: Version) -> dict[str, int]:
+        """Return whether a version logs in."""
+        return {f"log-in as {user_of(version, self._names)}": int(self._logs_in(version))}
+
     @contextmanager
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""

@@ -23,7 +23,10 @@ OWNER = "app_owner"
 _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
+# Classes of codes of a server that can let no one in: out of resources, or shutting down.
+_UNABLE = ("53", "57", "58")
 _RAISED = "P0001"
+_SESSIONS = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = :role"
 # Readers follow the writer within milliseconds ("Replication with Amazon Aurora" in the Aurora User Guide).
 _REPLICATION = timedelta(seconds=20)
 _POLL_SECONDS = 1.0
@@ -87,6 +90,33 @@ class AlternatingRoles(AlternatingUsers):
             session = current = None
         if (session, current) != (name, OWNER):
             raise LogInRefusedError(f"version {version.id} does not log in as {name} acting as {OWNER}")
+
+    def openings(self, version: Version) -> dict[str, int]:
+        """Return whether a version logs in to each instance and the proxy, and the sessions of its role."""
+        role, found = str(version.document.get("username")), {}
+        for host in self._cluster.hosts():
+            found[f"log-in as {role} at {host}"] = int(self._opens(version, host))
+            with self._as_rotator(host) as instance:
+                ((sessions,),) = instance.run(_SESSIONS, role=role)
+            found[f"sessions of {role} at {host}"] = sessions
+        if self._proxy is not None:
+            found[f"log-in as {role} through the proxy"] = int(self._opens(version, self._proxy.host))
+        return found
+
+    def _opens(self, version: Version, host: str) -> bool:
+        name, password = (str(version.document.get(key)) for key in ("username", "password"))
+        try:
+            with self._connect(name, password, host=host) as connection:
+                connection.run("SELECT 1")  # a proxy reaches the database only for a statement
+        except pg8000.native.DatabaseError as error:
+            code = str(error.args[0].get("C"))
+            # A proxy refuses by codes that AWS does not list.
+            by_proxy = self._proxy is not None and host == self._proxy.host
+            if code in _REFUSALS or (by_proxy and not code.startswith(_UNABLE)):
+                return False
+            if error.args[0].get("R") != _COUNTS_CONNECTIONS:
+                raise
+        return True
 
     @contextmanager
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:

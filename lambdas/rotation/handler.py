@@ -1,7 +1,8 @@
 """The function of one secret: rotates it, and brings it to rest afterwards.
 
-Secrets Manager calls it with the steps of a rotation. Everything else that calls it, a schedule, an event of
-ECS or an operator, has it look after the secret and gets a report.
+Secrets Manager calls it with the steps of a rotation. An operator may ask what an earlier version still
+opens (`{"Openings": "<version id>"}`). Everything else that calls it, a schedule, an event of ECS or an
+operator, has it look after the secret and gets a report.
 """
 
 import dataclasses
@@ -49,6 +50,8 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any] | None
 
 def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
     parts = _parts()
+    if "Openings" in event:
+        return dict(parts.strategy.openings(parts.store.require(event["Openings"])))
     if "Step" not in event:
         with logger.append_context_keys(secret=parts.store.arn):
             # First: a rotation waits for the deployment that is in progress.

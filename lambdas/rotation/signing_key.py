@@ -70,6 +70,11 @@ class KeyRing(Strategy):
         del announced_at
         yield _Ring(self._store)
 
+    def openings(self, version: Version) -> dict[str, int]:
+        """Return whether the current ring holds the key with which a version signs."""
+        ring = self._store.current(self._store.snapshot()).document
+        return {"the key in the current ring": int(version.document.get("current") in ring.values())}
+
     def due(self, current: Version, since: datetime) -> datetime:
         """Return when the last session that only the previous key vouches for has ended."""
         return since + self._session_lifetime if "previous" in current.document else since

@@ -151,9 +151,19 @@ class SecretStore:
         SecretError
             When it has no value, or one that is not a JSON object.
         """
-        found = self.find(snapshot.current)
+        return self.require(snapshot.current)
+
+    def require(self, version_id: str) -> Version:
+        """Return a version.
+
+        Raises
+        ------
+        SecretError
+            When it has no value, or one that is not a JSON object.
+        """
+        found = self.find(version_id)
         if found is None:
-            raise SecretError(f"the current version of {self.arn} has no value")
+            raise SecretError(f"version {version_id} of {self.arn} has no value")
         return found
 
     def add(self, version_id: str, document: Mapping[str, Any], *, label: str) -> None:

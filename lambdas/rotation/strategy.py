@@ -100,6 +100,16 @@ class Strategy(ABC):
             Since when everybody can see that a rotation is on its way; None for whoever gives way to one.
         """
 
+    @abstractmethod
+    def openings(self, version: Version) -> dict[str, int]:
+        """Return what an earlier version still opens, each with how often; all are 0 once it opens nothing.
+
+        Parameters
+        ----------
+        version
+            One of a user whose turn it is not.
+        """
+
     def place(self) -> str:
         """Return what names the place that the credentials open, and no copy of it; empty if nothing does."""
         return ""

@@ -168,6 +168,14 @@ class Ecs:
             ]
         }
 
+    def stop_task(self, cluster: str, task: str, reason: str) -> Answer:
+        self._require(cluster)
+        assert reason
+        for each in self.tasks:
+            if each.arn == task:
+                self.begin_to_stop(each)
+        return {}
+
     def update_service(self, cluster: str, service: str, force_new_deployment: bool) -> Answer:
         self._require(cluster)
         assert service == SERVICE

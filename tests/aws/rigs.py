@@ -23,6 +23,7 @@ from gantry_runtime.clock import TimeLimit
 from gantry_runtime.custom_resource import NOT_MADE, Request
 from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
+from rotation.store import SecretStore
 from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
@@ -89,6 +90,11 @@ class Rig(ABC):
         """What rotates this kind of secret."""
         return self._parts.strategy
 
+    @property
+    def store(self) -> SecretStore:
+        """The secret, as the function sees it."""
+        return self._parts.store
+
     def run(self, step: str, token: str) -> None:
         """Have the function run a step."""
         self._parts.rotation.run(step, token)
@@ -96,6 +102,10 @@ class Rig(ABC):
     def successor(self) -> dict[str, Any]:
         """Return a document that a rotation might make now."""
         return self.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
+
+    def openings(self, label: str) -> dict[str, int]:
+        """Return what the function says that the version of a label opens."""
+        return self.strategy.openings(self.store.require(str(self.secret.holder(label))))
 
     def rotate(self) -> str:
         """Rotate without failures; return the new version's id."""

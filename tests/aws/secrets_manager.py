@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,7 @@ class Secret:
         self.clock = clock
         self.created = self.changed = clock.now()
         self.rotated: datetime | None = None
+        self.function = ""
         self.versions: dict[str, SecretVersion] = {}
         self.history: list[tuple[str, dict[str, Any]]] = []
         self._ids = itertools.count(1)
@@ -110,6 +112,7 @@ class SecretsManager:
             "LastChangedDate": secret.changed,
             "VersionIdsToStages": {id_: sorted(version.labels) for id_, version in versions},
             **({"LastRotatedDate": secret.rotated} if secret.rotated else {}),
+            **({"RotationLambdaARN": secret.function} if secret.function else {}),
         }
 
     def get_secret_value(
@@ -145,6 +148,10 @@ class SecretsManager:
             for label in version_stages:
                 secret.put(id_, secret_string, label)
         return {"ARN": secret.arn, "Name": secret.name, "VersionId": id_}
+
+    def get_random_password(self, password_length: int, exclude_punctuation: bool) -> Answer:
+        assert exclude_punctuation
+        return {"RandomPassword": "".join(random.choices(string.ascii_letters, k=password_length))}
 
     def update_secret_version_stage(
         self,

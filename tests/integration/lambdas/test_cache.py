@@ -116,6 +116,14 @@ def test_open_connection_of_a_retired_credential_can_do_nothing(rig: CacheRig) -
             client.set("key", "forged")
 
 
+def test_leaked_version_is_shown_to_open_nothing_once_it_is_retired(rig: CacheRig) -> None:
+    rig.secret.attach("LEAKED", str(rig.secret.holder("AWSCURRENT")))
+    rig.rotate()
+    assert rig.openings("LEAKED")["log-in as app"] == 1
+    rig.come_to_rest()
+    assert set(rig.openings("LEAKED").values()) == {0}
+
+
 def test_password_beside_the_current_one_is_retired(rig: CacheRig) -> None:
     """Earlier versions of the function rotated two passwords of the first user."""
     first = current(rig)

@@ -158,6 +158,7 @@ def test_sessions_are_ended_on_every_instance(rig: DatabaseRig, tmp_path: Path) 
         rig.bootstrap("Update")
         rig.come_to_rest()
         before = current(rig)
+        rig.secret.attach("LEAKED", str(rig.secret.holder("AWSCURRENT")))
         rig.rotate()
         held = psycopg.connect(
             host="localhost",
@@ -177,8 +178,16 @@ def test_sessions_are_ended_on_every_instance(rig: DatabaseRig, tmp_path: Path) 
             port = ports.get(asked["host"])
             return connect(**(asked | ({"host": "localhost", "port": port} if port else {})))
 
+        role = before["username"]
         with mock.patch.object(postgres, "connection", resolve):
+            assert rig.openings("LEAKED") == {
+                f"log-in as {role} at writer.abc.example.com": 1,
+                f"sessions of {role} at writer.abc.example.com": 0,
+                f"log-in as {role} at reader.abc.example.com": 0,
+                f"sessions of {role} at reader.abc.example.com": 1,
+            }
             rig.come_to_rest()
+            assert set(rig.openings("LEAKED").values()) == {0}
         with pytest.raises(psycopg.OperationalError):
             held.execute("SELECT 1")
 

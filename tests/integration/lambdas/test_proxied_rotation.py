@@ -85,8 +85,12 @@ def test_role_that_is_in_use_keeps_its_secret(rig: ProxiedDatabaseRig) -> None:
 
 def test_retired_role_leaves_the_proxy_a_password_that_opens_nothing(rig: ProxiedDatabaseRig) -> None:
     retired = current(rig)
+    rig.secret.attach("LEAKED", str(rig.secret.holder("AWSCURRENT")))
     rig.rotate()
+    assert rig.openings("LEAKED")["log-in as app_a through the proxy"] == 1
     rig.come_to_rest()
+    rig.clock.sleep(database_proxy.STALE.total_seconds())
+    assert set(rig.openings("LEAKED").values()) == {0}
     left = told(rig, "app_a")
     assert left["password"] != retired["password"]
     rig.clock.sleep(database_proxy.STALE.total_seconds())

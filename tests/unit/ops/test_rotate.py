@@ -57,10 +57,10 @@ def followed(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) ->
         settings=SimpleNamespace(log_group_prefix="/gantry/sandbox/"),
         outputs=lambda _layer: {"ClusterName": CLUSTER, "ServiceName": SERVICE},
     )
-    rotation = rotate._Rotation(environment, RotatedSecret.SIGNING_KEY, rig.secret.arn, version, began=0.0)
+    rotation = rotate.Rotation(environment, RotatedSecret.SIGNING_KEY, rig.secret.arn, version, began=0.0)
     report = rotate.Report(secret="signing-key", version=version)
     try:
-        rotate._follow(rotation, report)
+        rotate._follow_to_the_end(rotation, report)
     except CliError as error:
         return [*report.stages, "…"], error.message
     return list(report.stages), ""
