@@ -13,7 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from gantry.alarm import Notices
-from gantry.cache_user import user_arns
+from gantry.cache_user import turn_statements
 from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
 from gantry.restored_clusters import database_arn
@@ -111,16 +111,12 @@ class SecurityStack(LayerStack):
                 environment={
                     "CACHE_USER_NAMES": ",".join(data.cache_users.ids),
                     "CACHE_USER_IDS": ",".join(data.cache_users.ids.values()),
+                    "CACHE_USER_GROUP": self._settings.full_name,
                     "CACHE_ACCESS_STRING": data.cache_users.access_string,
                     "CACHE_HOST": data.cache.attr_endpoint_address,
                     "CACHE_PORT": data.cache.attr_endpoint_port,
                 },
-                statements=[
-                    iam.PolicyStatement(
-                        actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"],
-                        resources=user_arns(self, data.cache_users.ids.values()),
-                    )
-                ],
+                statements=turn_statements(self, data.cache_users, self._settings.full_name),
             ),
             _schedule(rotation.valkey_schedule),
         )

@@ -94,17 +94,24 @@ class CacheUsers(FunctionResource):
         self.access_string = access_string
 
 
-def user_arns(scope: Construct, ids: Iterable[str]) -> list[str]:
-    """Return the ARNs of users."""
+def turn_statements(scope: Construct, users: CacheUsers, group_id: str) -> list[iam.PolicyStatement]:
+    """Return what it takes to have users take turns in the user group of a cache."""
+    arns = [_arn(scope, "user", each) for each in users.ids.values()]
+    group = _arn(scope, "usergroup", group_id)
     return [
-        Stack.of(scope).format_arn(
-            service="elasticache",
-            resource="user",
-            resource_name=user_id,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for user_id in ids
+        iam.PolicyStatement(actions=["elasticache:DescribeUsers", "elasticache:ModifyUser"], resources=arns),
+        iam.PolicyStatement(actions=["elasticache:DescribeUserGroups"], resources=[group]),
+        iam.PolicyStatement(actions=["elasticache:ModifyUserGroup"], resources=[group, *arns]),
     ]
+
+
+def _arn(scope: Construct, resource: str, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="elasticache",
+        resource=resource,
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
 
 
 def _administration(scope: Construct, ids: Iterable[str]) -> iam.PolicyStatement:
@@ -115,7 +122,7 @@ def _administration(scope: Construct, ids: Iterable[str]) -> iam.PolicyStatement
             "elasticache:DescribeUsers",
             "elasticache:ModifyUser",
         ],
-        resources=user_arns(scope, ids),
+        resources=[_arn(scope, "user", each) for each in ids],
     )
 
 

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 import valkey
 
 from gantry_runtime.access_strings import CLOSED, is_closed
-from gantry_runtime.clock import Clock
+from gantry_runtime.clock import Clock, TimeLimit
 from rotation.alternation import AlternatingUsers, other, require_different_users, user_of
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, RotationError, Target
 
 if TYPE_CHECKING:
     from types_boto3_elasticache import ElastiCacheClient
-    from types_boto3_elasticache.type_defs import UserTypeDef
+    from types_boto3_elasticache.type_defs import UserGroupTypeDef, UserTypeDef
 
 # A change takes minutes: four on average, and more than five at times, as users of Terraform report
 # (hashicorp/terraform-provider-aws 20530, 20729); AWS's own rotation function waits ten.
 CHANGE_SECONDS = 600.0
+# What all changes of setSecret may take together, up to two of which are waited for there; less than the
+# function's time (constructs/gantry/rotated_secret.py).
+_ADMISSION_SECONDS = 780.0
 _EFFECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0
 # ElastiCache has neither a lock nor a conditional change. What keeps a rotation and a retirement apart is
@@ -33,11 +36,16 @@ _HASTE = timedelta(seconds=4)
 
 
 class _BusyError(RotationError):
-    """A user is being changed by somebody else."""
+    """A user or the group is being changed by somebody else."""
 
 
 class AlternatingCacheUsers(AlternatingUsers):
-    """A rotation turns the idle user on with a new password; retiring takes all rights of the other one away.
+    """A rotation turns the idle user on with a new password and has it join the user group of the cache.
+
+    Retiring takes all rights away and has the user leave the group, which ends its open connections ("Any
+    open connections belonging to a user removed from a user group are ended": Role-Based Access Control in
+    the ElastiCache User Guide). A user that is in the group and has no rights must leave before it is turned
+    on: connections of its last turn would work again.
 
     Parameters
     ----------
@@ -45,6 +53,8 @@ class AlternatingCacheUsers(AlternatingUsers):
         Of ElastiCache. It must give up an unanswered call well within `NOTICE` and not repeat it.
     ids
         Ids of the two users by their names.
+    group
+        Id of the user group whose members the cache lets in.
     access
         Access string of the user whose turn it is.
     connect
@@ -58,17 +68,18 @@ class AlternatingCacheUsers(AlternatingUsers):
         client: "ElastiCacheClient",
         *,
         ids: Mapping[str, str],
+        group: str,
         access: str,
         connect: Callable[[str, str], "valkey.Valkey"],
         clock: Clock,
     ) -> None:
         super().__init__(tuple(ids))
-        self._client, self._ids, self._access = client, ids, access
+        self._client, self._ids, self._group, self._access = client, ids, group, access
         self._connect, self._clock = connect, clock
 
     def verify(self, version: Version) -> None:
         """Log in over verified TLS, once a change that is on its way has taken effect."""
-        self._wait_until_active([user_of(version, self._names)])
+        self.wait_until_in_effect(TimeLimit(self._clock, CHANGE_SECONDS), user_of(version, self._names))
         deadline = self._clock.now() + timedelta(seconds=_EFFECT_SECONDS)
         while not self._logs_in(version):
             if self._clock.now() >= deadline:
@@ -77,34 +88,52 @@ class AlternatingCacheUsers(AlternatingUsers):
 
     def works(self, version: Version) -> bool:
         """Return whether a version logs in now; only what is in effect is given a moment."""
+        name = user_of(version, self._names)
         return self._logs_in(version) or (
-            self.describe(user_of(version, self._names))["Status"] == "active" and super().works(version)
+            self._unfinished([name]) is None
+            and self.is_member(name, self.describe_group())
+            and super().works(version)
         )
 
     def openings(self, version: Version) -> dict[str, int]:
-        """Return whether a version logs in."""
-        return {f"log-in as {user_of(version, self._names)}": int(self._logs_in(version))}
+        """Return whether a version logs in, and whether its user is in the group and may have connections."""
+        name = user_of(version, self._names)
+        return {
+            f"log-in as {name}": int(self._logs_in(version)),
+            f"membership of {name} in the user group": int(self.is_member(name, self.describe_group())),
+        }
 
     @contextmanager
     def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""
-        if announced_at is not None:
-            self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
-            self._wait_until_active(self._names)
-        yield _Users(self, in_haste=announced_at is None)
+        if announced_at is None:
+            self._give_changes_a_moment()
+            yield _Users(self, limit=None)
+            return
+        self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
+        limit = TimeLimit(self._clock, _ADMISSION_SECONDS)
+        self.wait_until_in_effect(limit, *self._names)
+        yield _Users(self, limit=limit)
 
     def describe(self, name: str) -> "UserTypeDef":
         """Return what ElastiCache says of a user."""
         return self._client.describe_users(UserId=self._ids[name])["Users"][0]
 
-    def await_effect(self) -> bool:
-        """Give changes that are on their way a moment; return whether none is any more."""
-        deadline = self._clock.now() + timedelta(seconds=_EFFECT_SECONDS)
-        while any(self.describe(name)["Status"] != "active" for name in self._names):
-            if self._clock.now() >= deadline:
-                return False
-            self._clock.sleep(1.0)
-        return True
+    def describe_group(self) -> "UserGroupTypeDef":
+        """Return what ElastiCache says of the group."""
+        return self._client.describe_user_groups(UserGroupId=self._group)["UserGroups"][0]
+
+    def is_member(self, name: str, group: "UserGroupTypeDef") -> bool:
+        """Return whether a user is in the group, or on its way into or out of it."""
+        return self._ids[name] in {
+            *group["UserIds"],
+            *group.get("PendingChanges", {}).get("UserIdsToAdd", []),
+        }
+
+    def _give_changes_a_moment(self) -> None:
+        limit = TimeLimit(self._clock, _EFFECT_SECONDS)
+        while self._unfinished(self._names) is not None and limit.wait(1.0):
+            pass
 
     def now(self) -> datetime:
         """Return the time of day."""
@@ -114,16 +143,30 @@ class AlternatingCacheUsers(AlternatingUsers):
         """Return the user of a version and the other one."""
         return user_of(version, self._names), other(version, self._names)
 
-    def turn_on(self, version: Version) -> None:
-        """Begin to let a version log in, and no other one of its user.
+    def advance(self, version: Version) -> bool:
+        """Begin what is next to let a version log in, and no other one of its user.
+
+        Returns
+        -------
+        bool
+            Whether nothing is left to be done once that is in effect.
 
         Raises
         ------
         _BusyError
-            When the user is being changed.
+            When the user or the group is being changed.
         """
-        name, password = user_of(version, self._names), version.document["password"]
-        self._modify(name, access=self._access, password=password)
+        name = user_of(version, self._names)
+        member = self.is_member(name, self.describe_group())
+        closed = is_closed(self.describe(name)["AccessString"])
+        if member and closed:
+            self.leave(name)
+        elif closed or member:
+            self._modify(name, access=self._access, password=version.document["password"])
+        else:
+            with self._telling_who_is_busy(f"the user group {self._group}"):
+                self._client.modify_user_group(UserGroupId=self._group, UserIdsToAdd=[self._ids[name]])
+        return not closed
 
     def turn_off(self, name: str) -> None:
         """Begin to take a user's rights away, also from connections that are open, and its password.
@@ -136,26 +179,51 @@ class AlternatingCacheUsers(AlternatingUsers):
         # ElastiCache wants a password even so.
         self._modify(name, access=CLOSED, password=secrets.token_hex(32))
 
+    def leave(self, name: str) -> None:
+        """Begin to take a user out of the group, which ends its connections.
+
+        Raises
+        ------
+        _BusyError
+            When the group is being changed.
+        """
+        with self._telling_who_is_busy(f"the user group {self._group}"):
+            self._client.modify_user_group(UserGroupId=self._group, UserIdsToRemove=[self._ids[name]])
+
+    def wait_until_in_effect(self, limit: TimeLimit, *names: str) -> None:
+        """Wait until no change of users and their group is on its way.
+
+        Raises
+        ------
+        RotationError
+            When one still is after that time.
+        """
+        while (unfinished := self._unfinished(names)) is not None:
+            if not limit.wait(_POLL_SECONDS):
+                raise RotationError(f"{unfinished}; the step can be run again")
+
+    def _unfinished(self, names: Iterable[str]) -> str | None:
+        """Return which change of users or their group is on its way, if one is."""
+        for name in names:
+            if (status := self.describe(name)["Status"]) != "active":
+                return f"the user {self._ids[name]} is still {status}"
+        status = self.describe_group()["Status"]
+        return None if status == "active" else f"the user group {self._group} is still {status}"
+
     def _modify(self, name: str, *, access: str, password: str) -> None:
         user_id = self._ids[name]
-        try:
+        with self._telling_who_is_busy(f"the user {user_id}"):
             self._client.modify_user(UserId=user_id, AccessString=access, Passwords=[password])
-        except self._client.exceptions.InvalidUserStateFault:
-            busy = True
-        else:
-            busy = False
-        if busy:
-            raise _BusyError(f"the user {user_id} is being changed; the step can be run again")
 
-    def _wait_until_active(self, names: Iterable[str]) -> None:
-        deadline = self._clock.now() + timedelta(seconds=CHANGE_SECONDS)
-        for name in names:
-            while (status := self.describe(name)["Status"]) != "active":
-                if self._clock.now() >= deadline:
-                    raise RotationError(
-                        f"the user {self._ids[name]} is still {status}; the step can be run again"
-                    )
-                self._clock.sleep(_POLL_SECONDS)
+    @contextmanager
+    def _telling_who_is_busy(self, what: str) -> Iterator[None]:
+        faults, busy = self._client.exceptions, False
+        try:
+            yield
+        except (faults.InvalidUserStateFault, faults.InvalidUserGroupStateFault):
+            busy = True
+        if busy:
+            raise _BusyError(f"{what} is being changed; the step can be run again")
 
     def _logs_in(self, version: Version) -> bool:
         document = version.document
@@ -171,41 +239,45 @@ class _Users(Target):
 
     Parameters
     ----------
-    in_haste
-        Whether changes are made soon or not at all, because a rotation may begin any time. What was not made
-        is made when the secret is looked after again.
+    limit
+        The time for all changes together; None if they are made soon or not at all, because a rotation may
+        begin any time. What was not made then is made when the secret is looked after again.
     """
 
-    def __init__(self, strategy: AlternatingCacheUsers, *, in_haste: bool) -> None:
-        self._strategy = strategy
-        self._until = strategy.now() + _HASTE if in_haste else None
+    def __init__(self, strategy: AlternatingCacheUsers, *, limit: TimeLimit | None) -> None:
+        self._strategy, self._limit = strategy, limit
+        self._until = strategy.now() + _HASTE
 
     def admit(self, version: Version, *, beside: Version) -> None:
         require_different_users(version, beside)
-        # Another change, even to the same password, would have to be waited for again. In haste there is no
-        # time to look: whoever looks after the secret has just seen that the version does not log in.
-        if self._until is not None or not self._strategy.works(version):
-            self._change(partial(self._strategy.turn_on, version))
+        if self._limit is None:
+            # Whoever looks after the secret has just seen that the version does not log in.
+            self._hastily(partial(self._strategy.advance, version))
+        # A change that is made again, even to the same password, would have to be waited for again.
+        elif not self._strategy.works(version):
+            while not self._strategy.advance(version):
+                self._strategy.wait_until_in_effect(self._limit, version.document["username"])
 
     def restrict(self, version: Version, *, works: bool) -> bool:
-        # What takes longer is found in effect when the secret is looked after again.
-        if not self._strategy.await_effect():
-            return False
         name, idle = self._strategy.pair(version)
         user, idle_user = self._strategy.describe(name), self._strategy.describe(idle)
+        group = self._strategy.describe_group()
+        # What takes longer is found in effect when the secret is looked after again.
+        if any(each["Status"] != "active" for each in (user, idle_user, group)):
+            return False
         # A second password is what earlier versions of this function rotated.
         alone = works and user["Authentication"]["PasswordCount"] == 1
-        closed = is_closed(idle_user["AccessString"])
+        closed, gone = is_closed(idle_user["AccessString"]), not self._strategy.is_member(idle, group)
         if not alone:
-            self._change(partial(self._strategy.turn_on, version))
+            self._hastily(partial(self._strategy.advance, version))
         if not closed:
-            self._change(partial(self._strategy.turn_off, idle))
-        return alone and closed
+            self._hastily(partial(self._strategy.turn_off, idle))
+        elif not gone:
+            self._hastily(partial(self._strategy.leave, idle))
+        return alone and closed and gone
 
-    def _change(self, change: Callable[[], None]) -> None:
-        if self._until is None:
-            change()
-        elif self._strategy.now() < self._until:
+    def _hastily(self, change: Callable[[], object]) -> None:
+        if self._strategy.now() < self._until:
             with suppress(_BusyError):
                 change()
 

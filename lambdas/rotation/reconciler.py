@@ -20,7 +20,7 @@ from rotation.strategy import Strategy
 # Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
 _ABANDONED = timedelta(hours=24)
 _ROUNDS = 4  # each ends with labels moved, or is the last
-_ATTEMPTS = 2  # an asynchronous change is made in the first and found in effect in the second
+_ATTEMPTS = 3  # each finds an asynchronous change of the one before in effect; two follow one another
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,6 +114,7 @@ def _valkey(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Str
     return AlternatingCacheUsers(
         boto3.client("elasticache", config=_PROMPT),
         ids=dict(zip(names, ids, strict=True)),
+        group=environ["CACHE_USER_GROUP"],
         access=environ["CACHE_ACCESS_STRING"],
         connect=partial(connection, environ["CACHE_HOST"], int(environ["CACHE_PORT"])),
         clock=clock,

@@ -117,8 +117,9 @@ def install(context: Context) -> None:
         original(data)
         for _, cache in elasticache._serverless_caches.all_items():
             caches.resume(cache)
-        for _, user in elasticache._users.all_items():
-            user["Status"] = "active"
+        for each in (elasticache._users, elasticache._user_groups):
+            for _, changed in each.all_items():
+                changed["Status"] = "active"
 
 
 def _name(cache: Cache) -> str:
@@ -227,17 +228,27 @@ def _change_groups(caches: Caches) -> None:
     @wrap(elasticache, "_modify_user_group")
     def modify(original: Action, p: dict[str, Any]) -> Response:
         group = elasticache._user_groups.get(elasticache._p(p, "UserGroupId"))
-        before = _users_of(group)
-        affected = {user["UserId"]: _caches_of(user) for user in before}
-        response = original(p)
-        if not failed(response):
+        if group is None:
+            return original(p)
+        if group["Status"] != "active":
+            return elasticache._error(  # type: ignore[no-any-return]
+                "InvalidUserGroupState", f"User group {group['UserGroupId']} is not in active state.", 400
+            )
+
+        def change() -> None:
+            before = _users_of(group)
+            affected = {user["UserId"]: _caches_of(user) for user in before}
+            original(p)
             after = _users_of(group)
             for user in before:
                 if user not in after:
                     caches.remove_user(user, affected[user["UserId"]])
             for user in after:
                 caches.apply_user(user)
-        return response
+
+        _take_effect(group, "modifying", change)
+        result = f"<ModifyUserGroupResult>{elasticache._user_group_xml(group)}</ModifyUserGroupResult>"
+        return elasticache._xml(200, "ModifyUserGroupResponse", result)  # type: ignore[no-any-return]
 
 
 def _described(action: str, user: User) -> Response:
@@ -278,8 +289,9 @@ def _set_passwords(user: User, passwords: list[str]) -> None:
     }  # fmt: skip
 
 
-def _take_effect(user: User, status: str, change: Callable[[], None]) -> None:
-    user["Status"] = status
+def _take_effect(changed: dict[str, Any], status: str, change: Callable[[], None]) -> None:
+    """Have a user or a group change after a while."""
+    changed["Status"] = status
 
     def run() -> None:
         minutes = random.lognormvariate(0.6, 0.95)
@@ -287,6 +299,6 @@ def _take_effect(user: User, status: str, change: Callable[[], None]) -> None:
         try:
             change()
         finally:
-            user["Status"] = "active"
+            changed["Status"] = "active"
 
-    spawn_background(run, thread_name=f"{status}-{user['UserId']}")
+    spawn_background(run, thread_name=f"{status}-{changed['ARN']}")

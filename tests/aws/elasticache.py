@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sandbox.valkey import ValkeyServer
 from tests.aws.transport import Answer, AwsError, SimulatedClock
 
+GROUP = "gantry-test"
 _PREFIX = "arn:aws:elasticache:us-east-1:000000000000:user:"
 
 
@@ -21,13 +22,22 @@ class User:
     effective_at: datetime
 
 
+@dataclass
+class UserGroup:
+    members: list[str]
+    pending: list[str]  # what `members` will be
+    effective_at: datetime
+
+
 class ElastiCache:
-    """The service.
+    """The service, with one user group, whose members the server knows and no one else.
 
     Attributes
     ----------
     users
         By their ids.
+    group
+        The user group.
     effect
         Tells how long a change takes: by default minutes, rarely ten.
     first_call
@@ -37,6 +47,7 @@ class ElastiCache:
     def __init__(self, server: ValkeyServer, clock: SimulatedClock) -> None:
         self._server, self._clock = server, clock
         self.users: dict[str, User] = {}
+        self.group = UserGroup([], [], clock.now())
         self.effect: Callable[[], timedelta] = _durations(seed=1)
         self.first_call: Callable[[], None] = lambda: None
 
@@ -79,8 +90,42 @@ class ElastiCache:
         user.status, user.effective_at = "deleting", self._clock.now() + self.effect()
         return _described(user)
 
+    def create_group(self, *user_ids: str) -> None:
+        """Make the group as CloudFormation does, after its users."""
+        self.group.members = self.group.pending = list(user_ids)
+        for user_id in user_ids:
+            self._apply(self.users[user_id])
+
+    def describe_user_groups(self, user_group_id: str) -> Answer:
+        assert user_group_id == GROUP
+        self._clock.sleep(0.5)
+        self.settle()
+        return {"UserGroups": [self._described_group()]}
+
+    def modify_user_group(
+        self,
+        user_group_id: str,
+        user_ids_to_add: Sequence[str] = (),
+        user_ids_to_remove: Sequence[str] = (),
+    ) -> Answer:
+        assert user_group_id == GROUP
+        self.first_call()
+        self.settle()
+        if self._group_status() != "active":
+            raise AwsError("InvalidUserGroupState", f"User group {GROUP} is not in active state.")
+        if any(self._find(each).status != "active" for each in (*user_ids_to_add, *user_ids_to_remove)):
+            raise AwsError("InvalidUserState", "A user is not in active state.")
+        kept = [each for each in self.group.members if each not in user_ids_to_remove]
+        self.group.pending = [*kept, *(each for each in user_ids_to_add if each not in kept)]
+        self.group.effective_at = self._clock.now() + self.effect()
+        return self._described_group()
+
     def settle(self) -> None:
         """Let every change take effect that is due."""
+        if self._group_status() == "modifying" and self._clock.now() >= self.group.effective_at:
+            before, self.group.members = self.group.members, self.group.pending
+            for user_id in {*before, *self.group.members}:
+                self._apply(self.users[user_id])
         for user in list(self.users.values()):
             if user.status == "active" or self._clock.now() < user.effective_at:
                 continue
@@ -88,8 +133,31 @@ class ElastiCache:
                 self._server.remove_user(user.name)
                 del self.users[user.id]
             else:
-                self._server.set_user(user.name, passwords=user.passwords, access=user.access)
                 user.status = "active"
+                self._apply(user)
+
+    def _apply(self, user: User) -> None:
+        """Have the server know a member as it is, and no one else; who is removed is disconnected."""
+        if user.id in self.group.members:
+            self._server.set_user(user.name, passwords=user.passwords, access=user.access)
+        else:
+            self._server.remove_user(user.name)
+
+    def _group_status(self) -> str:
+        return "active" if self.group.pending == self.group.members else "modifying"
+
+    def _described_group(self) -> Answer:
+        members, pending = self.group.members, self.group.pending
+        return {
+            "UserGroupId": GROUP,
+            "Status": self._group_status(),
+            "Engine": "valkey",
+            "UserIds": list(members),
+            "PendingChanges": {
+                "UserIdsToAdd": [each for each in pending if each not in members],
+                "UserIdsToRemove": [each for each in members if each not in pending],
+            },
+        }
 
     def _find(self, user_id: str) -> User:
         self.settle()

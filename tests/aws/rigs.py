@@ -29,7 +29,7 @@ from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
 from tests.aws import aurora, database_proxy
 from tests.aws.ecs import CLUSTER, SERVICE, Ecs
-from tests.aws.elasticache import ElastiCache
+from tests.aws.elasticache import GROUP, ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
 from tests.aws.servers import MASTER_PASSWORD, Cache, superuser
 from tests.aws.transport import Aws, Interruptions, SimulatedClock
@@ -290,6 +290,7 @@ class CacheRig(Rig):
         self.stack.enter_context(mock.patch.dict(os.environ, trust))
         for name in USER_IDS:
             self.request("Create", name)
+        self.elasticache.create_group(*USER_IDS.values())
 
     def request(self, kind: str, name: str, **properties: str) -> str:
         """Send a request of CloudFormation for a user; return its physical id."""
@@ -319,6 +320,7 @@ class CacheRig(Rig):
             "CACHE_PORT": str(self._cache.port),
             "CACHE_USER_NAMES": ",".join(USER_IDS),
             "CACHE_USER_IDS": ",".join(USER_IDS.values()),
+            "CACHE_USER_GROUP": GROUP,
             "CACHE_ACCESS_STRING": _ACCESS,
         }
 

@@ -23,7 +23,12 @@ COMMON = {
 }  # fmt: skip
 OWN = {
     "DatabaseRotation": {"rds:DescribeDBClusters"},
-    "ValkeyRotation": {"elasticache:DescribeUsers", "elasticache:ModifyUser"},
+    "ValkeyRotation": {
+        "elasticache:DescribeUsers",
+        "elasticache:ModifyUser",
+        "elasticache:DescribeUserGroups",
+        "elasticache:ModifyUserGroup",
+    },
     "SigningKeyRotation": set[str](),
 }
 
@@ -134,6 +139,8 @@ def test_function_of_the_cache_changes_the_two_users_alone(platform: Synthesised
     function = platform.only("AWS::Lambda::Function", path="ValkeyRotation/Function")
     variables = function.get("Environment", "Variables")
     assert list(platform.assembly.referents(function, variables["CACHE_USER_IDS"])) == users
+    (group,) = platform.of_type("AWS::ElastiCache::UserGroup")
+    assert variables["CACHE_USER_GROUP"] == group.get("UserGroupId")
     assert variables["CACHE_USER_NAMES"].split(",") == [user.get("UserName") for user in users]
     assert {variables["CACHE_ACCESS_STRING"]} == {user.get("AccessString") for user in users}
 

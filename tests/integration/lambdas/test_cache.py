@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 import valkey
+from botocore.exceptions import ClientError
 
 from cache_user.user import CacheUserError
 from gantry_runtime.access_strings import CLOSED
@@ -22,14 +23,23 @@ from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
 from tests.aws import servers
-from tests.aws.elasticache import User
+from tests.aws.elasticache import GROUP, User
 from tests.aws.rigs import USER_IDS, CacheRig, check_retirement_interrupted
 from tests.aws.secrets_manager import STEPS
-from tests.aws.transport import Answer
+from tests.aws.transport import Answer, AwsError
 
 
 @pytest.fixture
 def rig(cache: servers.Cache) -> Iterator[CacheRig]:
+    made = CacheRig(cache)
+    made.come_to_rest()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new(cache: servers.Cache) -> Iterator[CacheRig]:
+    """Return a rig as CloudFormation leaves it: the idle user is in the group, and has no rights."""
     made = CacheRig(cache)
     yield made
     made.close()
@@ -49,11 +59,58 @@ def in_use(rig: CacheRig) -> User:
     return user(rig, current(rig)["username"])
 
 
-def test_first_user_logs_in_with_the_generated_password(rig: CacheRig) -> None:
-    assert rig.works(current(rig))
-    assert in_use(rig).id == USER_IDS["app"]
-    assert user(rig, "app_b").access == CLOSED
-    assert {each.status for each in rig.elasticache.users.values()} == {"active"}
+def test_first_user_logs_in_with_the_generated_password(new: CacheRig) -> None:
+    assert new.works(current(new))
+    assert in_use(new).id == USER_IDS["app"]
+    assert user(new, "app_b").access == CLOSED
+    assert {each.status for each in new.elasticache.users.values()} == {"active"}
+
+
+def test_rotation_right_after_the_first_deployment(new: CacheRig) -> None:
+    first = current(new)
+    new.elasticache.effect = lambda: timedelta(minutes=4)
+    new.rotate()
+    assert new.works(first)
+    assert new.works(current(new))
+    new.come_to_rest()
+    assert not new.works(first)
+
+
+def is_ended(client: valkey.Valkey) -> bool:
+    """Return whether the server ended the connection of a client, which would make another one by itself."""
+    connection: Any = client.connection
+    try:
+        connection.send_command("GET", "key", check_health=False)
+        connection.read_response()
+    except valkey.exceptions.ConnectionError:
+        return True
+    return False
+
+
+def test_connection_of_a_retired_credential_is_ended_and_does_not_work_again(rig: CacheRig) -> None:
+    """Not even when the turn of its user comes again, with another password."""
+    with rig.connection(current(rig)) as client:
+        client.set("key", "value")
+        for _ in range(2):
+            rig.rotate()
+            rig.come_to_rest()
+        assert current(rig)["username"] == "app"
+        assert is_ended(client)
+
+
+def test_idle_user_that_is_in_the_group_leaves_it_before_it_is_turned_on(rig: CacheRig) -> None:
+    """As one that was retired by an earlier version of the function, or that a stack update put back."""
+    with rig.connection(current(rig)) as client:
+        client.set("key", "value")
+        rig.rotate()
+        rig.come_to_rest()
+        rig.elasticache.modify_user_group(GROUP, user_ids_to_add=[USER_IDS["app"]])
+        rig.clock.sleep(600)
+        with mock.patch.object(rig.elasticache, "effect", return_value=timedelta(minutes=4)):
+            rig.rotate()
+        assert rig.works(current(rig))
+        operations = [name for name, _ in rig.aws.calls if name.startswith("Modify")]
+        assert operations[-3:] == ["ModifyUserGroup", "ModifyUser", "ModifyUserGroup"]
 
 
 def test_change_of_the_access_string_leaves_passwords_and_retired_users_alone(rig: CacheRig) -> None:
@@ -104,12 +161,17 @@ def test_users_take_turns(rig: CacheRig) -> None:
 
 
 def test_open_connection_of_a_retired_credential_can_do_nothing(rig: CacheRig) -> None:
-    """Valkey looks its rights up by user at every command, and closes nothing when they change."""
+    """Not even before it is ended: Valkey looks its rights up by user at every command."""
     with rig.connection(current(rig)) as client:
         client.set("key", "value")
         rig.rotate()
         assert client.get("key") == b"value"
-        rig.come_to_rest()
+        with mock.patch.object(rig.elasticache, "modify_user_group", side_effect=AwsError("Throttling")):
+            for _ in range(3):
+                rig.ecs.complete_deployment()
+                with suppress(ClientError):
+                    rig.reconcile()
+                rig.clock.sleep(600)
         with pytest.raises(valkey.exceptions.NoPermissionError):
             client.get("key")
         with pytest.raises(valkey.exceptions.NoPermissionError):
@@ -124,16 +186,16 @@ def test_leaked_version_is_shown_to_open_nothing_once_it_is_retired(rig: CacheRi
     assert set(rig.openings("LEAKED").values()) == {0}
 
 
-def test_password_beside_the_current_one_is_retired(rig: CacheRig) -> None:
+def test_password_beside_the_current_one_is_retired(new: CacheRig) -> None:
     """Earlier versions of the function rotated two passwords of the first user."""
-    first = current(rig)
+    first = current(new)
     earlier = {**first, "password": 48 * "1"}
-    rig.elasticache.modify_user(USER_IDS["app"], passwords=[first["password"], earlier["password"]])
-    rig.clock.sleep(600)
-    assert rig.works(earlier)
-    rig.come_to_rest()
-    assert not rig.works(earlier)
-    assert rig.works(first)
+    new.elasticache.modify_user(USER_IDS["app"], passwords=[first["password"], earlier["password"]])
+    new.clock.sleep(600)
+    assert new.works(earlier)
+    new.come_to_rest()
+    assert not new.works(earlier)
+    assert new.works(first)
 
 
 def test_current_version_that_was_retired_is_admitted_again(rig: CacheRig) -> None:
@@ -142,8 +204,9 @@ def test_current_version_that_was_retired_is_admitted_again(rig: CacheRig) -> No
     rig.come_to_rest()
     rig.secret.put("0" * 32, retired, "AWSCURRENT")
     assert not rig.works(current(rig))
-    rig.reconcile()
-    rig.clock.sleep(600)
+    for _ in range(2):  # its rights, and the group
+        rig.reconcile()
+        rig.clock.sleep(600)
     assert rig.works(current(rig))
     rig.come_to_rest()
     assert user(rig, "app_b").access == CLOSED
@@ -153,16 +216,16 @@ def test_change_is_begun_in_one_step_and_waited_for_in_the_next(rig: CacheRig) -
     token = rig.secret.begin_rotation()
     rig.run("createSecret", token)
     rig.run("setSecret", token)
-    assert user(rig, "app_b").status == "modifying"
+    assert rig.elasticache.group.members == [USER_IDS["app"]]
     rig.run("testSecret", token)
-    assert user(rig, "app_b").status == "active"
+    assert set(rig.elasticache.group.members) == set(USER_IDS.values())
 
 
 def changes(rig: CacheRig) -> int:
     return sum(operation == "ModifyUser" for operation, _ in rig.aws.calls)
 
 
-@pytest.mark.parametrize(("seconds", "attempts"), [(30, 1), (62, 1), (240, 1), (590, 1), (1100, 2)])
+@pytest.mark.parametrize(("seconds", "attempts"), [(30, 1), (62, 1), (240, 1), (590, 1), (1100, 3)])
 def test_rotation_waits_as_long_as_elasticache_takes(rig: CacheRig, seconds: int, attempts: int) -> None:
     """Secrets Manager repeats a failed rotation with the same version; what is done is not done again."""
     rig.come_to_rest()
@@ -172,7 +235,9 @@ def test_rotation_waits_as_long_as_elasticache_takes(rig: CacheRig, seconds: int
     for attempt in range(1, attempts + 1):
         with ExitStack() as stack:
             if attempt < attempts:
-                stack.enter_context(pytest.raises(RotationError, match="is still modifying"))
+                stack.enter_context(
+                    pytest.raises(RotationError, match="is still modifying; the step can be run again")
+                )
             for step in STEPS:
                 rig.run(step, token)
     assert "AWSCURRENT" in rig.secret.versions[token].labels
