@@ -1,25 +1,22 @@
 """What `./gantry status` makes of the service's certificate."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from ops.status import _health
 from sandbox.tls import Authority, ensure_authority
+from tests.unit.ops.web_server import Silent, serving
 
 
-class Service(BaseHTTPRequestHandler):
+class Service(Silent, BaseHTTPRequestHandler):
     """Is healthy."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in http.server
-        del format, args
 
 
 @pytest.fixture
@@ -30,14 +27,8 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def port(authority: Authority) -> Iterator[int]:
     """The port of a server whose certificate is for ``localhost`` and ``127.0.0.1``."""
-    server = HTTPServer(("127.0.0.1", 0), Service)
-    server.socket = authority.server_context().wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Service, authority.server_context()) as port:
+        yield port
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """What the operator's commands learn of the database and the cache, and from whom."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +10,12 @@ import pytest
 
 from ops import task_health
 from ops.aws import Environment
+from tests.unit.ops.web_server import Silent, serving
 
 OUTPUTS = {"ClusterName": "cluster", "ServiceName": "service"}
 
 
-class Task(BaseHTTPRequestHandler):
+class Task(Silent, BaseHTTPRequestHandler):
     """Tells its details to those who come without a load balancer."""
 
     failed: tuple[str, ...] = ()
@@ -27,19 +27,11 @@ class Task(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps({"failed": self.failed}).encode())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in http.server
-        del format, args
-
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Task)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Task) as port:
+        yield port
 
 
 def environment(
