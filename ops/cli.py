@@ -102,11 +102,14 @@ def rotate(
     """Rotate a secret now: the four steps, new tasks, and the old credential's retirement."""
     from ops import leaked as leak
     from ops import rotate as rotation
+    from ops import rotator
 
-    if leaked:
+    if secret is RotatedSecret.ROTATOR:
+        rotator.run(environment=environment, has_leaked=leaked, as_json=json)
+    elif leaked:
         leak.run(secret, environment=environment, as_json=json)
-        return
-    rotation.run(secret, environment=environment, wait=wait, as_json=json)
+    else:
+        rotation.run(secret, environment=environment, wait=wait, as_json=json)
 
 
 @app.command(name="clean-up")

@@ -19,6 +19,7 @@ from ops.aws import Environment, connect
 from ops.console import CliError, Phase, err, out, phase
 from ops.old_tasks import OldTasks
 from ops.rotated_secrets import RotatedSecret
+from ops.secret_function import FunctionError, call
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -107,19 +108,11 @@ class _Leak:
 
         Raises
         ------
-        _FunctionError
+        FunctionError
             When it fails.
         """
         name = self._client.describe_secret(SecretId=self.arn)["RotationLambdaARN"]
-        answer = self.environment.functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        document: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise _FunctionError(str(document.get("errorMessage", document)))
-        return document
-
-
-class _FunctionError(Exception):
-    """The secret's function failed; the message is what it says of that."""
+        return call(self.environment, name, event, again=f"./gantry rotate {self.secret.value} --leaked")
 
 
 def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
@@ -220,13 +213,10 @@ def _wait(
             if reached():
                 return
             failures = 0
-        except _FunctionError as error:
-            failures, failure = failures + 1, str(error)
-        if failures >= _FAILURES:
-            raise CliError(
-                f"The secret's function fails: {failure}",
-                remedy=f"docs/rotation.md says what each failure means. Remove its cause; then {again}",
-            )
+        except FunctionError as error:
+            failures, failure = failures + 1, error.message
+            if failures >= _FAILURES:
+                raise
         if time.monotonic() > deadline:
             raise CliError(
                 f"'{current.label}' did not end within {limit}.",

@@ -9,12 +9,14 @@ class RotatedSecret(StrEnum):
     DATABASE = "database"
     VALKEY = "valkey"
     SIGNING_KEY = "signing-key"
+    ROTATOR = "rotator"
 
     @property
     def output(self) -> tuple[str, str]:
-        """Layer and output that hold its ARN."""
+        """Layer and output that hold its ARN, or the name of the function that changes it."""
         return {
             RotatedSecret.DATABASE: ("data", "DatabaseSecretArn"),
             RotatedSecret.VALKEY: ("data", "ValkeySecretArn"),
             RotatedSecret.SIGNING_KEY: ("compute", "SigningKeySecretArn"),
+            RotatedSecret.ROTATOR: ("data", "DatabaseRolesFunction"),
         }[self]

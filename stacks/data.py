@@ -40,8 +40,8 @@ DATABASE = "app"
 _DATABASE_ROLES = ("app_a", "app_b")  # they take turns, from the first one on
 _CACHE_USER = "app"  # the first of two that take turns
 _ROTATOR = (
-    "Only the functions that make and rotate the application's roles may read it, and it lets them do nothing"
-    " else: docs/decisions/rotator-has-functions-not-rights.md"
+    "The function that makes the application's roles changes it every week as the master user, which Secrets "
+    "Manager's rotation could not: docs/decisions/rotator-is-changed-by-the-master-user.md"
 )
 
 _PROXIED = "It repeats what the database's secret says of its role; the rotation of that one writes it too."
@@ -58,6 +58,7 @@ class DataRefs:
     database_secret: secretsmanager.ISecret
     rotator_secret: secretsmanager.ISecret
     valkey_secret: secretsmanager.ISecret
+    rotator_alarm: str
     restore_test_plan: str | None
     restore_test_alarms: tuple[str, ...]
 
@@ -106,6 +107,7 @@ class DataStack(LayerStack):
             database_secret=self._database_secret,
             rotator_secret=self._rotator_secret,
             valkey_secret=self._valkey_secret,
+            rotator_alarm=self._rotator_alarm,
             restore_test_plan=testing.plan_name if testing else None,
             restore_test_alarms=tuple(alarm.full_name for alarm in testing.alarms) if testing else (),
         )
@@ -158,7 +160,7 @@ class DataStack(LayerStack):
         )
         if settings.aurora.proxy:
             self._proxy = self._database_proxy(aurora.cluster)
-        DatabaseRoles(
+        roles = DatabaseRoles(
             self,
             "DatabaseRoles",
             functions=self._functions,
@@ -170,7 +172,14 @@ class DataStack(LayerStack):
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
             proxy_secrets=self._proxy.secrets if self._proxy else None,
+            notices=Notices(
+                prefix=f"{settings.full_name}-rotation-rotator",
+                topic=self._state.alert_topic,
+                runbook=settings.runbook("rotation.md"),
+            ),
         )
+        self._rotator_alarm = roles.alarm.full_name
+        CfnOutput(self, "DatabaseRolesFunction", value=roles.function.function_name)
         return aurora
 
     def _database_proxy(self, cluster: rds.IDatabaseCluster) -> DatabaseProxy:

@@ -38,11 +38,15 @@ class FunctionResource(Construct):
         Type of the resource, ``Custom::<name>``.
     properties
         What the function is told.
+    environment
+        Variables of the function, for what else calls it.
     removal_policy
         What becomes of them when their stack is deleted.
 
     Attributes
     ----------
+    function
+        The function.
     resource
         The custom resource that the properties describe.
     """
@@ -59,6 +63,7 @@ class FunctionResource(Construct):
         statements: Sequence[iam.PolicyStatement],
         resource_type: str,
         properties: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -70,6 +75,7 @@ class FunctionResource(Construct):
             description=description,
             security_group=security_group,
             statements=statements,
+            environment=environment,
             timeout=_FUNCTION_LIMIT,
         )
         # A request that was not answered, or not begun, is CloudFormation's to give up: run later, it would
@@ -77,10 +83,12 @@ class FunctionResource(Construct):
         function.function.configure_async_invoke(retry_attempts=0, max_event_age=_STARTING)
         acknowledge(
             function,
-            "CloudFormation invokes it and fails the deployment that gets no answer: no failure is lost.",
+            "CloudFormation fails the deployment that gets no answer, and there is an alarm for what else "
+            "invokes it: no failure is lost.",
             *shared("LambdaDLQ", (NIST, HIPAA)),
         )
-        self._function, self._type, self._removal_policy = function, resource_type, removal_policy
+        self._type, self._removal_policy = resource_type, removal_policy
+        self._python, self.function = function, function.function
         self.resource = self._add("Resource", properties)
 
     def _add(self, construct_id: str, properties: Mapping[str, Any]) -> CustomResource:
@@ -88,11 +96,11 @@ class FunctionResource(Construct):
             self,
             construct_id,
             resource_type=self._type,
-            service_token=self._function.function.function_arn,
+            service_token=self.function.function_arn,
             service_timeout=_FUNCTION_LIMIT.plus(_STARTING),
             properties=dict(properties),
             removal_policy=self._removal_policy,
         )
         # With the function's policy, and with what keeps it from being run later.
-        resource.node.add_dependency(self._function)
+        resource.node.add_dependency(self._python)
         return resource

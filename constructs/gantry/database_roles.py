@@ -2,24 +2,32 @@
 
 from collections.abc import Mapping
 
+from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.alarm import Notices, NotifyingAlarm
 from gantry.custom_resource import FunctionResource
 from gantry.python_function import FunctionDefaults
+from gantry.restored_clusters import database_arn
 from gantry.secrets import read_statements
 
 _ASSET = "database_roles"
+# In UTC, by day, and not within the window of any rotation by default (constructs/gantry/rotated_secret.py).
+_ROTATOR_SCHEDULE = "cron(0 12 ? * WED *)"
 
 
 class DatabaseRoles(FunctionResource):
     """The application's roles, made by a function when the cluster is first deployed.
 
-    Afterwards the function only adds what is missing; passwords are the rotation's.
+    Afterwards the function only adds what is missing, and changes the password of the role that rotates the
+    others' every week; those are the rotation's.
 
     Parameters
     ----------
@@ -38,6 +46,13 @@ class DatabaseRoles(FunctionResource):
         Of a proxy, the secret of each application role; the function writes the one of the role in use.
     secrets_key
         Encrypts all of these secrets.
+    notices
+        Names, topic and runbook of the alarm.
+
+    Attributes
+    ----------
+    alarm
+        Tells when the password of the rotator was not changed.
     """
 
     def __init__(
@@ -53,6 +68,7 @@ class DatabaseRoles(FunctionResource):
         rotator_secret: secretsmanager.ISecret,
         application_secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
+        notices: Notices,
         proxy_secrets: Mapping[str, secretsmanager.ISecret] | None = None,
     ) -> None:
         proxied = proxy_secrets or {}
@@ -70,9 +86,21 @@ class DatabaseRoles(FunctionResource):
                 ),
                 iam.PolicyStatement(
                     actions=["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],
-                    resources=[application_secret.secret_full_arn or application_secret.secret_arn],
+                    resources=[
+                        each.secret_full_arn or each.secret_arn
+                        for each in (application_secret, rotator_secret)
+                    ],
+                ),
+                iam.PolicyStatement(
+                    actions=["rds:DescribeDBClusters"],
+                    resources=[database_arn(scope, "cluster", cluster.cluster_identifier)],
                 ),
             ],
+            environment={
+                "MASTER_SECRET_ARN": master_secret.secret_arn,
+                "ROTATOR_SECRET_ARN": rotator_secret.secret_arn,
+                "DATABASE_CLUSTER": cluster.cluster_identifier,
+            },
             resource_type="Custom::DatabaseRoles",
             properties={
                 "ClusterEndpoint": cluster.cluster_endpoint.hostname,
@@ -92,3 +120,22 @@ class DatabaseRoles(FunctionResource):
         )
         # The writer must run before the function can log in.
         self.resource.node.add_dependency(cluster)
+        events.Rule(
+            self,
+            "Weekly",
+            description="Changes the password of the role that rotates passwords",
+            schedule=events.Schedule.expression(_ROTATOR_SCHEDULE),
+            targets=[targets.LambdaFunction(self.function)],
+        )
+        self.alarm = NotifyingAlarm(
+            self,
+            "FailedAlarm",
+            name="failed",
+            notices=notices,
+            # CloudFormation's requests are answered, also when they fail.
+            meaning="The password of the role that rotates passwords was not changed.",
+            metric=self.function.metric_errors(period=Duration.minutes(5)),
+            threshold=0,
+            periods=1,
+            section="the-rotators-password",
+        )

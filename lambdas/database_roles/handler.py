@@ -1,5 +1,9 @@
-"""`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed."""
+"""`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed.
 
+Whoever else calls the function, a schedule or an operator, has it change the rotator's password.
+"""
+
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -7,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError
 from pg8000.native import Connection, DatabaseError, InterfaceError
 
 from database_roles import roles
-from gantry_runtime.clock import TimeLimit
-from gantry_runtime.custom_resource import PROMPT, LambdaContext, Request, answer
-from gantry_runtime.failures import describe
+from database_roles.rotator import RotatorSecret, end_sessions
+from gantry_runtime.aurora import Cluster
+from gantry_runtime.clock import Clock, TimeLimit
+from gantry_runtime.custom_resource import ANSWER_SECONDS, PROMPT, LambdaContext, Request, answer
+from gantry_runtime.failures import SafeError, describe
 from gantry_runtime.postgres import ADMINISTRATION, ANY_DATABASE, privileged, take_turn
 from gantry_runtime.scram import verifier
-from gantry_runtime.secrets import ensure_json, read_json
+from gantry_runtime.secrets import SecretMissingError, ensure_json, read_json
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -24,13 +29,62 @@ if TYPE_CHECKING:
 logger = Logger(service="database-roles")
 _PHYSICAL_ID = "database-roles"
 _POLL_SECONDS = 5.0
+# For readers to learn of a new password, and for sessions to end; lambdas/rotation/database.py waits as long.
+_EFFECT_SECONDS = 20.0
 # PostgreSQL's "invalid_password", "cannot_connect_now" and "too_many_connections".
 _PASSING = frozenset({"28P01", "57P03", "53300"})
 
 
-def handler(event: Mapping[str, Any], context: LambdaContext) -> None:
-    """Answer CloudFormation's request; the event holds no secret, only names of them."""
-    answer(event, context, act, logger)
+class RotatorError(SafeError):
+    """The rotator's password was not changed, or the old one opens something; the message says why."""
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int] | None:
+    """Answer CloudFormation's request; the event holds no secret, only names of them.
+
+    Raises
+    ------
+    RotatorError
+        When the rotator's password cannot be changed. Nothing that a library raised leaves this function.
+    """
+    if "RequestType" in event:
+        answer(event, context, act, logger)
+        return None
+    seconds = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
+    try:
+        return change_rotator(os.environ, TimeLimit(Clock(), seconds))
+    except Exception as error:  # noqa: BLE001 - see above
+        failure = describe(error)
+    logger.error("failed", extra={"failure": failure})
+    raise RotatorError(failure)
+
+
+def change_rotator(environ: Mapping[str, str], limit: TimeLimit) -> dict[str, int]:
+    """Give the rotator a new password; return what the old one opens, all 0.
+
+    Raises
+    ------
+    SafeError
+        When that is not done in time, or the old one opens something.
+    """
+    client = boto3.client("secretsmanager", config=PROMPT)
+    secret = RotatorSecret(client, environ["ROTATOR_SECRET_ARN"])
+    old = secret.read()
+    properties = {
+        "MasterSecretArn": environ["MASTER_SECRET_ARN"],
+        "ClusterEndpoint": old["host"],
+        "Port": old["port"],
+    }
+    with _master_session(properties, client, limit, database=ADMINISTRATION) as opened:
+        _take_turn(opened, limit)
+        old = secret.read()
+        secret.change(opened)
+        cluster = Cluster(boto3.client("rds", config=PROMPT), environ["DATABASE_CLUSTER"])
+        found = end_sessions(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+    if any(found.values()):
+        raise RotatorError(", ".join(f"{what}: {number}" for what, number in found.items()))
+    logger.info("the rotator has a new password", extra={"openings": found})
+    return found
 
 
 def act(request: Request) -> None:
@@ -50,11 +104,9 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
     with _master_session(properties, client, limit, database=ANY_DATABASE) as opened:
         roles.ensure_database(opened)
     with _master_session(properties, client, limit, database=ADMINISTRATION) as opened:
-        rotator = read_json(client, properties["RotatorSecretArn"])
-        while not take_turn(opened):
-            if not limit.wait(_POLL_SECONDS):
-                raise roles.RolesError("somebody else has been changing the roles all the time")
+        _take_turn(opened, limit)
         # Read only now, when no rotation is going on.
+        rotator = read_json(client, properties["RotatorSecretArn"])
         application = read_json(client, properties["ApplicationSecretArn"])
         roles.ensure_roles(
             opened,
@@ -73,6 +125,12 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
             log_in = {key: application[key] for key in ("username", "password")}
             ensure_json(client, proxied[log_in["username"]], log_in)
     logger.info("the roles are in place", extra={"user": application["username"]})
+
+
+def _take_turn(opened: Connection, limit: TimeLimit) -> None:
+    while not take_turn(opened):
+        if not limit.wait(_POLL_SECONDS):
+            raise roles.RolesError("somebody else has been changing the roles all the time")
 
 
 @contextmanager
@@ -98,7 +156,7 @@ def _master_session(
                     )
                 )
                 break
-            except (ClientError, DatabaseError, InterfaceError, OSError) as error:
+            except (SecretMissingError, DatabaseError, InterfaceError, OSError) as error:
                 if not (_may_pass(error) and limit.wait(_POLL_SECONDS)):
                     raise
                 logger.info("the master user cannot log in yet", extra={"failure": describe(error)})
@@ -107,8 +165,8 @@ def _master_session(
 
 def _may_pass(error: Exception) -> bool:
     """Tell whether a log-in may succeed later: the password is not there yet, or the server not reached."""
-    if isinstance(error, ClientError):
-        return error.response["Error"]["Code"] == "ResourceNotFoundException"
+    if isinstance(error, SecretMissingError):
+        return True
     if isinstance(error, DatabaseError):
         return isinstance(error.args[0], dict) and error.args[0].get("C") in _PASSING
     if isinstance(error, InterfaceError):

@@ -90,8 +90,26 @@ def ensure_roles(
     connection.run(f"GRANT CONNECT ON DATABASE {identifier(ADMINISTRATION)} TO {ROTATOR}")
     _ensure_ownership(connection, database)
     connection.run("SELECT gantry.admit(:role, :verifier)", role=user, verifier=user_verifier)
-    connection.run(f"ALTER ROLE {ROTATOR} LOGIN PASSWORD {literal(rotator_verifier)}")
+    set_rotator_password(connection, rotator_verifier)
     connection.run("COMMIT")
+
+
+def set_rotator_password(connection: Connection, rotator_verifier: str) -> None:
+    """Let the rotator log in with one password and no other.
+
+    Parameters
+    ----------
+    connection
+        As the master user.
+    rotator_verifier
+        SCRAM verifier of the password.
+
+    Raises
+    ------
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    connection.run(f"ALTER ROLE {ROTATOR} LOGIN PASSWORD {literal(rotator_verifier)}")
 
 
 def ensure_schema(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """The database's credentials: two roles that take turns."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import pg8000.native
 
 from gantry_runtime import postgres
+from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock
 from gantry_runtime.scram import verifier
+from gantry_runtime.secrets import SecretMissingError
 from rotation.alternation import AlternatingUsers, other, require_different_users
-from rotation.cluster import Cluster
 from rotation.proxy import Proxy
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, RotationError, Target
@@ -38,7 +39,7 @@ class AlternatingRoles(AlternatingUsers):
     Parameters
     ----------
     rotator
-        Reads the secret of the role that may do both, with the address of the database.
+        Reads a stage of the secret of the role that may do both, with the address of the database.
     cluster
         What the database runs on.
     clock
@@ -49,7 +50,7 @@ class AlternatingRoles(AlternatingUsers):
 
     def __init__(
         self,
-        rotator: Callable[[], Mapping[str, Any]],
+        rotator: Callable[..., Mapping[str, Any]],
         *,
         cluster: Cluster,
         clock: Clock,
@@ -167,8 +168,29 @@ class AlternatingRoles(AlternatingUsers):
             else:
                 return
 
-    def _as_rotator(self, host: str | None = None) -> AbstractContextManager[pg8000.native.Connection]:
-        rotator = self._rotator()
+    @contextmanager
+    def _as_rotator(self, host: str | None = None) -> Iterator[pg8000.native.Connection]:
+        """Log in as the rotator, whose own password may be changing (lambdas/database_roles/rotator.py)."""
+        *others, last = ("AWSCURRENT", "AWSPENDING", "AWSCURRENT")
+        with ExitStack() as stack:
+            for stage in others:
+                try:
+                    opened = stack.enter_context(self._rotator_session(stage, host))
+                except pg8000.native.DatabaseError as error:
+                    if error.args[0].get("C") not in _REFUSALS:
+                        raise
+                except SecretMissingError:
+                    pass
+                else:
+                    break
+            else:
+                opened = stack.enter_context(self._rotator_session(last, host))
+            yield opened
+
+    def _rotator_session(
+        self, stage: str, host: str | None
+    ) -> AbstractContextManager[pg8000.native.Connection]:
+        rotator = self._rotator(stage=stage)
         return postgres.privileged(
             host=host or rotator["host"],
             port=int(rotator["port"]),
@@ -182,8 +204,9 @@ class AlternatingRoles(AlternatingUsers):
         with self._connect(name, version.document["password"], settings={"role": "none"}) as connection:
             role = pg8000.native.identifier(name)
             connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")
-            database = pg8000.native.identifier(self._rotator()["dbname"])
-            connection.run(f"ALTER ROLE {role} IN DATABASE {database} RESET role")
+            ((database,),) = connection.run("SELECT pg_catalog.current_database()")
+            place = pg8000.native.identifier(database)
+            connection.run(f"ALTER ROLE {role} IN DATABASE {place} RESET role")
 
     def _connect(
         self,

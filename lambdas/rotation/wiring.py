@@ -89,7 +89,7 @@ def _releases(environ: Mapping[str, str], clock: Clock, logger: Logger) -> Relea
 
 
 def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
-    from rotation.cluster import Cluster  # noqa: PLC0415
+    from gantry_runtime.aurora import Cluster  # noqa: PLC0415
     from rotation.database import ROLES, AlternatingRoles  # noqa: PLC0415
     from rotation.proxy import Proxy  # noqa: PLC0415
 

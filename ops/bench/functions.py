@@ -46,7 +46,7 @@ def measure() -> Iterator[Measurement]:
     """Rotate each secret in a sandbox, and look at the functions that did it."""
     with throwaway_sandbox() as rig, tempfile.TemporaryDirectory(prefix="gantry-function-") as folder:
         rig.seconds("up", "--detach")
-        for secret in RotatedSecret:
+        for secret in _MODULES:
             rig.seconds("rotate", secret.value, "--wait")
         memory = _peak_memory(rig)
         zipped = _deployed_zip(rig)
@@ -55,12 +55,12 @@ def measure() -> Iterator[Measurement]:
             name="rotation function, zip", value=len(zipped) / _MB, unit="MB", target="≤ 5 MB",
             method="as deployed; one zip for all three",
         )  # fmt: skip
-        for secret in RotatedSecret:
+        for secret in _MODULES:
             yield Measurement(
                 name=f"rotation of {secret.value}, cold import", value=_cold_import(Path(folder), secret),
                 unit="s", target="", method=_COLD_METHOD,
             )  # fmt: skip
-    for secret in RotatedSecret:
+    for secret in _MODULES:
         yield Measurement(
             name=f"rotation of {secret.value}, warm", value=memory[secret] / _MIB, unit="MiB",
             target="≤ 128 MB", method="peak resident set of its process, after a whole rotation",
@@ -99,7 +99,7 @@ def _cold_import(folder: Path, secret: RotatedSecret) -> float:
 
 def _peak_memory(rig: Rig) -> dict[RotatedSecret, int]:
     """Return the most that a process of each function has held so far."""
-    peaks = dict.fromkeys(RotatedSecret, 0)
+    peaks = dict.fromkeys(_MODULES, 0)
     for pid in Sandbox(rig.state_dir).status().pids.values():
         for process in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.Error):  # it has ended

@@ -165,8 +165,8 @@ class DatabaseRig(Rig):
 
     def _other_secrets(self) -> list[Secret]:
         self.master = Secret("master", {"username": "master", "password": MASTER_PASSWORD}, self.clock)
-        self._rotator = Secret("rotator", {"username": "gantry_rotator", "password": 48 * "r"}, self.clock)
-        return [self.master, self._rotator]
+        self.rotator = Secret("rotator", {"username": "gantry_rotator", "password": 48 * "r"}, self.clock)
+        return [self.master, self.rotator]
 
     def _prepare(self) -> None:
         trust = {"PGSSLROOTCERT": str(self.server.authority.certificate)}
@@ -181,7 +181,7 @@ class DatabaseRig(Rig):
         return {
             "STRATEGY": "database",
             "DATABASE_CLUSTER": aurora.NAME,
-            "ROTATOR_SECRET_ARN": self._rotator.arn,
+            "ROTATOR_SECRET_ARN": self.rotator.arn,
         }
 
     def _other_models(self) -> dict[str, object]:
@@ -198,7 +198,7 @@ class DatabaseRig(Rig):
             "Port": str(self.server.port),
             "Database": "app",
             "MasterSecretArn": self.master.arn,
-            "RotatorSecretArn": self._rotator.arn,
+            "RotatorSecretArn": self.rotator.arn,
             "ApplicationSecretArn": self.secret.arn,
             **self._more_properties(),
             **properties,
@@ -209,8 +209,19 @@ class DatabaseRig(Rig):
         """Return a session of the role that customers never get."""
         return superuser(self.server, database)
 
-    def as_rotator(self) -> psycopg.Connection:
-        return self.log_in("gantry_rotator", 48 * "r", database="gantry")
+    def change_rotator(self, seconds: float = 780) -> dict[str, int]:
+        """Have the rotator's password changed, within a time."""
+        environ = {
+            "MASTER_SECRET_ARN": self.master.arn,
+            "ROTATOR_SECRET_ARN": self.rotator.arn,
+            "DATABASE_CLUSTER": aurora.NAME,
+        }
+        return database_roles.change_rotator(environ, TimeLimit(self.clock, seconds))
+
+    def as_rotator(self, label: str = "AWSCURRENT") -> psycopg.Connection:
+        login = self.rotator.document(label)
+        assert login is not None
+        return self.log_in("gantry_rotator", login["password"], database="gantry")
 
     def log_in(self, user: str, password: str, *, database: str = "app") -> psycopg.Connection:
         return psycopg.connect(

@@ -67,7 +67,7 @@ class Stack:
         self,
         platform: Synthesised,
         resource_type: str,
-        function: Callable[[Any, Any], None],
+        function: Callable[[Any, Any], object],
         *,
         path: str = "",
     ) -> None:

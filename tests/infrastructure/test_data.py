@@ -173,3 +173,24 @@ def test_contract_names_the_connections_that_the_alarm_counts_with() -> None:
     for units, connections in named:
         assert max_connections(1, float(units)) == int(connections.replace(",", ""))
     assert f"at most {max_connections(0.5, 256):,} while `aurora.min_capacity` is 0 or 0.5" in contract
+
+
+def test_password_of_the_rotator_changes_every_week_and_an_alarm_tells_of_a_failure(
+    platform: Synthesised,
+) -> None:
+    assembly = platform.assembly
+    function = platform.only("AWS::Lambda::Function", path="DatabaseRoles/Function")
+    rule = platform.only("AWS::Events::Rule", path="DatabaseRoles/Weekly")
+    ((target,),) = [rule.get("Targets")]
+    assert rule.get("ScheduleExpression") == "cron(0 12 ? * WED *)"
+    assert list(assembly.referents(rule, target["Arn"])) == [function]
+    alarm = platform.only("AWS::CloudWatch::Alarm", path="DatabaseRoles/FailedAlarm")
+    ((dimension,),) = [alarm.get("Dimensions")]
+    assert alarm.get("MetricName") == "Errors"
+    assert list(assembly.referents(alarm, dimension["Value"])) == [function]
+    assert alarm.get("AlarmActions")
+    variables = function.get("Environment", "Variables")
+    (secret,) = assembly.referents(function, variables["ROTATOR_SECRET_ARN"])
+    assert secret.get("Name").endswith("/database-rotator")
+    (cluster,) = assembly.referents(function, variables["DATABASE_CLUSTER"])
+    assert cluster.type == "AWS::RDS::DBCluster"

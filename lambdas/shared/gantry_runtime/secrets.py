@@ -14,6 +14,10 @@ class SecretError(SafeError):
     """A secret does not hold what it should; the message names it and never its value."""
 
 
+class SecretMissingError(SecretError):
+    """A secret has no version with a label."""
+
+
 def read_json(
     client: "SecretsManagerClient", secret_arn: str, *, stage: str = "AWSCURRENT"
 ) -> dict[str, Any]:
@@ -22,16 +26,29 @@ def read_json(
     Raises
     ------
     SecretError
-        When it holds something else.
+        When it holds something else, or there is no version with that label.
     """
-    text = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)["SecretString"]
+    try:
+        text = client.get_secret_value(SecretId=secret_arn, VersionStage=stage)["SecretString"]
+    except client.exceptions.ResourceNotFoundException:
+        text = None
+    if text is None:
+        raise SecretMissingError(f"{secret_arn} has no version with the label {stage}")
     return parse(text, f"{stage} of {secret_arn}")
+
+
+def put_json(
+    client: "SecretsManagerClient", secret_arn: str, document: Mapping[str, Any], *, stage: str = "AWSCURRENT"
+) -> str:
+    """Add a version of a secret that holds a JSON object, and label it; return its id."""
+    text = json.dumps(dict(document))
+    return client.put_secret_value(SecretId=secret_arn, SecretString=text, VersionStages=[stage])["VersionId"]
 
 
 def ensure_json(client: "SecretsManagerClient", secret_arn: str, document: Mapping[str, Any]) -> None:
     """Make a JSON object the current version of a secret; a new version only if it changes."""
     if read_json(client, secret_arn) != document:
-        client.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(dict(document)))
+        put_json(client, secret_arn, document)
 
 
 def parse(text: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""The rotator's own password, which the master user changes.
+
+The new one is in the secret before it is in the database, labelled AWSPENDING, and becomes the current
+version after. So whatever ends a change in between, one of the two versions logs in, the rotation of the
+application's roles tries both, and the next change first finishes the one before.
+"""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from pg8000.native import Connection, DatabaseError
+
+from database_roles import roles
+from gantry_runtime.aurora import Cluster
+from gantry_runtime.clock import TimeLimit
+from gantry_runtime.postgres import privileged
+from gantry_runtime.scram import verifier
+from gantry_runtime.secrets import put_json, read_json
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+_CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
+_POLL_SECONDS = 1.0
+_REFUSED = "28P01"
+# A role may end its own sessions.
+_END_OTHERS = """
+    SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+    WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid()
+"""
+_COUNT_OTHERS = """
+    SELECT count(*) FROM pg_catalog.pg_stat_activity
+    WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid()
+"""
+
+
+class RotatorSecret:
+    """The secret that holds the rotator's password.
+
+    Parameters
+    ----------
+    client
+        Of Secrets Manager.
+    arn
+        The secret's ARN.
+    """
+
+    def __init__(self, client: "SecretsManagerClient", arn: str) -> None:
+        self._client, self._arn = client, arn
+
+    def read(self) -> dict[str, Any]:
+        """Return the current version's document."""
+        return read_json(self._client, self._arn)
+
+    def change(self, master: Connection) -> None:
+        """Give the rotator a new password, after finishing a change that was cut off; safe to repeat.
+
+        Parameters
+        ----------
+        master
+            A session of the master user in the database `ADMINISTRATION`, which has the lock on the roles.
+        """
+        current, pending = self._labels()
+        if pending not in (None, current):
+            self._finish(master, current, str(pending))
+            current, _ = self._labels()
+        document = self.read() | {"password": secrets.token_hex(32)}
+        self._finish(master, current, put_json(self._client, self._arn, document, stage=_PENDING))
+
+    def _finish(self, master: Connection, current: str, pending: str) -> None:
+        password = read_json(self._client, self._arn, stage=_PENDING)["password"]
+        roles.set_rotator_password(master, verifier(password))
+        self._client.update_secret_version_stage(
+            SecretId=self._arn,
+            VersionStage=_CURRENT,
+            MoveToVersionId=pending,
+            RemoveFromVersionId=current,
+        )
+        self._client.update_secret_version_stage(
+            SecretId=self._arn, VersionStage=_PENDING, RemoveFromVersionId=pending
+        )
+
+    def _labels(self) -> tuple[str, str | None]:
+        stages = self._client.describe_secret(SecretId=self._arn)["VersionIdsToStages"]
+        holders = {label: version for version, labels in stages.items() for label in labels}
+        return holders[_CURRENT], holders.get(_PENDING)
+
+
+def end_sessions(
+    cluster: Cluster, rotator: Mapping[str, Any], old: Mapping[str, Any], limit: TimeLimit
+) -> dict[str, int]:
+    """End all sessions of the rotator on every instance, and return what its old password still opens.
+
+    Parameters
+    ----------
+    cluster
+        Where the rotator logs in.
+    rotator, old
+        Its current log-in and the one before.
+    limit
+        The time for readers to learn of the new password, and for sessions to end.
+
+    Returns
+    -------
+    dict
+        What was tried at which instance, each with how often it opened; all are 0 if nothing does.
+    """
+    found: dict[str, int] = {}
+    for host in cluster.hosts():
+        while not _logs_in(rotator, host):
+            if not limit.wait(_POLL_SECONDS):
+                raise roles.RolesError(f"the rotator's new password does not log in at {host}")
+        with _session(rotator, host) as session:
+            session.run(_END_OTHERS)
+            while (others := session.run(_COUNT_OTHERS)[0][0]) and limit.wait(_POLL_SECONDS):
+                pass
+        user = rotator["username"]
+        found[f"sessions of {user} at {host}"] = others
+        found[f"log-in as {user} with the old password at {host}"] = int(_logs_in(old, host))
+    return found
+
+
+def _session(login: Mapping[str, Any], host: str) -> AbstractContextManager[Connection]:
+    return privileged(host=host, port=int(login["port"]), user=login["username"], password=login["password"])
+
+
+def _logs_in(login: Mapping[str, Any], host: str) -> bool:
+    try:
+        with _session(login, host):
+            return True
+    except DatabaseError as error:
+        if error.args[0].get("C") != _REFUSED:
+            raise
+        return False
