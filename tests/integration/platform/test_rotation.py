@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from taskboard.keyring import KeyRing
 from tests.integration.platform.conftest import DeployedPlatform
 
 SECRETS = ("database", "valkey", "signing-key")
+ROTATOR = "database-rotator"
 # Up to four deployments follow one another; on a machine with other work each may take a minute.
 RETIREMENT_SECONDS = 300.0
 
@@ -58,34 +59,68 @@ class Vault:
     def authority(self) -> str:
         return str(self.platform.state_dir / "tls" / "ca.pem")
 
-    def opens_database(self, login: dict[str, str]) -> bool:
+    def connect_to_database(self, login: dict[str, str]) -> psycopg.Connection:
         address = self.read("database")
+        return psycopg.connect(
+            host=address["host"],
+            port=int(address["port"]),
+            dbname="gantry" if login["username"] == "gantry_rotator" else address["dbname"],
+            user=login["username"],
+            password=login["password"],
+            sslmode="verify-full",
+            sslrootcert=self.authority,
+            autocommit=True,
+        )
+
+    def opens_database(self, login: dict[str, str]) -> bool:
         try:
-            psycopg.connect(
-                host=address["host"],
-                port=int(address["port"]),
-                dbname=address["dbname"],
-                user=login["username"],
-                password=login["password"],
-                sslmode="verify-full",
-                sslrootcert=self.authority,
-            ).close()
+            self.connect_to_database(login).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    def opens_cache(self, login: dict[str, str]) -> bool:
+    def connect_to_cache(self, login: dict[str, str]) -> valkey.Valkey:
+        """Return a client with one connection."""
         ports = Sandbox(self.platform.state_dir).status().ports
         port = next(port for name, port in ports.items() if name.startswith("edge/valkey"))
+        client = valkey.Valkey(
+            host="localhost", port=port, username=login["username"], password=login["password"],
+            ssl=True, ssl_ca_certs=self.authority, single_connection_client=True,
+        )  # fmt: skip
+        client.ping()
+        return client
+
+    def opens_cache(self, login: dict[str, str]) -> bool:
         try:
-            with valkey.Valkey(
-                host="localhost", port=port, username=login["username"], password=login["password"],
-                ssl=True, ssl_ca_certs=self.authority,
-            ) as client:  # fmt: skip
-                client.ping()
+            with self.connect_to_cache(login):
+                return True
         except valkey.AuthenticationError:
             return False
-        return True
+
+    def hold(self, name: str) -> Callable[[], bool]:
+        """Open a connection with what a secret says now; return what tells whether it lives."""
+        login = self.read(name)
+        if name == "valkey":
+            cache = self.connect_to_cache(login)
+            return lambda: _answers(cache)
+        database = self.connect_to_database(login)
+        return lambda: _is_alive(database)
+
+
+def _answers(client: valkey.Valkey) -> bool:
+    """Tell whether a connection lives; a new one in its place is refused, too, as its password is."""
+    try:
+        return bool(client.ping())
+    except valkey.ValkeyError:
+        return False
+
+
+def _is_alive(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -136,27 +171,55 @@ def test_rotation_right_after_the_first_deployment(platform: DeployedPlatform) -
 def test_rotations_fail_no_request_and_lose_no_session(
     platform: DeployedPlatform, vault: Vault, turns: list[bool]
 ) -> None:
-    old: dict[str, list[dict[str, str]]] = {name: [] for name in SECRETS}
+    old: dict[str, list[dict[str, str]]] = {name: [] for name in (*SECRETS, ROTATOR)}
+    held: list[Callable[[], bool]] = []
     with load(platform.url) as report:
         for together in turns:
-            for name in SECRETS:
+            for name in (*SECRETS, ROTATOR):
                 old[name].append(vault.read(name))
-                if not together:
+                if name != "signing-key":
+                    held.append(vault.hold(name))
+                if not together and name != ROTATOR:
                     rotate(platform, name)
                     wait_until_settled(vault, name)
             if together:
                 with ThreadPoolExecutor(len(SECRETS)) as pool:
                     list(pool.map(lambda name: rotate(platform, name), SECRETS))
                 wait_until_settled(vault)
+            assert platform.gantry("rotate", "rotator").returncode == 0
     assert report.failures == []
     assert report.lost_sessions == 0
     assert report.total > 300
     assert vault.opens_database(vault.read("database"))
     assert vault.opens_cache(vault.read("valkey"))
-    for login in old["database"]:
+    for login in (*old["database"], *old[ROTATOR]):
         assert not vault.opens_database(login)
     for login in old["valkey"]:
         assert not vault.opens_cache(login)
+    # Not even where the turn of its user came again.
+    assert [lives() for lives in held] == [False] * len(held)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["database", "valkey", "rotator"])
+def test_leaked_credential_is_refused_without_a_failed_request(
+    platform: DeployedPlatform, vault: Vault, name: str
+) -> None:
+    held = vault.hold(ROTATOR if name == "rotator" else name)
+    with load(platform.url) as report:
+        result = platform.gantry("rotate", name, "--leaked")
+    assert result.returncode == 0, result.stderr
+    assert (report.failures, report.lost_sessions) == ([], 0)
+    assert not held()
+
+
+@pytest.mark.long
+def test_sessions_of_a_leaked_signing_key_are_refused(platform: DeployedPlatform, vault: Vault) -> None:
+    leaked = vault.read("signing-key")["current"]
+    result = platform.gantry("rotate", "signing-key", "--leaked", "--json")
+    assert result.returncode == 0, result.stderr
+    assert set(json.loads(result.stdout)["openings"].values()) == {0}
+    assert leaked not in vault.read("signing-key").values()
 
 
 def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: Vault) -> None:
