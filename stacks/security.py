@@ -89,6 +89,7 @@ class SecurityStack(LayerStack):
                 environment={
                     "DATABASE_CLUSTER": data.cluster.cluster_identifier,
                     "ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn,
+                    **({"DATABASE_PAUSES": "true"} if self._settings.aurora.min_capacity == 0 else {}),
                     **self._proxy_environment(),
                 },
                 statements=[

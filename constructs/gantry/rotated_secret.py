@@ -231,8 +231,8 @@ class RotatedSecret(Construct):
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or the care for the secret, failed."),
             self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), unretired_hours,
-                        f"An earlier credential still logs in {unretired_hours} h after it could have been "
-                        "retired."),
+                        f"An earlier credential still logs in {unretired_hours} h after the current one was "
+                        "made."),
             self._alarm("DeadLetters", letters, 0, "The function could not be run, or failed three times."),
         ]  # fmt: skip
 

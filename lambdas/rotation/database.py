@@ -13,7 +13,8 @@ from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock
 from gantry_runtime.scram import verifier
 from gantry_runtime.secrets import SecretMissingError
-from rotation.alternation import AlternatingUsers, other, require_different_users
+from rotation import role_states
+from rotation.alternation import AlternatingUsers, other, require_different_users, user_of
 from rotation.proxy import Proxy
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, RotationError, Target
@@ -46,6 +47,8 @@ class AlternatingRoles(AlternatingUsers):
         Tells the time.
     proxy
         Through which the service reaches the database, if not directly.
+    pauses
+        Whether the database pauses when no one is connected, so that no one may look at its roles.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class AlternatingRoles(AlternatingUsers):
         cluster: Cluster,
         clock: Clock,
         proxy: Proxy | None = None,
+        pauses: bool = False,
     ) -> None:
         super().__init__(ROLES)
         self._rotator, self._cluster, self._clock, self._proxy = rotator, cluster, clock, proxy
+        self._pauses = pauses
 
     def place(self) -> str:
         """Return the cluster's resource id, which one that is restored and renamed does not share."""
@@ -91,6 +96,18 @@ class AlternatingRoles(AlternatingUsers):
             session = current = None
         if (session, current) != (name, OWNER):
             raise LogInRefusedError(f"version {version.id} does not log in as {name} acting as {OWNER}")
+
+    def drift(self, current: Callable[[], Version]) -> str | None:
+        """Return how the two roles differ from what a rotation leaves."""
+        if self._pauses:
+            return None
+        version = current()
+        user = user_of(version, ROLES)
+        with self._as_rotator() as connection:
+            found = role_states.differences(connection, user)
+        if not self._opens(version, self._rotator()["host"]):
+            found.append(f"{user} has another password")
+        return "; ".join(found) or None
 
     def openings(self, version: Version) -> dict[str, int]:
         """Return whether a version logs in to each instance and the proxy, and the sessions of its role."""

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from gantry_runtime.clock import Clock
 from rotation.service import Progress, Replacement, Service
 from rotation.store import PENDING, PREVIOUS, LabelMovedError, SecretStore, Snapshot, settled_label
-from rotation.strategy import Strategy
+from rotation.strategy import RotationError, Strategy
 
 # Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
 _ABANDONED = timedelta(hours=24)
@@ -86,6 +86,8 @@ class Reconciler:
         place = self._strategy.place()
         snapshot = self._set_abandoned_rotation_aside(self._store.snapshot())
         progress = Progress(replacement=Replacement.DONE, tasks=0)
+        if snapshot.settled_for(place):
+            self._undo_drift(snapshot)
         for _ in range(_ROUNDS):
             if snapshot.settled_for(place):
                 break
@@ -95,6 +97,21 @@ class Reconciler:
             if snapshot.labels == before.labels:
                 break
         return self._report(snapshot, place, progress)
+
+    def _undo_drift(self, snapshot: Snapshot) -> None:
+        """Make what somebody changed by hand what it was; raise what cannot be undone here."""
+        drift = self._strategy.drift(lambda: self._store.current(snapshot))
+        if drift is None:
+            return
+        self._logger.warning("changed by hand", extra={"drift": drift})
+        current = self._store.current(snapshot)
+        with self._strategy.exclusively() as target:
+            if self._store.snapshot().labels != snapshot.labels:
+                return
+            target.restrict(current, works=False)
+        left = self._strategy.drift(lambda: current)
+        if left is not None:
+            raise RotationError(f"somebody changed by hand what a rotation cannot change back: {left}")
 
     def _set_abandoned_rotation_aside(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.pending is None or self._clock.now() < snapshot.changed_at + _ABANDONED:

@@ -3,6 +3,7 @@
 import secrets
 import string
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -109,6 +110,11 @@ class Strategy(ABC):
         version
             One of a user whose turn it is not.
         """
+
+    def drift(self, current: Callable[[], Version]) -> str | None:
+        """Return what somebody changed by hand of what the current version opens, if that is looked at."""
+        del current
+        return None
 
     def place(self) -> str:
         """Return what names the place that the credentials open, and no copy of it; empty if nothing does."""

@@ -103,6 +103,7 @@ def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> S
         cluster=Cluster(boto3.client("rds"), environ["DATABASE_CLUSTER"]),
         clock=clock,
         proxy=proxy,
+        pauses="DATABASE_PAUSES" in environ,
     )
 
 

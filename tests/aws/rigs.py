@@ -23,7 +23,7 @@ from gantry_runtime.clock import TimeLimit
 from gantry_runtime.custom_resource import NOT_MADE, Request
 from gantry_runtime.failures import SafeError
 from rotation.reconciler import Report
-from rotation.store import SecretStore
+from rotation.store import SecretStore, Version
 from rotation.strategy import Strategy
 from rotation.wiring import assemble
 from sandbox.postgres import PostgresServer
@@ -106,6 +106,10 @@ class Rig(ABC):
     def openings(self, label: str) -> dict[str, int]:
         """Return what the function says that the version of a label opens."""
         return self.strategy.openings(self.store.require(str(self.secret.holder(label))))
+
+    def current(self) -> Version:
+        """Return the current version, as the function sees it."""
+        return self.store.current(self.store.snapshot())
 
     def rotate(self) -> str:
         """Rotate without failures; return the new version's id."""
@@ -204,6 +208,13 @@ class DatabaseRig(Rig):
             **properties,
         }
         database_roles.act(request_of(self.clock, request, all_properties))
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Have the function know a database that pauses when no one is connected."""
+        environ = {**self.environ, "DATABASE_PAUSES": "true"}
+        with mock.patch.object(self, "_parts", assemble(environ, _logger, self.clock)):
+            yield
 
     def as_superuser(self, database: str) -> psycopg.Connection:
         """Return a session of the role that customers never get."""

@@ -261,3 +261,14 @@ def test_functions_look_after_their_secrets_every_few_minutes_and_when_a_task_ha
             assert targets == set(ROTATIONS)
     assert functions == set(ROTATIONS)
     assert kinds == {"rate(5 minutes)", "ECS Task State Change"}
+
+
+def test_roles_are_looked_at_where_that_wakes_no_database(synthesise: Synthesiser) -> None:
+    pausing = {
+        name: synthesise(name)
+        .only("AWS::Lambda::Function", path="DatabaseRotation/Function")
+        .get("Environment", "Variables")
+        .get("DATABASE_PAUSES")
+        for name in ("prod", "dev")
+    }
+    assert pausing == {"prod": None, "dev": "true"}
