@@ -11,6 +11,7 @@ import boto3
 import psycopg
 from psycopg import sql
 
+from ops.bench import old_credentials
 from ops.bench.load import LoadReport, load
 from ops.bench.measurement import Measurement
 from ops.bench.throwaway import throwaway_sandbox
@@ -21,7 +22,11 @@ _LIMITS = ("RATE_LIMIT_PER_MINUTE", "SIGN_IN_RATE_LIMIT_PER_MINUTE")
 
 
 def measure() -> Iterator[Measurement]:
-    """Rotate all three secrets once by Gantry's design and once by the common one, under the same load."""
+    """Rotate by Gantry's design and by common ones, under load; look at what old credentials open.
+
+    The sandbox draws how long ElastiCache's changes take as AWS takes, with a tail of ten minutes, on a clock
+    600 times as fast.
+    """
     overrides = [word for name in _LIMITS for word in ("-c", f"ecs.environment.{name}=1000000")]
     with throwaway_sandbox() as rig:
         rig.seconds("up", "--detach", *overrides)
@@ -33,8 +38,17 @@ def measure() -> Iterator[Measurement]:
             for rotate in (common.database, common.valkey, common.signing_key):
                 rotate()
                 common.redeploy()
-    yield from _measurements("this design", ours)
-    yield from _measurements("common design", theirs)
+        yield from _measurements("this design", ours)
+        yield from _measurements("common design", theirs)
+        rig.seconds("rotate", RotatedSecret.DATABASE.value, "--wait")  # which the common way left half done
+        database = old_credentials.Database(common.login, authority=common.authority)
+        yield from old_credentials.measure(
+            "this design",
+            database,
+            lambda: rig.seconds("rotate", RotatedSecret.DATABASE.value, "--wait"),
+            common.ask_for_rotation,
+        )
+        yield from old_credentials.measure("AWS's two users", database, common.alternate, common.alternate)
 
 
 def _measurements(design: str, report: LoadReport) -> Iterator[Measurement]:
@@ -54,7 +68,7 @@ class _CommonRotation:
 
     def __init__(self, state_dir: Path) -> None:
         variables = Sandbox(state_dir).environment()
-        self._authority = str(state_dir / "tls" / "ca.pem")
+        self.authority = str(state_dir / "tls" / "ca.pem")
         self._endpoint = variables["AWS_ENDPOINT_URL"]
         self._session = boto3.Session(
             region_name=variables["AWS_REGION"],
@@ -80,20 +94,38 @@ class _CommonRotation:
     def _write(self, arn: str, document: dict[str, Any]) -> None:
         self._client("secretsmanager").put_secret_value(SecretId=arn, SecretString=json.dumps(document))
 
+    def login(self) -> dict[str, Any]:
+        """Return what the database's secret says now."""
+        return self._read(self._outputs["DatabaseSecretArn"])
+
     def database(self) -> None:
-        arn = self._outputs["DatabaseSecretArn"]
-        login = self._read(arn)
+        self._set_password(self.login())
+
+    def alternate(self) -> None:
+        """Rotate as AWS's function for two users does: the other one gets a new password and is current."""
+        login = self.login()
+        other = {"app_a": "app_b", "app_b": "app_a"}[login["username"]]
+        self._set_password(login | {"username": other})
+
+    def ask_for_rotation(self) -> None:
+        """Have Secrets Manager rotate, and wait until it has, or has given up."""
+        client, arn = self._client("secretsmanager"), self._outputs["DatabaseSecretArn"]
+        version = client.rotate_secret(SecretId=arn)["VersionId"]
+        while "AWSPENDING" in client.describe_secret(SecretId=arn)["VersionIdsToStages"].get(version, []):
+            time.sleep(0.1)
+
+    def _set_password(self, login: dict[str, Any]) -> None:
         cluster = self._client("rds").describe_db_clusters()["DBClusters"][0]
         master = self._read(cluster["MasterUserSecret"]["SecretArn"])
         login["password"] = secrets.token_hex(24)
         with psycopg.connect(
             host=cluster["Endpoint"], port=cluster["Port"], dbname=login["dbname"], user=master["username"],
-            password=master["password"], sslmode="verify-full", sslrootcert=self._authority, autocommit=True,
+            password=master["password"], sslmode="verify-full", sslrootcert=self.authority, autocommit=True,
         ) as connection:  # fmt: skip
-            statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
             role, password = sql.Identifier(login["username"]), sql.Literal(login["password"])
             connection.execute(statement.format(role, password))
-        self._write(arn, login)
+        self._write(self._outputs["DatabaseSecretArn"], login)
 
     def valkey(self) -> None:
         arn = self._outputs["ValkeySecretArn"]
