@@ -41,7 +41,7 @@ _DATABASE_ROLES = ("app_a", "app_b")  # they take turns, from the first one on
 _CACHE_USER = "app"  # the first of two that take turns
 _ROTATOR = (
     "The function that makes the application's roles changes it every week as the master user, which Secrets "
-    "Manager's rotation could not: docs/decisions/rotator-is-changed-by-the-master-user.md"
+    "Manager's rotation could not: docs/decisions/0047-rotator-is-changed-by-the-master-user.md"
 )
 
 _PROXIED = "It repeats what the database's secret says of its role; the rotation of that one writes it too."

@@ -86,7 +86,7 @@ def removal_policy(settings: Settings) -> RemovalPolicy:
     """Return what becomes of stateful resources when their stack is deleted.
 
     A creation that is rolled back deletes them all the same: they hold nothing yet, and their names would be
-    taken when the stack is deployed again (docs/decisions/retained-unless-never-used.md).
+    taken when the stack is deployed again (docs/decisions/0036-retained-unless-never-used.md).
     """
     return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.keeps_data else RemovalPolicy.DESTROY
 

@@ -5,7 +5,7 @@ either of them makes belongs to `app_owner`, so that neither ever lacks a right 
 
 The application may do in its database what it likes, and is not trusted by those who may do more: the master
 user owns the database, and roles are administered in another one
-(docs/decisions/roles-in-a-database-of-their-own.md).
+(docs/decisions/0043-roles-in-a-database-of-their-own.md).
 """
 
 from pathlib import Path

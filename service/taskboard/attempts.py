@@ -1,6 +1,6 @@
 """Wrong passwords, counted by account in Valkey.
 
-Why so: `docs/decisions/wrong-passwords-are-counted-by-account.md`.
+Why so: `docs/decisions/0042-wrong-passwords-are-counted-by-account.md`.
 """
 
 import hashlib

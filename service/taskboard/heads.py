@@ -1,6 +1,6 @@
 """Bounds on the head of a request, and an answer in the one shape for what is no HTTP.
 
-Why so: `docs/decisions/uvicorn-behind-a-guard.md`.
+Why so: `docs/decisions/0045-uvicorn-behind-a-guard.md`.
 """
 
 import asyncio

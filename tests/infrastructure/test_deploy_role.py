@@ -125,7 +125,7 @@ def test_by_default_no_one_may_deploy_from_outside(platform: Synthesised) -> Non
 
 
 def test_boundary_of_the_organisation_binds_every_role(tmp_path: Path) -> None:
-    """As docs/decisions/bootstrap-with-administration.md says to set it in cdk.json."""
+    """As docs/decisions/0030-bootstrap-with-administration.md says to set it in cdk.json."""
     app = new_app(tmp_path)
     app.node.set_context("@aws-cdk/core:permissionsBoundary", {"name": "platform-boundary"})
     Platform(app, settings=load_settings("prod", overrides=GITHUB), build_dir=BUILD_DIR)

@@ -80,9 +80,22 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert not set(PAGES) - reached
 
 
-def test_every_decision_is_listed() -> None:
-    index = ROOT / "docs" / "decisions" / "README.md"
-    assert {page.name for page in PAGES if page.parent == index.parent} - {index.name} == {*links(index)}
+DECISIONS = ROOT / "docs" / "decisions"
+STATUS = re.compile(r"(\d{4}-\d\d-\d\d) · (accepted|superseded by \[(\d{4})\]\(\3-[\w-]+\.md\))")
+
+
+def test_index_of_decisions_says_what_the_decisions_say() -> None:
+    rows = []
+    for number, page in enumerate(sorted(DECISIONS.glob("[0-9]*.md")), start=1):
+        assert page.name.startswith(f"{number:04}-")
+        title, _, status, _, text = page.read_text(encoding="utf-8").split("\n", maxsplit=4)
+        dated = STATUS.fullmatch(status)
+        assert dated is not None, f"{page.name}: no date and status below the title"
+        assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)[0] == "Context", page.name
+        accepted = re.sub(r"\[(\d{4})\].*", r"\1", dated[2])
+        rows.append(f"| [{number:04}]({page.name}) | {dated[1]} | {accepted} | {title.removeprefix('# ')} |")
+    index = (DECISIONS / "README.md").read_text(encoding="utf-8")
+    assert [line for line in index.splitlines() if line.startswith("| [")] == rows
 
 
 def test_pages_that_code_names_exist() -> None:
