@@ -51,6 +51,9 @@ class Cache:
     def status(self) -> str:
         return str(self.client.describe_users(UserId="app-user")["Users"][0]["Status"])
 
+    def group_status(self) -> str:
+        return str(self.client.describe_user_groups(UserGroupId="group")["UserGroups"][0]["Status"])
+
 
 @pytest.fixture(scope="module")
 def cache(emulator: Emulator) -> Iterator[Cache]:
@@ -117,6 +120,7 @@ def test_a_user_that_leaves_the_group_loses_its_connections(cache: Cache) -> Non
         connection.ping()
         for change in ("Remove", "Add"):
             cache.client.modify_user_group(UserGroupId="group", **{f"UserIdsTo{change}": ["app-user"]})
+            wait_until(lambda: cache.group_status() == "active")
         with pytest.raises(valkey.ConnectionError):
             connection.ping()
     assert cache.logs_in(FIRST)
