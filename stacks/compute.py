@@ -77,16 +77,16 @@ class ComputeStack(LayerStack):
             removal_policy=removal_policy(settings),
         )
         domain = self._domain()
-        door = self._door(state, domain)
-        address = self._lead_to(door, state, domain)
-        firewall = self._firewall(door)
-        alarms = self._deployment_alarms(door)
+        ingress = self._ingress(state, domain)
+        address = self._route_public_traffic(ingress, state, domain)
+        firewall = self._firewall(ingress)
+        alarms = self._deployment_alarms(ingress)
         image = service_image(self, settings=settings, source=service_dir)
-        web = self._service(image, door, data, signing_key, alarms)
+        web = self._service(image, ingress, data, signing_key, alarms)
         ShedRequests(self, "ShedRequests", log_group=web.log_group, name=settings.full_name)
         for name, value in {
             "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
-            "LoadBalancerDnsName": door.load_balancer.load_balancer_dns_name,
+            "LoadBalancerDnsName": ingress.load_balancer.load_balancer_dns_name,
             "ClusterName": web.cluster.cluster_name,
             "ServiceName": web.service.service_name,
             "ServiceLogGroupName": web.log_group.log_group_name,
@@ -95,14 +95,14 @@ class ComputeStack(LayerStack):
         }.items():
             CfnOutput(self, name, value=value)
         # Exported also where no canary asks for it, so that turning one on and off is one deployment.
-        self.export_value(door.load_balancer.load_balancer_dns_name)
+        self.export_value(ingress.load_balancer.load_balancer_dns_name)
         self.refs = ComputeRefs(
             service=web.service,
-            load_balancer=door.load_balancer,
-            target_group=door.target_group,
+            load_balancer=ingress.load_balancer,
+            target_group=ingress.target_group,
             web_acl=firewall.web_acl,
             deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
-            alternate_target_group=door.alternate_target_group,
+            alternate_target_group=ingress.alternate_target_group,
             signing_key_secret=signing_key,
         )
 
@@ -119,12 +119,14 @@ class ComputeStack(LayerStack):
             return acm.Certificate.from_certificate_arn(self, "Certificate", given)
         return None if domain is None else domain.certificate()
 
-    def _lead_to(self, door: PublicLoadBalancer, state: StateRefs, domain: ServiceDomain | None) -> str:
-        """Lead the world to the door, and return the name under which it finds it."""
+    def _route_public_traffic(
+        self, ingress: PublicLoadBalancer, state: StateRefs, domain: ServiceDomain | None
+    ) -> str:
+        """Route public traffic to the load balancer; return the name that it comes by."""
         settings = self._settings
         accelerator, dial = settings.accelerator, settings.accelerator.traffic_dial
-        listener_arn, address = accelerator.listener_arn, door.load_balancer.load_balancer_dns_name
-        alias: route53.IAliasRecordTarget = targets.LoadBalancerTarget(door.load_balancer)
+        listener_arn, address = accelerator.listener_arn, ingress.load_balancer.load_balancer_dns_name
+        alias: route53.IAliasRecordTarget = targets.LoadBalancerTarget(ingress.load_balancer)
         if accelerator.mode == "create":
             front = Accelerator(
                 self,
@@ -142,22 +144,22 @@ class ComputeStack(LayerStack):
                 self,
                 "Endpoint",
                 listener_arn=listener_arn,
-                load_balancer=door.load_balancer,
+                load_balancer=ingress.load_balancer,
                 traffic_dial_percent=dial,
             )
         if domain is None or not settings.domain.record:
             return address
         # The name is the accelerator's, and so belongs to the environment that made that.
         if accelerator.mode != "existing":
-            domain.lead_to(alias)
+            domain.add_alias_record(alias)
         return domain.name
 
-    def _door(self, state: StateRefs, domain: ServiceDomain | None) -> PublicLoadBalancer:
+    def _ingress(self, state: StateRefs, domain: ServiceDomain | None) -> PublicLoadBalancer:
         settings = self._settings
         access_logs = state.delivery_bucket if settings.load_balancer.access_logs else None
         return PublicLoadBalancer(
             self,
-            "Door",
+            "Ingress",
             vpc=self._network.vpc,
             security_group=self._network.load_balancer_group,
             port=SERVICE_PORT,
@@ -169,13 +171,13 @@ class ComputeStack(LayerStack):
             deletion_protection=settings.load_balancer.deletion_protection,
         )
 
-    def _firewall(self, door: PublicLoadBalancer) -> WebFirewall:
+    def _firewall(self, ingress: PublicLoadBalancer) -> WebFirewall:
         settings = self._settings
         return WebFirewall(
             self,
             "Firewall",
             name=settings.full_name,
-            load_balancer=door.load_balancer,
+            load_balancer=ingress.load_balancer,
             requests_per_five_minutes=settings.firewall.requests_per_five_minutes,
             managed_groups=settings.firewall.managed_groups,
             allowed_addresses=settings.firewall.allowed_addresses,
@@ -184,15 +186,15 @@ class ComputeStack(LayerStack):
             log_retention=log_retention(settings),
         )
 
-    def _deployment_alarms(self, door: PublicLoadBalancer) -> DeploymentAlarms:
+    def _deployment_alarms(self, ingress: PublicLoadBalancer) -> DeploymentAlarms:
         settings = self._settings
         return DeploymentAlarms(
             self,
             "DeploymentAlarms",
             name=settings.full_name,
             runbook=settings.runbook("troubleshooting.md"),
-            target_group=door.target_group,
-            alternate_target_group=door.alternate_target_group,
+            target_group=ingress.target_group,
+            alternate_target_group=ingress.alternate_target_group,
             start_time=Duration.seconds(settings.ecs.start_seconds),
             server_errors=settings.observability.deployment_errors_alarm_count,
             server_errors_percent=settings.observability.deployment_errors_alarm_percent,
@@ -201,7 +203,7 @@ class ComputeStack(LayerStack):
     def _service(
         self,
         image: ServiceImage,
-        door: PublicLoadBalancer,
+        ingress: PublicLoadBalancer,
         data: DataRefs,
         signing_key: secretsmanager.ISecret,
         alarms: DeploymentAlarms,
@@ -213,8 +215,8 @@ class ComputeStack(LayerStack):
             name=settings.full_name,
             vpc=self._network.vpc,
             security_group=self._network.service_group,
-            target_group=door.target_group,
-            alternate=door.alternate,
+            target_group=ingress.target_group,
+            alternate=ingress.alternate,
             image=image,
             port=SERVICE_PORT,
             environment=self._environment(image, data),

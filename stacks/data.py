@@ -10,7 +10,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.alarm import Notices
+from gantry.alarm import AlarmDefaults
 from gantry.aurora import AuroraPostgres
 from gantry.backup_vault import BackupVault
 from gantry.cache_user import CacheUsers
@@ -172,7 +172,7 @@ class DataStack(LayerStack):
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
             proxy_secrets=self._proxy.secrets if self._proxy else None,
-            notices=Notices(
+            alarm_defaults=AlarmDefaults(
                 prefix=f"{settings.full_name}-rotation-rotator",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("rotation.md"),
@@ -271,7 +271,7 @@ class DataStack(LayerStack):
             restore_role=restore_role,
             key=self._data_key,
             secrets_key=self._secrets_key,
-            notices=Notices(
+            alarm_defaults=AlarmDefaults(
                 prefix=f"{settings.full_name}-restore-test",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("operations.md"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from gantry.alarm import Notices
+from gantry.alarm import AlarmDefaults
 from gantry.ingress_alarms import PortAllocationAlarm
 from gantry.platform_network import InterfaceEndpoints, PlatformNetwork
 from gantry.security_groups import SecurityGroups
@@ -72,7 +72,7 @@ class NetworkStack(LayerStack):
         ports = PortAllocationAlarm(
             self,
             "PortAllocation",
-            notices=Notices(
+            alarm_defaults=AlarmDefaults(
                 prefix=settings.full_name,
                 topic=state.alert_topic,
                 runbook=settings.runbook("troubleshooting.md"),

@@ -7,7 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from gantry import dashboard_sections as sections
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.alarms import ServiceAlarms, ServiceUnhealthy
 from gantry.dashboard import AlarmGroup, Section, ServiceDashboard
 from gantry.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
@@ -43,7 +43,7 @@ class ObservabilityStack(LayerStack):
         )
         self._settings, self._state, self._network = settings, state, network
         self._data, self._compute, self._security = data, compute, security
-        self._notices = Notices(
+        self._alarm_defaults = AlarmDefaults(
             prefix=settings.full_name,
             topic=state.alert_topic,
             runbook=settings.runbook("troubleshooting.md"),
@@ -52,7 +52,11 @@ class ObservabilityStack(LayerStack):
         canary = self._canary() if settings.canary.enabled else None
         symptoms = [*service.symptoms, *([canary.alarm] if canary else [])]
         pages = ServiceUnhealthy(
-            self, "ServiceUnhealthy", notices=self._notices, symptoms=symptoms, page_topic=state.page_topic
+            self,
+            "ServiceUnhealthy",
+            alarm_defaults=self._alarm_defaults,
+            symptoms=symptoms,
+            page_topic=state.page_topic,
         )
         others = [alarm for alarm in service.alarms if alarm not in service.symptoms]
         ServiceDashboard(
@@ -72,7 +76,7 @@ class ObservabilityStack(LayerStack):
         return ServiceAlarms(
             self,
             "Alarms",
-            notices=self._notices,
+            alarm_defaults=self._alarm_defaults,
             service=self._compute.service,
             load_balancer=self._compute.load_balancer,
             target_group=self._compute.target_group,
@@ -90,7 +94,7 @@ class ObservabilityStack(LayerStack):
         blocked = BlockedRequestsAlarm(
             self,
             "BlockedRequests",
-            notices=self._notices,
+            alarm_defaults=self._alarm_defaults,
             web_acl=self._compute.web_acl,
             count=limits.blocked_requests_alarm_count,
             percent=limits.blocked_requests_alarm_percent,
@@ -98,16 +102,16 @@ class ObservabilityStack(LayerStack):
         if certificate is None:
             return [blocked]
         expires = CertificateAlarm(
-            self, "CertificateExpires", notices=self._notices, certificate_arn=certificate
+            self, "CertificateExpires", alarm_defaults=self._alarm_defaults, certificate_arn=certificate
         )
         return [blocked, expires]
 
     def _data_alarms(self) -> list[NotifyingAlarm]:
-        settings, limits, notices = self._settings, self._settings.observability, self._notices
+        settings, limits, alarm_defaults = self._settings, self._settings.observability, self._alarm_defaults
         database = DatabaseAlarms(
             self,
             "DatabaseAlarms",
-            notices=notices,
+            alarm_defaults=alarm_defaults,
             cluster=self._data.cluster,
             min_capacity=settings.aurora.min_capacity,
             max_capacity=settings.aurora.max_capacity,
@@ -119,18 +123,20 @@ class ObservabilityStack(LayerStack):
         cache = CacheAlarms(
             self,
             "CacheAlarms",
-            notices=notices,
+            alarm_defaults=alarm_defaults,
             cache=self._data.cache,
             max_data_gb=settings.valkey.max_data_gb,
             storage_percent=limits.cache_storage_alarm_percent,
         )
         alarms = [*database.alarms, *cache.alarms]
         if settings.backup.enabled and "daily" in settings.backup.retention_days:
-            alarms.append(BackupAlarm(self, "BackupAlarm", notices=notices, vault_name=settings.full_name))
+            alarms.append(
+                BackupAlarm(self, "BackupAlarm", alarm_defaults=alarm_defaults, vault_name=settings.full_name)
+            )
         return alarms
 
     def _alarm_groups(
-        self, pages: Sequence[cloudwatch.IAlarm], notices: Sequence[cloudwatch.IAlarm]
+        self, pages: Sequence[cloudwatch.IAlarm], alerts: Sequence[cloudwatch.IAlarm]
     ) -> list[AlarmGroup]:
         deployment = self._named("Deployment", self._compute.deployment_alarms)
         network = self._named("Network", self._network.alarms)
@@ -138,7 +144,7 @@ class ObservabilityStack(LayerStack):
         restores = self._named("RestoreTest", self._data.restore_test_alarms)
         return [
             AlarmGroup(title="Pages", alarms=pages, width=6),
-            AlarmGroup(title="Notices", alarms=[*notices, *network, *deployment], width=9),
+            AlarmGroup(title="Alerts", alarms=[*alerts, *network, *deployment], width=9),
             AlarmGroup(title="Secrets and backups", alarms=[*rotation, *restores], width=9),
         ]
 
@@ -149,8 +155,10 @@ class ObservabilityStack(LayerStack):
 
     def _canary(self) -> HealthCanary:
         settings = self._settings
-        door = self._compute.load_balancer.load_balancer_dns_name
-        own = f"https://{settings.domain.name}" if settings.domain.resolves_here else f"http://{door}"
+        load_balancer = self._compute.load_balancer.load_balancer_dns_name
+        own = (
+            f"https://{settings.domain.name}" if settings.domain.resolves_here else f"http://{load_balancer}"
+        )
         return HealthCanary(
             self,
             "Canary",
@@ -161,17 +169,17 @@ class ObservabilityStack(LayerStack):
             artifacts=self._state.delivery_bucket,
             logs_key=imported_key(self, "LogsKey", self._state.logs_key),
             log_retention=log_retention(settings),
-            notices=self._notices,
+            alarm_defaults=self._alarm_defaults,
         )
 
     def _sections(self, canary: HealthCanary | None) -> list[Section]:
         settings, limits, compute = self._settings, self._settings.observability, self._compute
         aurora, valkey = settings.aurora, settings.valkey
-        service, door, targets = compute.service, compute.load_balancer, compute.target_group
+        service, load_balancer, targets = compute.service, compute.load_balancer, compute.target_group
         return [
             sections.golden_signals(
                 service=service,
-                load_balancer=door,
+                load_balancer=load_balancer,
                 target_group=targets,
                 alternate_target_group=compute.alternate_target_group,
                 cpu_percent=limits.cpu_alarm_percent,
@@ -180,7 +188,7 @@ class ObservabilityStack(LayerStack):
             ),
             sections.tasks(
                 service=service,
-                load_balancer=door,
+                load_balancer=load_balancer,
                 target_group=targets,
                 alternate_target_group=compute.alternate_target_group,
                 canary=canary.canary if canary else None,
@@ -195,7 +203,7 @@ class ObservabilityStack(LayerStack):
                 max_data_gb=valkey.max_data_gb,
                 max_ecpu_per_second=valkey.max_ecpu_per_second,
             ),
-            sections.edge(web_acl=compute.web_acl, load_balancer=door),
+            sections.ingress(web_acl=compute.web_acl, load_balancer=load_balancer),
             sections.upkeep(
                 secrets=self._security.rotated_secrets,
                 cluster=self._data.cluster,
@@ -206,7 +214,9 @@ class ObservabilityStack(LayerStack):
 
     def _subscribers(self) -> None:
         alerts, state = self._settings.alerts, self._state
-        Subscribers(self, "Notices", topic=state.alert_topic, emails=alerts.emails, webhooks=alerts.webhooks)
+        Subscribers(
+            self, "AlertSubscribers", topic=state.alert_topic, emails=alerts.emails, webhooks=alerts.webhooks
+        )
         Subscribers(
             self, "Pages", topic=state.page_topic, emails=alerts.page_emails, webhooks=alerts.page_webhooks
         )

@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.alarm import Notices
+from gantry.alarm import AlarmDefaults
 from gantry.cache_user import turn_statements
 from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.python_asset import PythonSource
@@ -169,7 +169,7 @@ class SecurityStack(LayerStack):
             service=self._compute.service,
             cluster_name=settings.full_name,
             wake_rules=self._wake_rules,
-            notices=Notices(
+            alarm_defaults=AlarmDefaults(
                 prefix=f"{settings.full_name}-rotation-{strategy.name}",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("rotation.md"),

@@ -1,4 +1,4 @@
-"""An alarm that says what it means and where to read on."""
+"""An alarm with a description and a link to its runbook."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from constructs import Construct
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notices:
-    """What alarms of a kind are called, who hears of them, and where it says what they mean.
+class AlarmDefaults:
+    """Prefix of the names, topic and runbook of alarms of a kind.
 
     Attributes
     ----------
     prefix
         Begins the alarms' names.
     topic
-        Hears of them; None where something else watches the alarms.
+        Is notified; None where something else watches the alarms.
     runbook
         Address of the page with a section for each.
     """
@@ -29,7 +29,7 @@ class Notices:
 
 
 class NotifyingAlarm(cloudwatch.Alarm):
-    """Tells a topic when something is wrong, and when it is right again.
+    """Alarm that notifies a topic when it enters ALARM, and when it leaves it.
 
     Its name is given, so that others can show the alarm without a reference that would keep it from going.
 
@@ -37,18 +37,18 @@ class NotifyingAlarm(cloudwatch.Alarm):
     ----------
     name
         What the alarm is called, after the prefix.
-    notices
+    alarm_defaults
         Prefix, topic and runbook.
-    meaning
+    description
         What is wrong, in a sentence.
     metric, threshold, periods
-        Beyond the threshold in so many periods in a row, the alarm rings.
+        Beyond the threshold in so many periods in a row, the alarm enters ALARM.
     datapoints
         In how many of the periods it suffices to be beyond; by default in all.
     comparison
         What is beyond.
     missing
-        What a period without data means; where it is missing data, the topic is told of that, too.
+        What a period without data means; where it is missing data, the topic is notified of that, too.
     calendar
         Whether periods are those of the calendar, in UTC, evaluated when they are over; else they slide.
     warm_up
@@ -63,8 +63,8 @@ class NotifyingAlarm(cloudwatch.Alarm):
         construct_id: str,
         *,
         name: str,
-        notices: Notices,
-        meaning: str,
+        alarm_defaults: AlarmDefaults,
+        description: str,
         metric: cloudwatch.IMetric,
         threshold: float,
         periods: int,
@@ -75,12 +75,12 @@ class NotifyingAlarm(cloudwatch.Alarm):
         warm_up: Duration | None = None,
         section: str | None = None,
     ) -> None:
-        self.full_name = f"{notices.prefix}-{name}"
+        self.full_name = f"{alarm_defaults.prefix}-{name}"
         super().__init__(
             scope,
             construct_id,
             alarm_name=self.full_name,
-            alarm_description=f"{meaning} What to do: {notices.runbook}#{section or name}",
+            alarm_description=f"{description} What to do: {alarm_defaults.runbook}#{section or name}",
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
@@ -89,11 +89,11 @@ class NotifyingAlarm(cloudwatch.Alarm):
             treat_missing_data=missing,
         )
         self._evaluate(calendar=calendar, warm_up=warm_up)
-        if notices.topic is not None:
-            self.add_alarm_action(SnsAction(notices.topic))
-            self.add_ok_action(SnsAction(notices.topic))
+        if alarm_defaults.topic is not None:
+            self.add_alarm_action(SnsAction(alarm_defaults.topic))
+            self.add_ok_action(SnsAction(alarm_defaults.topic))
             if missing is cloudwatch.TreatMissingData.MISSING:
-                self.add_insufficient_data_action(SnsAction(notices.topic))
+                self.add_insufficient_data_action(SnsAction(alarm_defaults.topic))
 
     def _evaluate(self, *, calendar: bool, warm_up: Duration | None) -> None:
         """Set what the L2 construct does not know.

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.metrics import FIVE_MINUTES, MINUTE
 
 _LATENCY_MINUTES = 5
@@ -25,7 +25,7 @@ class ServiceAlarms(Construct):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarms.
     service, load_balancer, target_group, alternate_target_group
         What is watched. With two groups, which serve in turn, requests are those of the load balancer.
@@ -49,7 +49,7 @@ class ServiceAlarms(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         service: ecs.FargateService,
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
@@ -62,7 +62,7 @@ class ServiceAlarms(Construct):
         server_errors_percent: float,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._notices, self._service = notices, service
+        self._alarm_defaults, self._service = alarm_defaults, service
         self._groups = [target_group.metrics]
         self._requests = request_metrics(load_balancer, target_group, alternate_target_group)
         if alternate_target_group is not None:
@@ -79,14 +79,14 @@ class ServiceAlarms(Construct):
         ]
 
     def _alarm(
-        self, construct_id: str, name: str, meaning: str, metric: cloudwatch.IMetric, threshold: float
+        self, construct_id: str, name: str, description: str, metric: cloudwatch.IMetric, threshold: float
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
             construct_id,
             name=name,
-            notices=self._notices,
-            meaning=meaning,
+            alarm_defaults=self._alarm_defaults,
+            description=description,
             metric=metric,
             threshold=threshold,
             periods=5,
@@ -146,8 +146,8 @@ class ServiceAlarms(Construct):
             self,
             "Errors",
             name="errors",
-            notices=self._notices,
-            meaning="Too many requests are answered with 5xx.",
+            alarm_defaults=self._alarm_defaults,
+            description="Too many requests are answered with 5xx.",
             metric=share,
             threshold=percent,
             periods=1,
@@ -159,8 +159,8 @@ class ServiceAlarms(Construct):
             self,
             "NoHealthyTargets",
             name="no-healthy-targets",
-            notices=self._notices,
-            meaning="No task serves requests.",
+            alarm_defaults=self._alarm_defaults,
+            description="No task serves requests.",
             metric=_sum(
                 [group.healthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
             ),
@@ -177,8 +177,8 @@ class ServiceAlarms(Construct):
             self,
             "UnhealthyTargets",
             name="unhealthy-targets",
-            notices=self._notices,
-            meaning="Tasks are unhealthy, and replacing them does not help.",
+            alarm_defaults=self._alarm_defaults,
+            description="Tasks are unhealthy, and replacing them does not help.",
             metric=_sum(
                 [group.unhealthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
             ),
@@ -225,7 +225,7 @@ class ServiceUnhealthy(cloudwatch.CompositeAlarm):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Name, topic and runbook.
     symptoms
         Any of these alarms makes it ring.
@@ -238,15 +238,15 @@ class ServiceUnhealthy(cloudwatch.CompositeAlarm):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         symptoms: Sequence[cloudwatch.IAlarm],
         page_topic: sns.ITopic,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
-            composite_alarm_name=f"{notices.prefix}-service-unhealthy",
-            alarm_description=f"Users are not served. What to do: {notices.runbook}#service-unhealthy",
+            composite_alarm_name=f"{alarm_defaults.prefix}-service-unhealthy",
+            alarm_description=f"Users are not served. What to do: {alarm_defaults.runbook}#service-unhealthy",
             alarm_rule=cloudwatch.AlarmRule.any_of(
                 *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in symptoms)
             ),

@@ -39,7 +39,7 @@ def golden_signals(
 ) -> Section:
     """Return traffic, errors, latency and saturation; the limits are those of the alarms."""
     targets = request_metrics(load_balancer, target_group, alternate_target_group)
-    door = load_balancer.metrics
+    balancer = load_balancer.metrics
     latencies = [
         targets.target_response_time(period=MINUTE, statistic=statistic, label=statistic)
         for statistic in ("p50", "p95", "p99")
@@ -48,13 +48,13 @@ def golden_signals(
         targets.http_code_target(
             elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="by the service"
         ),
-        door.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="by the load balancer"),
+        balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="by the load balancer"),
     ]
     return Section(
         title="Golden signals",
         rows=[
             [
-                Graph(title="Traffic (requests a minute)", left=[door.request_count(period=MINUTE)]),
+                Graph(title="Traffic (requests a minute)", left=[balancer.request_count(period=MINUTE)]),
                 Graph(title="Errors (5xx a minute)", left=errors),
                 Graph(title="Latency (s)", left=latencies, limits={"alarm on p95": latency_seconds}),
                 Graph(
@@ -89,7 +89,7 @@ def tasks(
     groups = {"": target_group}
     if alternate_target_group is not None:
         groups[" (alternate)"] = alternate_target_group
-    door = load_balancer.metrics
+    balancer = load_balancer.metrics
     row = [
         Graph(
             title="Tasks",
@@ -116,9 +116,9 @@ def tasks(
         ),
         Graph(
             title="Connections (a minute)",
-            left=[door.new_connection_count(period=MINUTE, label="new")],
+            left=[balancer.new_connection_count(period=MINUTE, label="new")],
             right=[
-                door.rejected_connection_count(period=MINUTE, label="rejected"),
+                balancer.rejected_connection_count(period=MINUTE, label="rejected"),
                 targets.target_connection_error_count(period=MINUTE, label="not accepted by a task"),
             ],
         ),
@@ -195,17 +195,17 @@ def cache(cache: elasticache.CfnServerlessCache, *, max_data_gb: int, max_ecpu_p
     )  # fmt: skip
 
 
-def edge(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBalancer) -> Section:
+def ingress(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBalancer) -> Section:
     """Return what the firewall refuses, and what leaves through NAT gateways.
 
     The gateways are searched for, and so are all of the region: their ids would tie this stack to the network
     so that none of them could be removed.
     """
-    door = load_balancer.metrics
+    balancer = load_balancer.metrics
     blocked = f'MetricName="BlockedRequests" WebACL="{web_acl.name}" NOT Rule="ALL"'
     by_rule = _search(f"{{AWS/WAFV2,Region,Rule,WebACL}} {blocked}", "${PROP('Dim.Rule')}")
     return Section(
-        title="Edge and network",
+        title="Load balancer, firewall and NAT",
         rows=[
             [
                 Graph(
@@ -219,10 +219,10 @@ def edge(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBalanc
                 Graph(
                     title="Answers of 4xx (a minute)",
                     left=[
-                        door.http_code_target(
+                        balancer.http_code_target(
                             elbv2.HttpCodeTarget.TARGET_4XX_COUNT, period=MINUTE, label="by the service"
                         ),
-                        door.http_code_elb(
+                        balancer.http_code_elb(
                             elbv2.HttpCodeElb.ELB_4XX_COUNT, period=MINUTE, label="by the load balancer"
                         ),
                     ],

@@ -6,7 +6,7 @@ from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.metrics import CacheMetrics, DatabaseMetrics, backup_jobs
 
 _BYTES_A_GB = 1024**3
@@ -30,7 +30,7 @@ class DatabaseAlarms(Construct):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarms.
     cluster, min_capacity, max_capacity
         What is watched, and the bounds of its capacity.
@@ -52,7 +52,7 @@ class DatabaseAlarms(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         cluster: rds.IDatabaseCluster,
         min_capacity: float,
         max_capacity: float,
@@ -62,7 +62,7 @@ class DatabaseAlarms(Construct):
         replica_lag_milliseconds: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._notices, self._metrics = notices, DatabaseMetrics(cluster)
+        self._alarm_defaults, self._metrics = alarm_defaults, DatabaseMetrics(cluster)
         connections = max_connections(min_capacity, max_capacity) * connections_percent // 100
         self.alarms = [
             self._alarm("Capacity", "database-capacity", "The database is at its most capacity.",
@@ -79,14 +79,14 @@ class DatabaseAlarms(Construct):
             )  # fmt: skip
 
     def _alarm(
-        self, construct_id: str, name: str, meaning: str, metric: str, threshold: float, *, minutes: int
+        self, construct_id: str, name: str, description: str, metric: str, threshold: float, *, minutes: int
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
             construct_id,
             name=name,
-            notices=self._notices,
-            meaning=meaning,
+            alarm_defaults=self._alarm_defaults,
+            description=description,
             metric=self._metrics(metric, "Maximum"),
             threshold=threshold,
             periods=minutes,
@@ -98,7 +98,7 @@ class CacheAlarms(Construct):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarms.
     cache, max_data_gb
         What is watched, and what it may hold.
@@ -116,13 +116,13 @@ class CacheAlarms(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         cache: elasticache.CfnServerlessCache,
         max_data_gb: int,
         storage_percent: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._notices = notices
+        self._alarm_defaults = alarm_defaults
         metrics = CacheMetrics(cache)
         stored = max_data_gb * _BYTES_A_GB * storage_percent // 100
         self.alarms = [
@@ -135,14 +135,14 @@ class CacheAlarms(Construct):
         ]  # fmt: skip
 
     def _alarm(
-        self, construct_id: str, name: str, meaning: str, metric: cloudwatch.Metric, threshold: float
+        self, construct_id: str, name: str, description: str, metric: cloudwatch.Metric, threshold: float
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
             construct_id,
             name=name,
-            notices=self._notices,
-            meaning=meaning,
+            alarm_defaults=self._alarm_defaults,
+            description=description,
             metric=metric,
             threshold=threshold,
             periods=5,
@@ -157,19 +157,21 @@ class BackupAlarm(NotifyingAlarm):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Name, topic and runbook.
     vault_name
         Where backups arrive every day.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, notices: Notices, vault_name: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, alarm_defaults: AlarmDefaults, vault_name: str
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
             name="backup-overdue",
-            notices=notices,
-            meaning="No backup of the database was made on a whole day (UTC).",
+            alarm_defaults=alarm_defaults,
+            description="No backup of the database was made on a whole day (UTC).",
             metric=backup_jobs(vault_name, "NumberOfBackupJobsCompleted", "completed"),
             threshold=1,
             periods=1,

@@ -12,7 +12,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.custom_resource import FunctionResource
 from gantry.python_function import FunctionDefaults
 from gantry.restored_clusters import database_arn
@@ -46,7 +46,7 @@ class DatabaseRoles(FunctionResource):
         Of a proxy, the secret of each application role; the function writes the one of the role in use.
     secrets_key
         Encrypts all of these secrets.
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarm.
 
     Attributes
@@ -68,7 +68,7 @@ class DatabaseRoles(FunctionResource):
         rotator_secret: secretsmanager.ISecret,
         application_secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         proxy_secrets: Mapping[str, secretsmanager.ISecret] | None = None,
     ) -> None:
         proxied = proxy_secrets or {}
@@ -131,9 +131,9 @@ class DatabaseRoles(FunctionResource):
             self,
             "FailedAlarm",
             name="failed",
-            notices=notices,
+            alarm_defaults=alarm_defaults,
             # CloudFormation's requests are answered, also when they fail.
-            meaning="The password of the role that rotates passwords was not changed.",
+            description="The password of the role that rotates passwords was not changed.",
             metric=self.function.metric_errors(period=Duration.minutes(5)),
             threshold=0,
             periods=1,

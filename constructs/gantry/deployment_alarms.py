@@ -9,7 +9,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.alarms import share_above
 from gantry.metrics import MINUTE, SHED_REQUESTS, service_namespace, shed_requests
 from gantry.nag import HIPAA, NIST, acknowledge, shared
@@ -79,7 +79,7 @@ class DeploymentAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._name = name
-        self._notices = Notices(prefix=f"{name}-deployment", topic=None, runbook=runbook)
+        self._alarm_defaults = AlarmDefaults(prefix=f"{name}-deployment", topic=None, runbook=runbook)
         self._start_minutes = math.ceil(start_time.to_minutes(integral=False))
         self._server_errors, self._server_errors_percent = server_errors, server_errors_percent
         self.alarms = [*self._watch(target_group)]
@@ -141,8 +141,8 @@ class DeploymentAlarms(Construct):
             self,
             construct_id,
             name=name,
-            notices=self._notices,
-            meaning="A deployment that is in progress is rolled back.",
+            alarm_defaults=self._alarm_defaults,
+            description="A deployment that is in progress is rolled back.",
             metric=metric,
             threshold=threshold,
             periods=minutes,

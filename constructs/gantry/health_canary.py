@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_synthetics as synthetics
 from constructs import Construct
 
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.nag import acknowledge, exported_name
 
 _SCRIPT = Path(__file__).with_name("health_probe.py")
@@ -42,7 +42,7 @@ class HealthCanary(Construct):
         Bucket, of another stack, that gets the results of runs under a prefix of their own.
     logs_key, log_retention
         Of its log.
-    notices
+    alarm_defaults
         Name, topic and runbook of the alarm.
 
     Attributes
@@ -63,7 +63,7 @@ class HealthCanary(Construct):
         artifacts: s3.IBucket,
         logs_key: kms.IKey,
         log_retention: logs.RetentionDays,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
         role = self._role(name, artifacts)
@@ -95,7 +95,7 @@ class HealthCanary(Construct):
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.alarm = self._alarm(interval, notices)
+        self.alarm = self._alarm(interval, alarm_defaults)
 
     def _role(self, name: str, artifacts: s3.IBucket) -> iam.Role:
         """Return a role with what a canary needs, each narrowed to this one where AWS knows how.
@@ -137,14 +137,14 @@ class HealthCanary(Construct):
         )
         return role
 
-    def _alarm(self, interval: Duration, notices: Notices) -> NotifyingAlarm:
+    def _alarm(self, interval: Duration, alarm_defaults: AlarmDefaults) -> NotifyingAlarm:
         """Return the alarm on two failed runs in a row; a canary that does not run says nothing."""
         return NotifyingAlarm(
             self,
             "Alarm",
             name="canary",
-            notices=notices,
-            meaning="The service does not answer from outside.",
+            alarm_defaults=alarm_defaults,
+            description="The service does not answer from outside.",
             metric=self.canary.metric_success_percent(period=interval, statistic="Average"),
             threshold=100,
             periods=2,

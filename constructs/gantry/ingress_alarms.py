@@ -9,7 +9,7 @@ from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from gantry import metrics
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.alarms import share_above
 from gantry.metrics import FIVE_MINUTES
 
@@ -25,21 +25,21 @@ class CertificateAlarm(NotifyingAlarm):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Name, topic and runbook.
     certificate_arn
         The certificate.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, notices: Notices, certificate_arn: str
+        self, scope: Construct, construct_id: str, *, alarm_defaults: AlarmDefaults, certificate_arn: str
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             name="certificate-expires",
-            notices=notices,
-            meaning=f"The certificate expires in less than {_DAYS_TO_EXPIRY} days.",
+            alarm_defaults=alarm_defaults,
+            description=f"The certificate expires in less than {_DAYS_TO_EXPIRY} days.",
             metric=metrics.days_to_expiry(certificate_arn),
             threshold=_DAYS_TO_EXPIRY,
             periods=1,
@@ -54,7 +54,7 @@ class BlockedRequestsAlarm(NotifyingAlarm):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Name, topic and runbook.
     web_acl
         The web ACL.
@@ -67,7 +67,7 @@ class BlockedRequestsAlarm(NotifyingAlarm):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         web_acl: wafv2.CfnWebACL,
         count: int,
         percent: float,
@@ -86,8 +86,8 @@ class BlockedRequestsAlarm(NotifyingAlarm):
             scope,
             construct_id,
             name="blocked-requests",
-            notices=notices,
-            meaning="The firewall blocks much of the traffic.",
+            alarm_defaults=alarm_defaults,
+            description="The firewall blocks much of the traffic.",
             metric=share,
             threshold=percent,
             periods=1,
@@ -101,7 +101,7 @@ class PortAllocationAlarm(NotifyingAlarm):
 
     Parameters
     ----------
-    notices
+    alarm_defaults
         Name, topic and runbook.
     gateways
         The NAT gateways.
@@ -112,7 +112,7 @@ class PortAllocationAlarm(NotifyingAlarm):
         scope: Construct,
         construct_id: str,
         *,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
         gateways: Sequence[ec2.CfnNatGateway],
     ) -> None:
         failed = {f"nat{index}": metrics.failed_port_allocations(each) for index, each in enumerate(gateways)}
@@ -120,8 +120,8 @@ class PortAllocationAlarm(NotifyingAlarm):
             scope,
             construct_id,
             name="nat-port-allocation",
-            notices=notices,
-            meaning="A NAT gateway had no port left for new connections.",
+            alarm_defaults=alarm_defaults,
+            description="A NAT gateway had no port left for new connections.",
             metric=cloudwatch.MathExpression(
                 expression="SUM(METRICS())", using_metrics=failed, period=FIVE_MINUTES, label="failed"
             ),

@@ -14,7 +14,7 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from gantry import metrics
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 from gantry.python_function import FunctionDefaults, PythonFunction
 from gantry.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
@@ -51,7 +51,7 @@ class RestoreTesting(Construct):
         The role with which AWS Backup restores.
     key, secrets_key
         Encrypt the cluster, and the master secret of the restored one.
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarms.
 
     Attributes
@@ -80,10 +80,10 @@ class RestoreTesting(Construct):
         restore_role: iam.IRole,
         key: kms.IKey,
         secrets_key: kms.IKey,
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.plan_name, self._notices = plan_name, notices
+        self.plan_name, self._alarm_defaults = plan_name, alarm_defaults
         plan = self._plan(vault, newest_within)
         selection = backup.CfnRestoreTestingSelection(
             self,
@@ -186,14 +186,14 @@ class RestoreTesting(Construct):
         metric: cloudwatch.Metric,
         threshold: float,
         missing: cloudwatch.TreatMissingData,
-        meaning: str,
+        description: str,
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
             f"{construct_id}Alarm",
             name=construct_id.lower(),
-            notices=self._notices,
-            meaning=meaning,
+            alarm_defaults=self._alarm_defaults,
+            description=description,
             metric=metric,
             threshold=threshold,
             periods=1,

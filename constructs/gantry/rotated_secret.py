@@ -18,7 +18,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gantry import metrics
-from gantry.alarm import Notices, NotifyingAlarm
+from gantry.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.nag import acknowledge
 from gantry.python_function import FunctionDefaults, PythonFunction
 from gantry.rotation_permissions import release_statements, secret_statements, service_statements
@@ -92,7 +92,7 @@ class RotatedSecret(Construct):
         Whose tasks read the secret, and the name of the cluster that they run in.
     wake_rules
         Rules of EventBridge that have the function look after the secret.
-    notices
+    alarm_defaults
         Names, topic and runbook of the alarms.
 
     Attributes
@@ -119,11 +119,11 @@ class RotatedSecret(Construct):
         service: ecs.FargateService,
         cluster_name: str,
         wake_rules: Sequence[events.Rule],
-        notices: Notices,
+        alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
         self._secret, self._secret_name = secret, secret_name
-        self._notices = notices
+        self._alarm_defaults = alarm_defaults
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
         # The service is named like its cluster.
@@ -244,15 +244,15 @@ class RotatedSecret(Construct):
         construct_id: str,
         metric: cloudwatch.Metric,
         threshold: float,
-        meaning: str,
+        description: str,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
             f"{construct_id}Alarm",
             name=construct_id.lower(),
-            notices=self._notices,
-            meaning=meaning,
+            alarm_defaults=self._alarm_defaults,
+            description=description,
             metric=metric,
             threshold=threshold,
             periods=1,

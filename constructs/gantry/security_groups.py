@@ -85,7 +85,7 @@ class SecurityGroups(Construct):
             load_balancer.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "the internet")
         acknowledge(
             load_balancer,
-            "The load balancer is the platform's door to the internet; only its listeners' ports are open.",
+            "Only the load balancer is open to the internet, at its listeners' ports.",
             "AwsSolutions-EC23",
         )
         self._connect(load_balancer, service, service_port, "requests and health checks")

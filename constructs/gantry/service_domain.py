@@ -39,7 +39,7 @@ class ServiceDomain(Construct):
             validation=acm.CertificateValidation.from_dns(self._zone),
         )
 
-    def lead_to(self, target: route53.IAliasRecordTarget) -> None:
+    def add_alias_record(self, target: route53.IAliasRecordTarget) -> None:
         """Point the name at something; IPv4 alone, as load balancer and accelerator are."""
         route53.ARecord(
             self,

@@ -1,4 +1,4 @@
-"""What watches an account for intruders and for doors left open, and tells of what it finds."""
+"""Threat detection and access analysis of an account; findings are published."""
 
 from aws_cdk import aws_guardduty as guardduty
 from aws_cdk import aws_sns as sns

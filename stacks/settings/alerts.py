@@ -19,11 +19,11 @@ _Webhook = Annotated[
 
 
 class AlertSettings(SettingsModel):
-    """Who hears what: notices can wait for the morning, a page says that users are not served now."""
+    """Subscribers: an alert can wait for the morning, a page means that users are not served now."""
 
-    emails: tuple[_Email, ...] = Field((), strict=False, description="Mail addresses that get notices.")
+    emails: tuple[_Email, ...] = Field((), strict=False, description="E-mail addresses that get alerts.")
     webhooks: tuple[_Webhook, ...] = Field(
-        (), strict=False, description="Addresses that notices are posted to."
+        (), strict=False, description="Addresses that alerts are posted to."
     )
     page_emails: tuple[_Email, ...] = Field((), strict=False, description="Mail addresses that are paged.")
     page_webhooks: tuple[_Webhook, ...] = Field(

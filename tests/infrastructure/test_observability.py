@@ -198,7 +198,7 @@ def graphs(platform: Synthesised) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 def test_dashboard_shows_first_what_is_wrong_and_then_the_golden_signals(platform: Synthesised) -> None:
     assert titles(platform)[:8] == [
-        "Pages", "Notices", "Secrets and backups",
+        "Pages", "Alerts", "Secrets and backups",
         "Golden signals", "Traffic (requests a minute)", "Errors (5xx a minute)", "Latency (s)",
         "Saturation (% of tasks)",
     ]  # fmt: skip
