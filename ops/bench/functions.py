@@ -17,7 +17,7 @@ import boto3
 import psutil
 
 from ops.bench.measurement import Measurement
-from ops.bench.throwaway import Rig, throwaway_sandbox
+from ops.bench.throwaway import Harness, throwaway_sandbox
 from ops.rotated_secrets import RotatedSecret
 from sandbox.lifecycle import Sandbox
 
@@ -44,12 +44,12 @@ _MODULES = {
 
 def measure() -> Iterator[Measurement]:
     """Rotate each secret in a sandbox, and look at the functions that did it."""
-    with throwaway_sandbox() as rig, tempfile.TemporaryDirectory(prefix="gantry-function-") as folder:
-        rig.seconds("up", "--detach")
+    with throwaway_sandbox() as harness, tempfile.TemporaryDirectory(prefix="gantry-function-") as folder:
+        harness.seconds("up", "--detach")
         for secret in _MODULES:
-            rig.seconds("rotate", secret.value, "--wait")
-        memory = _peak_memory(rig)
-        zipped = _deployed_zip(rig)
+            harness.seconds("rotate", secret.value, "--wait")
+        memory = _peak_memory(harness)
+        zipped = _deployed_zip(harness)
         zipfile.ZipFile(BytesIO(zipped)).extractall(folder)
         yield Measurement(
             name="rotation function, zip", value=len(zipped) / _MB, unit="MB", target="≤ 5 MB",
@@ -67,8 +67,8 @@ def measure() -> Iterator[Measurement]:
         )  # fmt: skip
 
 
-def _deployed_zip(rig: Rig) -> bytes:
-    variables = Sandbox(rig.state_dir).environment()
+def _deployed_zip(harness: Harness) -> bytes:
+    variables = Sandbox(harness.state_dir).environment()
     client = boto3.client(
         "lambda",
         endpoint_url=variables["AWS_ENDPOINT_URL"],
@@ -97,10 +97,10 @@ def _cold_import(folder: Path, secret: RotatedSecret) -> float:
     )
 
 
-def _peak_memory(rig: Rig) -> dict[RotatedSecret, int]:
+def _peak_memory(harness: Harness) -> dict[RotatedSecret, int]:
     """Return the most that a process of each function has held so far."""
     peaks = dict.fromkeys(_MODULES, 0)
-    for pid in Sandbox(rig.state_dir).status().pids.values():
+    for pid in Sandbox(harness.state_dir).status().pids.values():
         for process in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.Error):  # it has ended
                 strategy = process.environ().get("STRATEGY")

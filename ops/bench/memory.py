@@ -15,10 +15,10 @@ _MIB = 2**20
 
 def measure() -> Iterator[Measurement]:
     """Add up the memory of every process of a sandbox that has been left alone for a while."""
-    with throwaway_sandbox() as rig:
-        rig.seconds("up", "--detach")
+    with throwaway_sandbox() as harness:
+        harness.seconds("up", "--detach")
         time.sleep(_SETTLE_SECONDS)
-        roots = Sandbox(rig.state_dir).status().pids.values()
+        roots = Sandbox(harness.state_dir).status().pids.values()
         # Each once, should one of the roots have started another.
         processes = {process for root in roots for process in _family(root)}
         total = sum(map(_memory, processes))

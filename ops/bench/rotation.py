@@ -28,24 +28,26 @@ def measure() -> Iterator[Measurement]:
     600 times as fast.
     """
     overrides = [word for name in _LIMITS for word in ("-c", f"ecs.environment.{name}=1000000")]
-    with throwaway_sandbox() as rig:
-        rig.seconds("up", "--detach", *overrides)
-        common = _CommonRotation(rig.state_dir)
+    with throwaway_sandbox() as harness:
+        harness.seconds("up", "--detach", *overrides)
+        common = _CommonRotation(harness.state_dir)
         with load(common.service_url) as ours:
             for secret in RotatedSecret:
-                rig.seconds("rotate", secret.value, "--wait")
+                harness.seconds("rotate", secret.value, "--wait")
         with load(common.service_url) as theirs:
             for rotate in (common.database, common.valkey, common.signing_key):
                 rotate()
                 common.redeploy()
         yield from _measurements("this design", ours)
         yield from _measurements("common design", theirs)
-        rig.seconds("rotate", RotatedSecret.DATABASE.value, "--wait")  # which the common way left half done
+        harness.seconds(
+            "rotate", RotatedSecret.DATABASE.value, "--wait"
+        )  # which the common way left half done
         database = old_credentials.Database(common.login, authority=common.authority)
         yield from old_credentials.measure(
             "this design",
             database,
-            lambda: rig.seconds("rotate", RotatedSecret.DATABASE.value, "--wait"),
+            lambda: harness.seconds("rotate", RotatedSecret.DATABASE.value, "--wait"),
             common.ask_for_rotation,
         )
         yield from old_credentials.measure("AWS's two users", database, common.alternate, common.alternate)

@@ -12,7 +12,7 @@ from ops.paths import ROOT
 
 
 @dataclass(frozen=True)
-class Rig:
+class Harness:
     """Runs `./gantry` on a state directory of its own."""
 
     state_dir: Path
@@ -26,11 +26,11 @@ class Rig:
 
 
 @contextmanager
-def throwaway_sandbox() -> Iterator[Rig]:
-    """Yield a rig on an empty state directory; whatever it started is stopped and removed at the end."""
+def throwaway_sandbox() -> Iterator[Harness]:
+    """Yield a harness on an empty state directory; whatever it started is stopped and removed at the end."""
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
-        rig = Rig(Path(folder) / "sandbox")
+        harness = Harness(Path(folder) / "sandbox")
         try:
-            yield rig
+            yield harness
         finally:
-            rig.seconds("down", "--wipe")
+            harness.seconds("down", "--wipe")

@@ -8,9 +8,9 @@ from ops.bench.throwaway import throwaway_sandbox
 
 def measure() -> Iterator[Measurement]:
     """Deploy everything into an empty sandbox, then converge the running one."""
-    with throwaway_sandbox() as rig:
-        first = rig.seconds("up", "--detach")
-        again = rig.seconds("up", "--detach")
+    with throwaway_sandbox() as harness:
+        first = harness.seconds("up", "--detach")
+        again = harness.seconds("up", "--detach")
     yield Measurement(
         name="./gantry up, warm, empty sandbox", value=first, unit="s", target="≤ 60 s", method="one run"
     )

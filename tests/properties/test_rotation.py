@@ -24,13 +24,13 @@ from rotation.strategy import RotationError
 from sandbox.postgres import PostgresServer
 from tests.aws import servers
 from tests.aws.ecs import Task
-from tests.aws.rigs import (
+from tests.aws.harness import (
     SESSION_LIFETIME,
-    CacheRig,
-    DatabaseRig,
-    ProxiedDatabaseRig,
-    Rig,
-    SigningKeyRig,
+    CacheHarness,
+    DatabaseHarness,
+    Harness,
+    ProxiedDatabaseHarness,
+    SigningKeyHarness,
     dump,
 )
 from tests.aws.secrets_manager import STEPS
@@ -48,21 +48,21 @@ Interruption = tuple[int, str] | None
 class Machine(RuleBasedStateMachine):
     """Rotations, retirements, deployments, operators and crashes, in any order and at the same time."""
 
-    make_rig: Callable[[], Rig]
+    make_harness: Callable[[], Harness]
 
     def __init__(self) -> None:
         super().__init__()
-        self.rig = self.make_rig()
+        self.harness = self.make_harness()
         self.tokens: list[str] = []
 
     def attempt(self, action: Callable[[], object], interruption: Interruption = None) -> None:
         """Do something that may fail in a way that is foreseen, and that something else may come between."""
         if interruption is not None:
             at, what = interruption
-            self.rig.interruptions.arm(at, lambda: self.interrupt(what))
+            self.harness.interruptions.arm(at, lambda: self.interrupt(what))
         with suppress(SafeError, ClientError, ReadTimeoutError, Crash):
             action()
-        self.rig.interruptions.disarm()
+        self.harness.interruptions.disarm()
 
     def interrupt(self, what: str) -> None:
         if what == "crash":
@@ -70,140 +70,142 @@ class Machine(RuleBasedStateMachine):
         elif what == "revert":
             self.revert()
         elif what == "deploy":
-            self.rig.ecs.complete_deployment()
+            self.harness.ecs.complete_deployment()
         elif what == "reconcile":
-            self.attempt(self.rig.reconcile)
+            self.attempt(self.harness.reconcile)
         elif what == "rotate":
-            self.attempt(self.rig.rotate)
+            self.attempt(self.harness.rotate)
         else:
-            self.attempt(lambda: self.rig.run(what, self.rig.secret.begin_rotation()))
+            self.attempt(lambda: self.harness.run(what, self.harness.secret.begin_rotation()))
 
     @rule()
     def begin_rotation(self) -> None:
-        self.tokens.append(self.rig.secret.begin_rotation())
+        self.tokens.append(self.harness.secret.begin_rotation())
 
     @precondition(lambda self: self.tokens)
     @rule(step=st.sampled_from(STEPS), age=st.integers(1, 3), interruption=INTERRUPTIONS)
     def run_step(self, step: str, age: int, interruption: Interruption) -> None:
         token = self.tokens[-min(age, len(self.tokens))]
-        self.attempt(lambda: self.rig.run(step, token), interruption)
+        self.attempt(lambda: self.harness.run(step, token), interruption)
 
     @rule(interruption=INTERRUPTIONS)
     def rotate(self, interruption: Interruption) -> None:
-        self.attempt(self.rig.rotate, interruption)
-        self.tokens.append(self.rig.secret.begin_rotation())
+        self.attempt(self.harness.rotate, interruption)
+        self.tokens.append(self.harness.secret.begin_rotation())
 
     @rule(interruption=INTERRUPTIONS)
     def reconcile(self, interruption: Interruption) -> None:
-        self.attempt(self.rig.reconcile, interruption)
+        self.attempt(self.harness.reconcile, interruption)
 
     @rule()
     def advance_deployment(self) -> None:
-        self.rig.ecs.advance_deployment()
+        self.harness.ecs.advance_deployment()
 
     @rule()
     def complete_deployment(self) -> None:
-        self.rig.ecs.complete_deployment()
+        self.harness.ecs.complete_deployment()
 
     @rule()
     def fail_deployment(self) -> None:
-        self.rig.ecs.fail_deployment()
+        self.harness.ecs.fail_deployment()
 
     @rule()
     def finish_stopping(self) -> None:
-        self.rig.ecs.finish_stopping()
+        self.harness.ecs.finish_stopping()
 
     @rule()
     def replace_a_task(self) -> None:
-        wanted = [task for task in self.rig.ecs.tasks if task.wanted]
+        wanted = [task for task in self.harness.ecs.tasks if task.wanted]
         if wanted:
-            self.rig.ecs.begin_to_stop(wanted[0])
-        self.rig.ecs.start_task()
+            self.harness.ecs.begin_to_stop(wanted[0])
+        self.harness.ecs.start_task()
 
     @rule()
     def run_errand(self) -> None:
         """Run a task next to the service, or end the one that runs."""
-        errands = [task for task in self.rig.ecs.live_tasks if task.group == BESIDE]
+        errands = [task for task in self.harness.ecs.live_tasks if task.group == BESIDE]
         if errands:
             errands[0].status = "STOPPED"
         else:
-            self.rig.ecs.start_task(BESIDE)
+            self.harness.ecs.start_task(BESIDE)
 
     @rule(seconds=st.sampled_from([1.0, 30.0, HOUR, DAY, 8 * DAY]))
     def wait(self, seconds: float) -> None:
-        self.rig.clock.sleep(seconds)
+        self.harness.clock.sleep(seconds)
 
     @rule()
     def revert(self) -> None:
         """Move AWSCURRENT back by hand."""
-        previous = self.rig.secret.holder("AWSPREVIOUS")
+        previous = self.harness.secret.holder("AWSPREVIOUS")
         if previous is not None:
-            self.rig.secret.attach("AWSCURRENT", previous)
+            self.harness.secret.attach("AWSCURRENT", previous)
 
     @rule()
     def cancel(self) -> None:
         """Take AWSPENDING off by hand."""
-        self.rig.secret.detach("AWSPENDING")
+        self.harness.secret.detach("AWSPENDING")
 
     @rule()
     def tag(self) -> None:
         """Change the secret in some way that is of no importance."""
-        self.rig.secret.detach("NO-SUCH-LABEL")
+        self.harness.secret.detach("NO-SUCH-LABEL")
 
     @rule(change=st.none() | st.dictionaries(st.sampled_from(["username", "host", "current"]), st.just("x")))
     def write_by_a_stranger(self, change: dict[str, str] | None) -> None:
         """Put a version in the place of the one that the rotation is about to make."""
-        token = self.rig.secret.begin_rotation()
-        if self.rig.secret.versions[token].value is None:
-            document = self.rig.successor() if change is None else self.rig.secret.document("AWSCURRENT")
-            self.rig.secret.put(token, json.dumps({**(document or {}), **(change or {})}), "AWSPENDING")
+        token = self.harness.secret.begin_rotation()
+        if self.harness.secret.versions[token].value is None:
+            document = (
+                self.harness.successor() if change is None else self.harness.secret.document("AWSCURRENT")
+            )
+            self.harness.secret.put(token, json.dumps({**(document or {}), **(change or {})}), "AWSPENDING")
         self.tokens.append(token)
 
     @invariant()
     def no_one_is_locked_out(self) -> None:
         """A task that starts now, and every task that runs, can log in."""
-        current = self.rig.secret.document("AWSCURRENT")
+        current = self.harness.secret.document("AWSCURRENT")
         assert current is not None
-        credentials = [current, *(task.read["secret"] for task in self.rig.ecs.live_tasks)]
+        credentials = [current, *(task.read["secret"] for task in self.harness.ecs.live_tasks)]
         for credential in {json.dumps(each, sort_keys=True) for each in credentials}:
-            assert self.rig.works(json.loads(credential)), dump(self.rig.secret)
+            assert self.harness.works(json.loads(credential)), dump(self.harness.secret)
 
     def teardown(self) -> None:
         try:
             self.a_fresh_rotation_recovers()
         finally:
-            self.rig.close()
+            self.harness.close()
 
     def a_fresh_rotation_recovers(self) -> None:
-        for task in self.rig.ecs.live_tasks:
+        for task in self.harness.ecs.live_tasks:
             if task.group == BESIDE:
                 task.status = "STOPPED"
-        before = self.rig.secret.holder("AWSCURRENT")
+        before = self.harness.secret.holder("AWSCURRENT")
         self.rotate_until_done()
-        assert self.rig.secret.holder("AWSCURRENT") != before
-        self.rig.come_to_rest()
+        assert self.harness.secret.holder("AWSCURRENT") != before
+        self.harness.come_to_rest()
         self.no_one_is_locked_out()
         self.earlier_versions_are_retired()
 
     def rotate_until_done(self) -> None:
         for _ in range(5):
             try:
-                self.rig.rotate()
+                self.harness.rotate()
             except RotationError:
                 # What stood in the way is an unfinished retirement, or was just set aside.
-                report = self.rig.reconcile()
-                self.rig.ecs.complete_deployment()
-                self.rig.clock.sleep(max(HOUR, (report.due - self.rig.clock.now()).total_seconds()))
-                self.rig.reconcile()
+                report = self.harness.reconcile()
+                self.harness.ecs.complete_deployment()
+                self.harness.clock.sleep(max(HOUR, (report.due - self.harness.clock.now()).total_seconds()))
+                self.harness.reconcile()
             else:
                 return
-        raise AssertionError(f"no fresh rotation succeeds: {dump(self.rig.secret)}")
+        raise AssertionError(f"no fresh rotation succeeds: {dump(self.harness.secret)}")
 
     def earlier_versions_are_retired(self) -> None:
-        current = self.rig.secret.document("AWSCURRENT")
-        for _, document in self.rig.secret.history:
+        current = self.harness.secret.document("AWSCURRENT")
+        for _, document in self.harness.secret.history:
             if document.get("password") != (current or {}).get("password"):
-                assert not self.rig.works(document)
+                assert not self.harness.works(document)
 
 
 @dataclass
@@ -224,35 +226,35 @@ class SigningKeyMachine(Machine):
     def ring(self, task: Task) -> dict[str, Any]:
         return task.read["secret"]
 
-    @precondition(lambda self: self.rig.ecs.live_tasks)
+    @precondition(lambda self: self.harness.ecs.live_tasks)
     @rule(index=st.integers(0, 9))
     def sign_in(self, index: int) -> None:
-        task = self.rig.ecs.live_tasks[index % len(self.rig.ecs.live_tasks)]
-        self.sessions.append(Session(set(self.ring(task).values()), self.rig.clock.now()))
+        task = self.harness.ecs.live_tasks[index % len(self.harness.ecs.live_tasks)]
+        self.sessions.append(Session(set(self.ring(task).values()), self.harness.clock.now()))
 
-    @precondition(lambda self: self.sessions and self.rig.ecs.live_tasks)
+    @precondition(lambda self: self.sessions and self.harness.ecs.live_tasks)
     @rule(session=st.integers(0, 9), index=st.integers(0, 9))
     def use_session(self, session: int, index: int) -> None:
         used = self.sessions[session % len(self.sessions)]
-        task = self.rig.ecs.live_tasks[index % len(self.rig.ecs.live_tasks)]
-        now = self.rig.clock.now()
+        task = self.harness.ecs.live_tasks[index % len(self.harness.ecs.live_tasks)]
+        now = self.harness.clock.now()
         if now - used.made < SESSION_LIFETIME and self.ring(task)["current"] not in used.keys:
             used.keys, used.made = set(self.ring(task).values()), now
 
     @invariant()
     def no_session_is_lost(self) -> None:
-        now = self.rig.clock.now()
+        now = self.harness.clock.now()
         for session in self.sessions:
             if now - session.made < SESSION_LIFETIME:
-                for task in self.rig.ecs.live_tasks:
-                    assert session.keys & set(self.ring(task).values()), dump(self.rig.secret)
+                for task in self.harness.ecs.live_tasks:
+                    assert session.keys & set(self.ring(task).values()), dump(self.harness.secret)
 
     def earlier_versions_are_retired(self) -> None:
         self.no_session_is_lost()
-        current = self.rig.secret.document("AWSCURRENT")
+        current = self.harness.secret.document("AWSCURRENT")
         assert current is not None
         assert set(current) == {"current"}
-        for task in self.rig.ecs.live_tasks:
+        for task in self.harness.ecs.live_tasks:
             assert self.ring(task) == current
 
 
@@ -262,8 +264,8 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-def check(machine: type[Machine], make_rig: Callable[[], Rig], *, examples: int) -> None:
-    machine = type(machine.__name__, (machine,), {"make_rig": staticmethod(make_rig)})
+def check(machine: type[Machine], make_harness: Callable[[], Harness], *, examples: int) -> None:
+    machine = type(machine.__name__, (machine,), {"make_harness": staticmethod(make_harness)})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -288,16 +290,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Cache]:
 
 
 def test_database_roles(database: PostgresServer, times: int) -> None:
-    check(Machine, lambda: DatabaseRig(database), examples=10 * times)
+    check(Machine, lambda: DatabaseHarness(database), examples=10 * times)
 
 
 def test_database_roles_behind_a_proxy(database: PostgresServer, times: int) -> None:
-    check(Machine, lambda: ProxiedDatabaseRig(database), examples=5 * times)
+    check(Machine, lambda: ProxiedDatabaseHarness(database), examples=5 * times)
 
 
 def test_cache_users(cache: servers.Cache, times: int) -> None:
-    check(Machine, lambda: CacheRig(cache), examples=40 * times)
+    check(Machine, lambda: CacheHarness(cache), examples=40 * times)
 
 
 def test_signing_keys(times: int) -> None:
-    check(SigningKeyMachine, SigningKeyRig, examples=120 * times)
+    check(SigningKeyMachine, SigningKeyHarness, examples=120 * times)

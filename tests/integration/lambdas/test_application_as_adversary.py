@@ -16,7 +16,7 @@ from gantry_runtime import postgres
 from gantry_runtime.failures import SafeError
 from restore_test import contents
 from sandbox.postgres import PostgresServer
-from tests.aws.rigs import DatabaseRig
+from tests.aws.harness import DatabaseHarness
 from tests.aws.servers import MASTER_PASSWORD
 
 # Says in the server's log who runs it, which a session that may only read can do, too.
@@ -95,45 +95,45 @@ PLANTED = {
 
 
 @pytest.fixture
-def rig(database: PostgresServer) -> Iterator[DatabaseRig]:
-    made = DatabaseRig(database)
+def harness(database: PostgresServer) -> Iterator[DatabaseHarness]:
+    made = DatabaseHarness(database)
     _clear(made)
     yield made
     _clear(made)
     made.close()
 
 
-def _clear(rig: DatabaseRig) -> None:
+def _clear(harness: DatabaseHarness) -> None:
     """Have the database as it was made: what a test left of the application's goes."""
-    with rig.as_superuser("app") as superuser:
+    with harness.as_superuser("app") as superuser:
         superuser.execute("DROP OWNED BY app_owner, app_a CASCADE")
         superuser.execute("ALTER ROLE app_a RESET ALL; ALTER ROLE app_a IN DATABASE app RESET ALL")
-    rig.bootstrap("Update")
+    harness.bootstrap("Update")
 
 
-def stolen(rig: DatabaseRig, database: str = "app") -> psycopg.Connection:
+def stolen(harness: DatabaseHarness, database: str = "app") -> psycopg.Connection:
     """Return a session of the log-in that the service uses now."""
-    current = credential(rig)
-    return rig.log_in(current["username"], current["password"], database=database)
+    current = credential(harness)
+    return harness.log_in(current["username"], current["password"], database=database)
 
 
-def credential(rig: DatabaseRig) -> dict[str, Any]:
-    document = rig.secret.document("AWSCURRENT")
+def credential(harness: DatabaseHarness) -> dict[str, Any]:
+    document = harness.secret.document("AWSCURRENT")
     assert document is not None
     return document
 
 
-def rotate_there_and_back(rig: DatabaseRig) -> None:
+def rotate_there_and_back(harness: DatabaseHarness) -> None:
     for _ in range(2):
-        rig.rotate()
-        rig.come_to_rest()
+        harness.rotate()
+        harness.come_to_rest()
 
 
-def do_everything_privileged(rig: DatabaseRig) -> None:
+def do_everything_privileged(harness: DatabaseHarness) -> None:
     """Do all that the master user, the rotator and the restore test do."""
-    rotate_there_and_back(rig)
-    rig.bootstrap("Update")
-    at: dict[str, Any] = {"host": "localhost", "port": rig.server.port}
+    rotate_there_and_back(harness)
+    harness.bootstrap("Update")
+    at: dict[str, Any] = {"host": "localhost", "port": harness.server.port}
     with postgres.privileged(**at, database="postgres", user="master", password=MASTER_PASSWORD) as master:
         contents.admit_reader(master, 48 * "x")
     with postgres.connection(
@@ -143,29 +143,29 @@ def do_everything_privileged(rig: DatabaseRig) -> None:
 
 
 @contextmanager
-def spying(rig: DatabaseRig) -> Iterator[set[str]]:
+def spying(harness: DatabaseHarness) -> Iterator[set[str]]:
     """Collect who ran, in the body, what was planted."""
     ran: set[str] = set()
-    begin = rig.server.log.stat().st_size
+    begin = harness.server.log.stat().st_size
     yield ran
-    for line in rig.server.log.read_text()[begin:].splitlines():
+    for line in harness.server.log.read_text()[begin:].splitlines():
         if found := re.search(r"spied on (\w+) as (\w+)\.$", line):
             ran.update(found.groups())
 
 
-def test_nothing_privileged_runs_what_the_application_made(rig: DatabaseRig) -> None:
-    with spying(rig) as ran:
-        with stolen(rig) as thief:
+def test_nothing_privileged_runs_what_the_application_made(harness: DatabaseHarness) -> None:
+    with spying(harness) as ran:
+        with stolen(harness) as thief:
             thief.execute(_SPY)
             thief.execute("SELECT public.spy(); CREATE TABLE public.innocent AS SELECT 1 AS id")
             for statements in PLANTED.values():
                 thief.execute(statements)
-        do_everything_privileged(rig)
+        do_everything_privileged(harness)
     assert "app_a" in ran  # it is able to tell
     assert ran <= {"app_a", "app_b", "app_owner", contents.READER}
 
 
-def test_what_is_the_platforms_is_not_the_applications_to_change(rig: DatabaseRig) -> None:
+def test_what_is_the_platforms_is_not_the_applications_to_change(harness: DatabaseHarness) -> None:
     for statement in (
         "ALTER DATABASE app SET search_path = public, pg_catalog",
         "ALTER DATABASE app SET role = 'app_owner'",
@@ -182,61 +182,63 @@ def test_what_is_the_platforms_is_not_the_applications_to_change(rig: DatabaseRi
         "SET ROLE master",
         "SET ROLE gantry_rotator",
     ):
-        with stolen(rig) as thief, pytest.raises(psycopg.Error, match=r"permission denied|must be owner"):
+        with stolen(harness) as thief, pytest.raises(psycopg.Error, match=r"permission denied|must be owner"):
             thief.execute(statement)
 
 
-def test_no_one_is_shut_out(rig: DatabaseRig) -> None:
-    with stolen(rig) as thief:
+def test_no_one_is_shut_out(harness: DatabaseHarness) -> None:
+    with stolen(harness) as thief:
         for database, role in (("app", "master"), ("gantry", "gantry_rotator"), ("app", "app_b")):
             with suppress(psycopg.Error):
                 thief.execute(f"REVOKE ALL ON DATABASE {database} FROM {role}")
         thief.execute("CREATE TABLE kept (id int)")
-    do_everything_privileged(rig)
+    do_everything_privileged(harness)
 
 
 @pytest.mark.parametrize("key", ["1", "hashtext('gantry.rotation')"])
-def test_no_lock_of_a_stolen_session_is_in_the_way(rig: DatabaseRig, key: str) -> None:
+def test_no_lock_of_a_stolen_session_is_in_the_way(harness: DatabaseHarness, key: str) -> None:
     with ExitStack() as stack:
-        current = credential(rig)
+        current = credential(harness)
         for database in ("app", "postgres"):
-            thief = stack.enter_context(closing(stolen(rig, database)))
+            thief = stack.enter_context(closing(stolen(harness, database)))
             thief.execute(f"SELECT pg_advisory_lock({key})")
-        rig.rotate()
-        rig.come_to_rest()
-        assert not rig.works(current)
+        harness.rotate()
+        harness.come_to_rest()
+        assert not harness.works(current)
         with pytest.raises(psycopg.OperationalError):
             thief.execute("SELECT 1")
 
 
-def fill(rig: DatabaseRig, held: ExitStack) -> list[psycopg.Connection]:
+def fill(harness: DatabaseHarness, held: ExitStack) -> list[psycopg.Connection]:
     """Open as many connections as the current log-in gets."""
     opened: list[psycopg.Connection] = []
     while True:
         try:
-            opened.append(held.enter_context(closing(stolen(rig))))
+            opened.append(held.enter_context(closing(stolen(harness))))
         except psycopg.OperationalError as error:
             if "too many connections for role" not in str(error):
                 raise
             return opened
 
 
-def test_stolen_sessions_leave_room_for_the_rotation_which_ends_them(rig: DatabaseRig) -> None:
-    current = credential(rig)
+def test_stolen_sessions_leave_room_for_the_rotation_which_ends_them(harness: DatabaseHarness) -> None:
+    current = credential(harness)
     with ExitStack() as held:
-        old = fill(rig, held)
-        rig.rotate()
-        fill(rig, held)
-        rig.come_to_rest()
-        assert not rig.works(current)
+        old = fill(harness, held)
+        harness.rotate()
+        fill(harness, held)
+        harness.come_to_rest()
+        assert not harness.works(current)
         for connection in old:
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("where", ["", "IN DATABASE app"])
-def test_what_a_role_was_set_to_is_gone_when_it_is_current_again(rig: DatabaseRig, where: str) -> None:
-    with stolen(rig) as thief:
+def test_what_a_role_was_set_to_is_gone_when_it_is_current_again(
+    harness: DatabaseHarness, where: str
+) -> None:
+    with stolen(harness) as thief:
         thief.execute("SET ROLE NONE")
         for setting in (
             "statement_timeout = '9s'",
@@ -245,9 +247,9 @@ def test_what_a_role_was_set_to_is_gone_when_it_is_current_again(rig: DatabaseRi
             "default_transaction_read_only = on",
         ):
             thief.execute(f"ALTER ROLE app_a {where} SET {setting}")
-    rotate_there_and_back(rig)
-    assert credential(rig)["username"] == "app_a"
-    with stolen(rig) as service:
+    rotate_there_and_back(harness)
+    assert credential(harness)["username"] == "app_a"
+    with stolen(harness) as service:
         shown = service.execute(
             "SELECT current_user::text, current_setting('statement_timeout'), current_setting('search_path')"
         )
@@ -255,45 +257,45 @@ def test_what_a_role_was_set_to_is_gone_when_it_is_current_again(rig: DatabaseRi
         service.execute("CREATE TABLE written (id int)")
 
 
-def test_role_that_no_longer_acts_as_the_owner_does_so_again(rig: DatabaseRig) -> None:
-    with stolen(rig) as thief:
+def test_role_that_no_longer_acts_as_the_owner_does_so_again(harness: DatabaseHarness) -> None:
+    with stolen(harness) as thief:
         thief.execute("SET ROLE NONE; ALTER ROLE app_a RESET role")
-    rotate_there_and_back(rig)
-    with stolen(rig) as service:
+    rotate_there_and_back(harness)
+    with stolen(harness) as service:
         assert service.execute("SELECT current_user::text").fetchone() == ("app_owner",)
 
 
-def test_version_that_cannot_write_does_not_pass(rig: DatabaseRig) -> None:
-    rotate_there_and_back(rig)
-    token = rig.secret.begin_rotation()
-    rig.run("createSecret", token)
-    rig.run("setSecret", token)
-    with rig.as_superuser("app") as superuser:
+def test_version_that_cannot_write_does_not_pass(harness: DatabaseHarness) -> None:
+    rotate_there_and_back(harness)
+    token = harness.secret.begin_rotation()
+    harness.run("createSecret", token)
+    harness.run("setSecret", token)
+    with harness.as_superuser("app") as superuser:
         superuser.execute("ALTER ROLE app_b SET default_transaction_read_only = on")
     with pytest.raises(SafeError, match="cannot write"):
-        rig.run("testSecret", token)
-    rig.run("setSecret", token)
-    rig.run("testSecret", token)
+        harness.run("testSecret", token)
+    harness.run("setSecret", token)
+    harness.run("testSecret", token)
 
 
-def test_database_that_the_application_owned_is_taken_from_it(rig: DatabaseRig) -> None:
+def test_database_that_the_application_owned_is_taken_from_it(harness: DatabaseHarness) -> None:
     """As it was made before: with what an owner may set, and the functions next to the tables."""
-    with rig.as_superuser("app") as superuser:
+    with harness.as_superuser("app") as superuser:
         superuser.execute("ALTER DATABASE app OWNER TO app_owner")
         superuser.execute("CREATE SCHEMA gantry AUTHORIZATION master")
-    with spying(rig) as ran:
-        with stolen(rig) as thief:
+    with spying(harness) as ran:
+        with stolen(harness) as thief:
             thief.execute(_SPY)
             thief.execute(PLANTED["function"])
             thief.execute("CREATE TABLE kept AS SELECT 1 AS id")
             thief.execute("ALTER DATABASE app SET search_path = public, pg_catalog")
-        rig.bootstrap("Update")
-        do_everything_privileged(rig)
+        harness.bootstrap("Update")
+        do_everything_privileged(harness)
     assert ran <= {"app_a", "app_b", "app_owner"}
-    with rig.as_superuser("app") as superuser:
+    with harness.as_superuser("app") as superuser:
         owner = superuser.execute("SELECT datdba::regrole::text FROM pg_database WHERE datname = 'app'")
         assert owner.fetchone() == ("master",)
         assert superuser.execute("SELECT to_regnamespace('gantry')").fetchone() == (None,)
-    with stolen(rig) as service:
+    with stolen(harness) as service:
         assert service.execute("SELECT id FROM kept").fetchone() == (1,)
         service.execute("CREATE SCHEMA of_the_team")

@@ -18,7 +18,7 @@ from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
-from tests.aws.rigs import DatabaseRig
+from tests.aws.harness import DatabaseHarness
 from tests.aws.servers import MASTER_PASSWORD, free_port
 from tests.aws.transport import Answer, AwsError
 
@@ -190,8 +190,8 @@ def test_application_may_not_administer_roles(server: PostgresServer) -> None:
 
 
 @pytest.fixture
-def rig(server: PostgresServer) -> Iterator[DatabaseRig]:
-    made = DatabaseRig(server)
+def harness(server: PostgresServer) -> Iterator[DatabaseHarness]:
+    made = DatabaseHarness(server)
     yield made
     made.close()
     server.set_master("master", MASTER_PASSWORD, database="app")
@@ -199,38 +199,40 @@ def rig(server: PostgresServer) -> Iterator[DatabaseRig]:
 
 
 @contextmanager
-def after_a_minute(rig: DatabaseRig, happen: Callable[[], None]) -> Iterator[None]:
+def after_a_minute(harness: DatabaseHarness, happen: Callable[[], None]) -> Iterator[None]:
     """Have something happen once, when the function has waited for a minute."""
-    sleep, due = rig.clock.sleep, rig.clock.now() + timedelta(minutes=1)
+    sleep, due = harness.clock.sleep, harness.clock.now() + timedelta(minutes=1)
     left = [happen]
 
     def wait(seconds: float) -> None:
         sleep(seconds)
-        if left and rig.clock.now() >= due:
+        if left and harness.clock.now() >= due:
             left.pop()()
 
-    with mock.patch.object(rig.clock, "sleep", wait):
+    with mock.patch.object(harness.clock, "sleep", wait):
         yield
     assert not left
 
 
-def test_password_that_rds_is_still_setting_is_waited_for(rig: DatabaseRig) -> None:
+def test_password_that_rds_is_still_setting_is_waited_for(harness: DatabaseHarness) -> None:
     """As after a restore, and while RDS rotates the master user's password."""
-    rig.master.put(rig.master.new_id(), json.dumps({"username": "master", "password": "new"}), "AWSCURRENT")
-    with after_a_minute(rig, lambda: rig.server.set_master("master", "new", database="app")):
-        rig.bootstrap("Update")
+    harness.master.put(
+        harness.master.new_id(), json.dumps({"username": "master", "password": "new"}), "AWSCURRENT"
+    )
+    with after_a_minute(harness, lambda: harness.server.set_master("master", "new", database="app")):
+        harness.bootstrap("Update")
 
 
-def test_secret_that_changes_between_reading_and_log_in_is_read_again(rig: DatabaseRig) -> None:
-    rig.server.set_master("master", "newer", database="app")
+def test_secret_that_changes_between_reading_and_log_in_is_read_again(harness: DatabaseHarness) -> None:
+    harness.server.set_master("master", "newer", database="app")
     document = json.dumps({"username": "master", "password": "newer"})
-    with after_a_minute(rig, lambda: rig.master.put(rig.master.new_id(), document, "AWSCURRENT")):
-        rig.bootstrap("Update")
+    with after_a_minute(harness, lambda: harness.master.put(harness.master.new_id(), document, "AWSCURRENT")):
+        harness.bootstrap("Update")
 
 
-def test_secret_without_a_value_is_waited_for(rig: DatabaseRig) -> None:
+def test_secret_without_a_value_is_waited_for(harness: DatabaseHarness) -> None:
     there: list[bool] = []
-    model: Any = rig.models["secretsmanager"]
+    model: Any = harness.models["secretsmanager"]
     read = model.get_secret_value
 
     def refuse_at_first(**asked: str) -> Answer:
@@ -241,27 +243,27 @@ def test_secret_without_a_value_is_waited_for(rig: DatabaseRig) -> None:
 
     with (
         mock.patch.object(model, "get_secret_value", refuse_at_first),
-        after_a_minute(rig, lambda: there.append(True)),
+        after_a_minute(harness, lambda: there.append(True)),
     ):
-        rig.bootstrap("Update")
+        harness.bootstrap("Update")
 
 
-def test_server_that_is_not_reached_is_waited_for_and_told(rig: DatabaseRig) -> None:
-    began = rig.clock.now()
+def test_server_that_is_not_reached_is_waited_for_and_told(harness: DatabaseHarness) -> None:
+    began = harness.clock.now()
     with pytest.raises(InterfaceError, match="Can't create a connection"):
-        rig.bootstrap("Update", Port=str(free_port()))
-    assert rig.clock.now() - began > timedelta(minutes=12)
+        harness.bootstrap("Update", Port=str(free_port()))
+    assert harness.clock.now() - began > timedelta(minutes=12)
 
 
-def test_server_that_nobody_vouches_for_is_not_tried_again(rig: DatabaseRig, tmp_path: Path) -> None:
-    began = rig.clock.now()
+def test_server_that_nobody_vouches_for_is_not_tried_again(harness: DatabaseHarness, tmp_path: Path) -> None:
+    began = harness.clock.now()
     stranger = ensure_authority(tmp_path).certificate
     with (
         mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(stranger)}),
         pytest.raises(ssl.SSLCertVerificationError),
     ):
-        rig.bootstrap("Update")
-    assert rig.clock.now() - began < timedelta(seconds=5)
+        harness.bootstrap("Update")
+    assert harness.clock.now() - began < timedelta(seconds=5)
 
 
 def test_strangers_do_not_come_in(server: PostgresServer) -> None:

@@ -7,19 +7,19 @@ import pytest
 
 from rotation.strategy import RotationError
 from sandbox.postgres import PostgresServer
-from tests.aws.rigs import DatabaseRig
+from tests.aws.harness import DatabaseHarness
 
 
 @pytest.fixture
-def rig(database: PostgresServer) -> Iterator[DatabaseRig]:
-    made = DatabaseRig(database)
+def harness(database: PostgresServer) -> Iterator[DatabaseHarness]:
+    made = DatabaseHarness(database)
     made.come_to_rest()
     yield made
     made.close()
 
 
-def by_hand(rig: DatabaseRig, statement: str) -> None:
-    with rig.as_superuser("app") as connection:
+def by_hand(harness: DatabaseHarness, statement: str) -> None:
+    with harness.as_superuser("app") as connection:
         connection.execute(statement)
 
 
@@ -34,14 +34,14 @@ def by_hand(rig: DatabaseRig, statement: str) -> None:
         ("ALTER ROLE app_b LOGIN PASSWORD 'x'", "app_b may log in"),
     ],
 )
-def test_what_a_rotation_sets_is_set_again(rig: DatabaseRig, change: str, drift: str) -> None:
-    by_hand(rig, change)
-    current = rig.secret.document("AWSCURRENT") or {}
-    assert drift in str(rig.strategy.drift(rig.current))
-    assert rig.reconcile().settled
-    assert rig.strategy.drift(rig.current) is None
-    assert rig.works(current)
-    assert not rig.works({"username": "app_b", "password": "x"})
+def test_what_a_rotation_sets_is_set_again(harness: DatabaseHarness, change: str, drift: str) -> None:
+    by_hand(harness, change)
+    current = harness.secret.document("AWSCURRENT") or {}
+    assert drift in str(harness.strategy.drift(harness.current))
+    assert harness.reconcile().settled
+    assert harness.strategy.drift(harness.current) is None
+    assert harness.works(current)
+    assert not harness.works({"username": "app_b", "password": "x"})
 
 
 @pytest.mark.parametrize(
@@ -51,30 +51,32 @@ def test_what_a_rotation_sets_is_set_again(rig: DatabaseRig, change: str, drift:
         ("ALTER ROLE app_a CREATEDB", "ALTER ROLE app_a NOCREATEDB", "app_a has attributes"),
     ],
 )
-def test_what_no_rotation_gives_fails_the_look(rig: DatabaseRig, change: str, back: str, drift: str) -> None:
-    by_hand(rig, change)
+def test_what_no_rotation_gives_fails_the_look(
+    harness: DatabaseHarness, change: str, back: str, drift: str
+) -> None:
+    by_hand(harness, change)
     try:
         with pytest.raises(RotationError, match=drift):
-            rig.reconcile()
+            harness.reconcile()
     finally:
-        by_hand(rig, back)
-    assert rig.reconcile().settled
+        by_hand(harness, back)
+    assert harness.reconcile().settled
 
 
-def test_look_at_roles_that_are_as_they_were_changes_nothing(rig: DatabaseRig) -> None:
-    rig.aws.calls.clear()
-    with mock.patch.object(rig.strategy, "exclusively", side_effect=AssertionError):
-        assert rig.reconcile().settled
-    assert {operation for operation, _ in rig.aws.calls} == {
+def test_look_at_roles_that_are_as_they_were_changes_nothing(harness: DatabaseHarness) -> None:
+    harness.aws.calls.clear()
+    with mock.patch.object(harness.strategy, "exclusively", side_effect=AssertionError):
+        assert harness.reconcile().settled
+    assert {operation for operation, _ in harness.aws.calls} == {
         "DescribeDBClusters",
         "DescribeSecret",
         "GetSecretValue",
     }
 
 
-def test_database_that_pauses_is_left_asleep(rig: DatabaseRig) -> None:
-    by_hand(rig, "ALTER ROLE app_a CONNECTION LIMIT 1")
-    rig.aws.calls.clear()
-    with rig.pausing():
-        assert rig.reconcile().settled
-    assert {operation for operation, _ in rig.aws.calls} == {"DescribeDBClusters", "DescribeSecret"}
+def test_database_that_pauses_is_left_asleep(harness: DatabaseHarness) -> None:
+    by_hand(harness, "ALTER ROLE app_a CONNECTION LIMIT 1")
+    harness.aws.calls.clear()
+    with harness.pausing():
+        assert harness.reconcile().settled
+    assert {operation for operation, _ in harness.aws.calls} == {"DescribeDBClusters", "DescribeSecret"}

@@ -14,8 +14,8 @@ from restore_test import contents, handler
 from restore_test.contents import Contents, UnusableDatabaseError
 from sandbox.postgres import PostgresServer
 from tests.aws import servers
+from tests.aws.harness import DatabaseHarness
 from tests.aws.restores import KEY, PLAN, Backup, Rds
-from tests.aws.rigs import DatabaseRig
 from tests.aws.secrets_manager import Secret, SecretsManager
 from tests.aws.servers import MASTER_PASSWORD
 from tests.aws.transport import Aws, Interruptions, SimulatedClock
@@ -25,7 +25,7 @@ from tests.aws.transport import Aws, Interruptions, SimulatedClock
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Return a server with the application's roles and, of its tables, those that a test makes."""
     with servers.database(tmp_path_factory.mktemp("restored")) as database:
-        made = DatabaseRig(database)
+        made = DatabaseHarness(database)
         yield database
         made.close()
 

@@ -10,22 +10,24 @@ import pytest
 
 from gantry_runtime.failures import SafeError
 from sandbox.postgres import PostgresServer
-from tests.aws.rigs import DatabaseRig
+from tests.aws.harness import DatabaseHarness
 from tests.aws.transport import Crash, crash
 
 
 @pytest.fixture
-def rig(database: PostgresServer) -> Iterator[DatabaseRig]:
-    made = DatabaseRig(database)
+def harness(database: PostgresServer) -> Iterator[DatabaseHarness]:
+    made = DatabaseHarness(database)
     yield made
     made.close()
 
 
-def password(rig: DatabaseRig) -> str:
-    return str((rig.rotator.document("AWSCURRENT") or {})["password"])
+def password(harness: DatabaseHarness) -> str:
+    return str((harness.rotator.document("AWSCURRENT") or {})["password"])
 
 
-def interrupted(rig: DatabaseRig, at: int, action: Callable[[], object], what: Callable[[], object]) -> bool:
+def interrupted(
+    harness: DatabaseHarness, at: int, action: Callable[[], object], what: Callable[[], object]
+) -> bool:
     """Do something with an interruption at the so-manieth call; return whether there are so many."""
     happened: list[int] = []
 
@@ -33,17 +35,17 @@ def interrupted(rig: DatabaseRig, at: int, action: Callable[[], object], what: C
         happened.append(at)
         action()
 
-    rig.interruptions.arm(at, happen)
+    harness.interruptions.arm(at, happen)
     with suppress(Crash):
         what()
-    rig.interruptions.disarm()
+    harness.interruptions.disarm()
     return bool(happened)
 
 
-def test_new_password_logs_in_and_the_old_one_opens_nothing(rig: DatabaseRig) -> None:
-    old = password(rig)
-    with rig.as_rotator() as held:
-        opened = rig.change_rotator()
+def test_new_password_logs_in_and_the_old_one_opens_nothing(harness: DatabaseHarness) -> None:
+    old = password(harness)
+    with harness.as_rotator() as held:
+        opened = harness.change_rotator()
         with pytest.raises(psycopg.OperationalError):
             held.execute("SELECT 1")
     assert opened == {
@@ -51,48 +53,50 @@ def test_new_password_logs_in_and_the_old_one_opens_nothing(rig: DatabaseRig) ->
         "log-in as gantry_rotator with the old password at localhost": 0,
     }
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        rig.log_in("gantry_rotator", old, database="gantry")
-    rig.as_rotator().close()
-    rig.rotate()
-    rig.come_to_rest()
+        harness.log_in("gantry_rotator", old, database="gantry")
+    harness.as_rotator().close()
+    harness.rotate()
+    harness.come_to_rest()
 
 
-def test_change_that_was_cut_off_anywhere_leaves_the_rotation_its_log_in(rig: DatabaseRig) -> None:
+def test_change_that_was_cut_off_anywhere_leaves_the_rotation_its_log_in(harness: DatabaseHarness) -> None:
     for at in itertools.count(1):
-        before = password(rig)
-        if not interrupted(rig, at, crash, rig.change_rotator):
+        before = password(harness)
+        if not interrupted(harness, at, crash, harness.change_rotator):
             break
-        assert rig.strategy.openings(rig.store.require(str(rig.secret.holder("AWSCURRENT"))))
+        assert harness.strategy.openings(harness.store.require(str(harness.secret.holder("AWSCURRENT"))))
         # Cut off again, at the same call or another one.
-        interrupted(rig, at, crash, rig.change_rotator)
-        assert rig.strategy.openings(rig.store.require(str(rig.secret.holder("AWSCURRENT"))))
-        assert set(rig.change_rotator().values()) == {0}
-        assert rig.rotator.holder("AWSPENDING") is None
-        assert password(rig) != before
+        interrupted(harness, at, crash, harness.change_rotator)
+        assert harness.strategy.openings(harness.store.require(str(harness.secret.holder("AWSCURRENT"))))
+        assert set(harness.change_rotator().values()) == {0}
+        assert harness.rotator.holder("AWSPENDING") is None
+        assert password(harness) != before
     assert at > 15
 
 
-def test_change_in_the_middle_of_a_rotation_does_not_fail_it(rig: DatabaseRig) -> None:
+def test_change_in_the_middle_of_a_rotation_does_not_fail_it(harness: DatabaseHarness) -> None:
     def change() -> None:
-        with rig.interruptions.suspended(), suppress(SafeError):
-            rig.change_rotator(seconds=1)
+        with harness.interruptions.suspended(), suppress(SafeError):
+            harness.change_rotator(seconds=1)
 
-    changes = {password(rig)}
+    changes = {password(harness)}
     for at in itertools.count(1, 9):
-        if not interrupted(rig, at, change, rig.rotate):
+        if not interrupted(harness, at, change, harness.rotate):
             break
-        changes.add(password(rig))
-        rig.come_to_rest()
+        changes.add(password(harness))
+        harness.come_to_rest()
     assert len(changes) > 2
 
 
-def test_stack_update_after_a_change_that_was_cut_off_takes_the_current_version(rig: DatabaseRig) -> None:
+def test_stack_update_after_a_change_that_was_cut_off_takes_the_current_version(
+    harness: DatabaseHarness,
+) -> None:
     with (
         mock.patch("database_roles.roles.set_rotator_password", side_effect=Crash),
         pytest.raises(Crash),
     ):
-        rig.change_rotator()
-    rig.bootstrap("Update")
-    rig.as_rotator().close()
-    assert set(rig.change_rotator().values()) == {0}
-    rig.as_rotator().close()
+        harness.change_rotator()
+    harness.bootstrap("Update")
+    harness.as_rotator().close()
+    assert set(harness.change_rotator().values()) == {0}
+    harness.as_rotator().close()

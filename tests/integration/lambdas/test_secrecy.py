@@ -14,7 +14,7 @@ import pytest
 from rotation import handler as function
 from sandbox.postgres import PostgresServer
 from tests.aws import servers
-from tests.aws.rigs import CacheRig, DatabaseRig, Rig, SigningKeyRig
+from tests.aws.harness import CacheHarness, DatabaseHarness, Harness, SigningKeyHarness
 from tests.aws.secrets_manager import STEPS
 
 KINDS = ("database", "cache", "signing-key")
@@ -29,11 +29,13 @@ STRANGE: list[dict[str, Any]] = [
 
 
 @pytest.fixture(params=KINDS)
-def rig(request: pytest.FixtureRequest, database: PostgresServer, cache: servers.Cache) -> Iterator[Rig]:
+def harness(
+    request: pytest.FixtureRequest, database: PostgresServer, cache: servers.Cache
+) -> Iterator[Harness]:
     made = {
-        "database": lambda: DatabaseRig(database),
-        "cache": lambda: CacheRig(cache),
-        "signing-key": SigningKeyRig,
+        "database": lambda: DatabaseHarness(database),
+        "cache": lambda: CacheHarness(cache),
+        "signing-key": SigningKeyHarness,
     }[request.param]()
     function._parts.cache_clear()
     with (
@@ -45,41 +47,43 @@ def rig(request: pytest.FixtureRequest, database: PostgresServer, cache: servers
     made.close()
 
 
-def invoke(rig: Rig, step: str | None, token: str = "") -> str:
+def invoke(harness: Harness, step: str | None, token: str = "") -> str:
     """Invoke the function; return all that its caller learns."""
-    event = {"Step": step, "SecretId": rig.secret.arn, "ClientRequestToken": token} if step else {}
+    event = {"Step": step, "SecretId": harness.secret.arn, "ClientRequestToken": token} if step else {}
     try:
         return json.dumps(function.handler(event, object()))
     except function.RotationFailedError as error:
         return "".join(traceback.format_exception(error))
 
 
-def live(rig: Rig) -> str:
+def live(harness: Harness) -> str:
     """Go through rotations that succeed, fail anywhere, or meet what they did not expect; return all told."""
     told = ""
     for at in range(1, 60, 3):
         for step in STEPS:
-            rig.interruptions.arm(at, lambda: (_ for _ in ()).throw(ValueError(str(rig.secret.history))))
-            told += invoke(rig, step, rig.secret.begin_rotation())
-            rig.interruptions.disarm()
-        told += invoke(rig, None)
-        rig.ecs.complete_deployment()
-        rig.clock.sleep(8 * 86400)
-        told += invoke(rig, None)
+            harness.interruptions.arm(
+                at, lambda: (_ for _ in ()).throw(ValueError(str(harness.secret.history)))
+            )
+            told += invoke(harness, step, harness.secret.begin_rotation())
+            harness.interruptions.disarm()
+        told += invoke(harness, None)
+        harness.ecs.complete_deployment()
+        harness.clock.sleep(8 * 86400)
+        told += invoke(harness, None)
     for strange in STRANGE:
-        rig.secret.detach("AWSPENDING")
-        token = rig.secret.begin_rotation()
-        document = {**(rig.secret.document("AWSCURRENT") or {}), **strange}
-        rig.secret.put(token, json.dumps(document), "AWSPENDING")
-        told += "".join(invoke(rig, step, token) for step in STEPS)
-    rig.secret.detach("AWSPENDING")
-    token = rig.secret.begin_rotation()
-    rig.secret.put(token, "{}", "AWSPENDING")
-    return told + "".join(invoke(rig, step, token) for step in STEPS) + invoke(rig, None)
+        harness.secret.detach("AWSPENDING")
+        token = harness.secret.begin_rotation()
+        document = {**(harness.secret.document("AWSCURRENT") or {}), **strange}
+        harness.secret.put(token, json.dumps(document), "AWSPENDING")
+        told += "".join(invoke(harness, step, token) for step in STEPS)
+    harness.secret.detach("AWSPENDING")
+    token = harness.secret.begin_rotation()
+    harness.secret.put(token, "{}", "AWSPENDING")
+    return told + "".join(invoke(harness, step, token) for step in STEPS) + invoke(harness, None)
 
 
-def secrets_of(rig: Rig) -> set[str]:
-    documents = [document for _, document in rig.secret.history]
+def secrets_of(harness: Harness) -> set[str]:
+    documents = [document for _, document in harness.secret.history]
     return {
         value
         for document in documents
@@ -89,18 +93,18 @@ def secrets_of(rig: Rig) -> set[str]:
 
 
 def test_no_secret_is_told_to_anybody(
-    rig: Rig,
+    harness: Harness,
     database: PostgresServer,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server_log_before = Path(database.log).stat().st_size
     with caplog.at_level(logging.DEBUG):
-        told = live(rig)
+        told = live(harness)
     captured = capfd.readouterr()
     told += captured.out + captured.err + caplog.text
     told += Path(database.log).read_text()[server_log_before:]
-    secrets = secrets_of(rig)
+    secrets = secrets_of(harness)
     assert len(secrets) > 5
     assert "failed" in told
     for secret in secrets:

@@ -1,14 +1,14 @@
-"""The signing key's rig, which needs no server."""
+"""The signing key's harness, which needs no server."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.aws.rigs import SigningKeyRig
+from tests.aws.harness import SigningKeyHarness
 
 
 @pytest.fixture
-def rig() -> Iterator[SigningKeyRig]:
-    made = SigningKeyRig()
+def harness() -> Iterator[SigningKeyHarness]:
+    made = SigningKeyHarness()
     yield made
     made.close()

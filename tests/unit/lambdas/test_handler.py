@@ -11,7 +11,7 @@ import pytest
 from gantry_runtime.failures import SafeError
 from rotation import handler as function
 from rotation.wiring import assemble
-from tests.aws.rigs import SigningKeyRig
+from tests.aws.harness import SigningKeyHarness
 from tests.aws.secrets_manager import STEPS
 from tests.aws.service_deployments import ServiceDeployments
 
@@ -19,8 +19,8 @@ CONTEXT = object()
 
 
 @pytest.fixture
-def rig() -> Iterator[SigningKeyRig]:
-    made = SigningKeyRig()
+def harness() -> Iterator[SigningKeyHarness]:
+    made = SigningKeyHarness()
     function._parts.cache_clear()
     with (
         mock.patch.dict(os.environ, made.environ),
@@ -31,8 +31,8 @@ def rig() -> Iterator[SigningKeyRig]:
     made.close()
 
 
-def step(rig: SigningKeyRig, name: str, token: str, secret: str | None = None) -> object:
-    event = {"Step": name, "SecretId": secret or rig.secret.arn, "ClientRequestToken": token}
+def step(harness: SigningKeyHarness, name: str, token: str, secret: str | None = None) -> object:
+    event = {"Step": name, "SecretId": secret or harness.secret.arn, "ClientRequestToken": token}
     return function.handler(event, CONTEXT)
 
 
@@ -46,17 +46,19 @@ def metrics(output: str) -> dict[str, float]:
     return {metric["Name"]: documents[-1][metric["Name"]][0] for metric in definition["Metrics"]}
 
 
-def test_secrets_manager_drives_the_steps(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
-    assert [step(rig, name, token) for name in STEPS] == [None] * 4
-    assert rig.secret.holder("AWSCURRENT") == token
+def test_secrets_manager_drives_the_steps(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
+    assert [step(harness, name, token) for name in STEPS] == [None] * 4
+    assert harness.secret.holder("AWSCURRENT") == token
 
 
 @pytest.mark.parametrize(
     "event", [{"source": "aws.events"}, {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"}}, {}]
 )
-def test_everybody_else_has_it_look_after_the_secret(rig: SigningKeyRig, event: dict[str, Any]) -> None:
-    rig.rotate()
+def test_everybody_else_has_it_look_after_the_secret(
+    harness: SigningKeyHarness, event: dict[str, Any]
+) -> None:
+    harness.rotate()
     report = function.handler(event, CONTEXT)
     assert report is not None
     assert (report["name"], report["replacement"], report["tasks"]) == ("signing-key", "in progress", 2)
@@ -64,60 +66,60 @@ def test_everybody_else_has_it_look_after_the_secret(rig: SigningKeyRig, event: 
 
 
 def test_release_that_never_starts_is_stopped_whatever_the_secret_needs(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    releases = ServiceDeployments(rig.clock.now())
+    releases = ServiceDeployments(harness.clock.now())
     for name in ("list_service_deployments", "describe_service_deployments", "stop_service_deployment"):
-        monkeypatch.setattr(rig.ecs, name, getattr(releases, name), raising=False)
+        monkeypatch.setattr(harness.ecs, name, getattr(releases, name), raising=False)
     monkeypatch.setenv("RELEASE_SECONDS", "1080")
     function.handler({}, CONTEXT)
     assert releases.deployment["status"] == "IN_PROGRESS"
-    rig.clock.sleep(1080)
+    harness.clock.sleep(1080)
     function.handler({}, CONTEXT)
     assert releases.deployment["status"] == "ROLLBACK_REQUESTED"
 
 
-def test_other_secret_is_refused(rig: SigningKeyRig) -> None:
+def test_other_secret_is_refused(harness: SigningKeyHarness) -> None:
     other = "arn:aws:secretsmanager:us-east-1:000000000000:secret:other-AbCdEf"
-    with pytest.raises(function.RotationFailedError, match=f"rotates {rig.secret.arn} and not {other}"):
-        step(rig, "createSecret", rig.secret.begin_rotation(), other)
+    with pytest.raises(function.RotationFailedError, match=f"rotates {harness.secret.arn} and not {other}"):
+        step(harness, "createSecret", harness.secret.begin_rotation(), other)
 
 
 def test_metrics_tell_age_and_overdue_retirement(
-    rig: SigningKeyRig, capsys: pytest.CaptureFixture[str]
+    harness: SigningKeyHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rig.rotate()
-    rig.clock.sleep(8 * 86400)
+    harness.rotate()
+    harness.clock.sleep(8 * 86400)
     function.handler({}, CONTEXT)
     told = metrics(capsys.readouterr().out)
     assert told["DaysSinceRotation"] == pytest.approx(8, rel=0.01)
     assert told["HoursUnretired"] == pytest.approx(24, rel=0.01)
-    rig.come_to_rest()
+    harness.come_to_rest()
     function.handler({}, CONTEXT)
     assert metrics(capsys.readouterr().out)["HoursUnretired"] == 0
 
 
 def test_secret_that_is_touched_every_day_does_not_hide_a_key_that_stays(
-    rig: SigningKeyRig, capsys: pytest.CaptureFixture[str]
+    harness: SigningKeyHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever tags a secret moves the time of its last change, and with it the time of the retirement."""
-    rig.rotate()
-    rig.ecs.complete_deployment()
+    harness.rotate()
+    harness.ecs.complete_deployment()
     for _ in range(20):
-        rig.clock.sleep(86400)
-        rig.secret.changed = rig.clock.now()
+        harness.clock.sleep(86400)
+        harness.secret.changed = harness.clock.now()
         function.handler({}, CONTEXT)
-        rig.ecs.complete_deployment()
+        harness.ecs.complete_deployment()
     assert metrics(capsys.readouterr().out)["HoursUnretired"] == pytest.approx(13 * 24, rel=0.01)
 
 
-def test_failure_carries_nothing_of_what_caused_it(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
+def test_failure_carries_nothing_of_what_caused_it(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
     with (
         mock.patch("rotation.signing_key.random_text", side_effect=ValueError("the-new-key")),
         pytest.raises(function.RotationFailedError) as caught,
     ):
-        step(rig, "createSecret", token)
+        step(harness, "createSecret", token)
     assert str(caught.value).startswith("ValueError at mock.py:")
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None

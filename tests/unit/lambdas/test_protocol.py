@@ -5,145 +5,151 @@ import json
 import pytest
 
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
-from tests.aws.rigs import SESSION_LIFETIME, SigningKeyRig
+from tests.aws.harness import SESSION_LIFETIME, SigningKeyHarness
 from tests.aws.secrets_manager import STEPS
 from tests.aws.transport import Crash, crash
 
 
-def calls(rig: SigningKeyRig, operation: str) -> int:
-    return sum(called == operation for called, _ in rig.aws.calls)
+def calls(harness: SigningKeyHarness, operation: str) -> int:
+    return sum(called == operation for called, _ in harness.aws.calls)
 
 
-def test_rotation_moves_the_labels_and_replaces_the_tasks(rig: SigningKeyRig) -> None:
-    first = rig.secret.holder("AWSCURRENT")
-    token = rig.rotate()
-    assert rig.secret.holder("AWSCURRENT") == token
-    assert rig.secret.holder("AWSPREVIOUS") == first
-    assert rig.secret.holder("AWSPENDING") is None
-    assert calls(rig, "UpdateService") == 1
+def test_rotation_moves_the_labels_and_replaces_the_tasks(harness: SigningKeyHarness) -> None:
+    first = harness.secret.holder("AWSCURRENT")
+    token = harness.rotate()
+    assert harness.secret.holder("AWSCURRENT") == token
+    assert harness.secret.holder("AWSPREVIOUS") == first
+    assert harness.secret.holder("AWSPENDING") is None
+    assert calls(harness, "UpdateService") == 1
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_every_step_may_be_repeated(rig: SigningKeyRig, times: int) -> None:
-    token = rig.secret.begin_rotation()
+def test_every_step_may_be_repeated(harness: SigningKeyHarness, times: int) -> None:
+    token = harness.secret.begin_rotation()
     for step in STEPS:
         for _ in range(times):
-            rig.run(step, token)
-    assert rig.secret.holder("AWSCURRENT") == token
-    assert calls(rig, "PutSecretValue") == 1
-    assert calls(rig, "UpdateService") == 1
+            harness.run(step, token)
+    assert harness.secret.holder("AWSCURRENT") == token
+    assert calls(harness, "PutSecretValue") == 1
+    assert calls(harness, "UpdateService") == 1
     for step in STEPS:
-        rig.run(step, token)  # once more, when it is long done
-    assert calls(rig, "PutSecretValue") == 1
+        harness.run(step, token)  # once more, when it is long done
+    assert calls(harness, "PutSecretValue") == 1
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("at", range(1, 20))
-def test_step_that_ended_anywhere_can_be_run_again(rig: SigningKeyRig, step: str, at: int) -> None:
-    token = rig.secret.begin_rotation()
+def test_step_that_ended_anywhere_can_be_run_again(harness: SigningKeyHarness, step: str, at: int) -> None:
+    token = harness.secret.begin_rotation()
     for each in STEPS:
         if each == step:
-            rig.interruptions.arm(at, crash)
+            harness.interruptions.arm(at, crash)
             try:
-                rig.run(each, token)
+                harness.run(each, token)
             except Crash:
                 pass
             finally:
-                rig.interruptions.disarm()
-        rig.run(each, token)
-    assert rig.secret.holder("AWSCURRENT") == token
-    assert calls(rig, "UpdateService") == 1
+                harness.interruptions.disarm()
+        harness.run(each, token)
+    assert harness.secret.holder("AWSCURRENT") == token
+    assert calls(harness, "UpdateService") == 1
 
 
-def test_unknown_step_is_refused(rig: SigningKeyRig) -> None:
+def test_unknown_step_is_refused(harness: SigningKeyHarness) -> None:
     with pytest.raises(RotationError, match="unknown step 'dropSecret'; there are createSecret, setSecret"):
-        rig.run("dropSecret", rig.secret.begin_rotation())
+        harness.run("dropSecret", harness.secret.begin_rotation())
 
 
-def test_version_that_is_not_pending_is_refused(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
-    rig.secret.detach("AWSPENDING")
+def test_version_that_is_not_pending_is_refused(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
+    harness.secret.detach("AWSPENDING")
     for step in STEPS:
         with pytest.raises(RotationError, match="is neither pending nor current"):
-            rig.run(step, token)
+            harness.run(step, token)
 
 
-def test_version_without_a_value_is_never_made_current(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
+def test_version_without_a_value_is_never_made_current(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
     for step in ("setSecret", "finishSecret"):
         with pytest.raises(RotationError, match="createSecret has not run"):
-            rig.run(step, token)
+            harness.run(step, token)
 
 
 @pytest.mark.parametrize("value", [None, "current"])
 def test_new_schedule_is_tested_with_a_version_that_no_other_step_has_seen(
-    rig: SigningKeyRig, value: str | None
+    harness: SigningKeyHarness, value: str | None
 ) -> None:
-    token = rig.secret.begin_rotation()
+    token = harness.secret.begin_rotation()
     if value:
-        rig.secret.put(token, json.dumps(rig.secret.document("AWSCURRENT")), "AWSPENDING")
-    rig.run("testSecret", token)
+        harness.secret.put(token, json.dumps(harness.secret.document("AWSCURRENT")), "AWSPENDING")
+    harness.run("testSecret", token)
 
 
-def test_version_by_somebody_else_is_set_aside_and_the_next_rotation_works(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
-    rig.secret.put(token, json.dumps({"current": 64 * "x"}), "AWSPENDING")
-    rig.run("createSecret", token)
+def test_version_by_somebody_else_is_set_aside_and_the_next_rotation_works(
+    harness: SigningKeyHarness,
+) -> None:
+    token = harness.secret.begin_rotation()
+    harness.secret.put(token, json.dumps({"current": 64 * "x"}), "AWSPENDING")
+    harness.run("createSecret", token)
     with pytest.raises(UnusableVersionError, match="does not keep the current key"):
-        rig.run("setSecret", token)
-    assert rig.secret.holder("AWSPENDING") is None
-    assert rig.rotate() != token
+        harness.run("setSecret", token)
+    assert harness.secret.holder("AWSPENDING") is None
+    assert harness.rotate() != token
 
 
-def test_malformed_version_does_not_pass_the_test(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
-    rig.secret.put(token, json.dumps({"current": "short"}), "AWSPENDING")
+def test_malformed_version_does_not_pass_the_test(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
+    harness.secret.put(token, json.dumps({"current": "short"}), "AWSPENDING")
     with pytest.raises(LogInRefusedError, match="not a ring of keys of at least 32 characters"):
-        rig.run("testSecret", token)
+        harness.run("testSecret", token)
 
 
-def test_rotation_waits_for_the_retirement_before_it_and_leaves_nothing_behind(rig: SigningKeyRig) -> None:
-    rig.rotate()
+def test_rotation_waits_for_the_retirement_before_it_and_leaves_nothing_behind(
+    harness: SigningKeyHarness,
+) -> None:
+    harness.rotate()
     with pytest.raises(NotRetiredError, match="still vouches for sessions; it is retired 7 days"):
-        rig.rotate()
-    assert rig.secret.holder("AWSPENDING") is None
-    rig.come_to_rest()
-    rig.rotate()
+        harness.rotate()
+    assert harness.secret.holder("AWSPENDING") is None
+    harness.come_to_rest()
+    harness.rotate()
 
 
-def test_version_by_somebody_else_cannot_finish_before_that_retirement_either(rig: SigningKeyRig) -> None:
-    rig.rotate()
-    current, token = rig.secret.holder("AWSCURRENT"), rig.secret.begin_rotation()
-    rig.secret.put(token, json.dumps(rig.successor()), "AWSPENDING")
+def test_version_by_somebody_else_cannot_finish_before_that_retirement_either(
+    harness: SigningKeyHarness,
+) -> None:
+    harness.rotate()
+    current, token = harness.secret.holder("AWSCURRENT"), harness.secret.begin_rotation()
+    harness.secret.put(token, json.dumps(harness.successor()), "AWSPENDING")
     with pytest.raises(NotRetiredError, match="still vouches for sessions"):
-        rig.run("finishSecret", token)
-    assert (rig.secret.holder("AWSCURRENT"), rig.secret.holder("AWSPENDING")) == (current, None)
+        harness.run("finishSecret", token)
+    assert (harness.secret.holder("AWSCURRENT"), harness.secret.holder("AWSPENDING")) == (current, None)
 
 
-def test_sessions_of_all_tasks_are_honoured_by_all_while_keys_change(rig: SigningKeyRig) -> None:
-    before = rig.secret.document("AWSCURRENT")
-    rig.rotate()
+def test_sessions_of_all_tasks_are_honoured_by_all_while_keys_change(harness: SigningKeyHarness) -> None:
+    before = harness.secret.document("AWSCURRENT")
+    harness.rotate()
     assert before is not None
-    rig.ecs.advance_deployment()
-    assert rig.verifies(before["current"])
-    rig.ecs.complete_deployment()
-    rig.reconcile()
-    assert rig.verifies(before["current"])
-    rig.clock.sleep(SESSION_LIFETIME.total_seconds() - 3600)
-    rig.reconcile()
-    assert rig.verifies(before["current"])
-    rig.come_to_rest()
-    assert not rig.verifies(before["current"])
+    harness.ecs.advance_deployment()
+    assert harness.verifies(before["current"])
+    harness.ecs.complete_deployment()
+    harness.reconcile()
+    assert harness.verifies(before["current"])
+    harness.clock.sleep(SESSION_LIFETIME.total_seconds() - 3600)
+    harness.reconcile()
+    assert harness.verifies(before["current"])
+    harness.come_to_rest()
+    assert not harness.verifies(before["current"])
 
 
-def test_crash_before_the_deployment_is_made_up_for_by_the_reconciler(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
+def test_crash_before_the_deployment_is_made_up_for_by_the_reconciler(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
     for step in STEPS[:3]:
-        rig.run(step, token)
-    rig.interruptions.arm(9, crash)
+        harness.run(step, token)
+    harness.interruptions.arm(9, crash)
     with pytest.raises(Crash):
-        rig.run("finishSecret", token)
-    assert rig.secret.holder("AWSCURRENT") == token
-    assert calls(rig, "UpdateService") == 0
-    rig.reconcile()
-    assert calls(rig, "UpdateService") == 1
+        harness.run("finishSecret", token)
+    assert harness.secret.holder("AWSCURRENT") == token
+    assert calls(harness, "UpdateService") == 0
+    harness.reconcile()
+    assert calls(harness, "UpdateService") == 1

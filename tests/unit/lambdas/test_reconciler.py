@@ -3,68 +3,68 @@
 import pytest
 
 from rotation.service import Replacement
-from tests.aws.rigs import SigningKeyRig, check_retirement_interrupted
+from tests.aws.harness import SigningKeyHarness, check_retirement_interrupted
 
 
-def test_settled_secret_costs_one_call(rig: SigningKeyRig) -> None:
-    rig.come_to_rest()
-    rig.aws.calls.clear()
-    rig.reconcile()
-    assert [operation for operation, _ in rig.aws.calls] == ["DescribeSecret"]
+def test_settled_secret_costs_one_call(harness: SigningKeyHarness) -> None:
+    harness.come_to_rest()
+    harness.aws.calls.clear()
+    harness.reconcile()
+    assert [operation for operation, _ in harness.aws.calls] == ["DescribeSecret"]
 
 
-def test_report_tells_how_the_secret_stands(rig: SigningKeyRig) -> None:
-    token = rig.rotate()
-    report = rig.reconcile()
+def test_report_tells_how_the_secret_stands(harness: SigningKeyHarness) -> None:
+    token = harness.rotate()
+    report = harness.reconcile()
     assert (report.name, report.current, report.pending) == ("signing-key", token, None)
     assert (report.replacement, report.tasks, report.settled) == (Replacement.IN_PROGRESS, 2, False)
     assert report.previous is not None
-    assert rig.come_to_rest().settled
+    assert harness.come_to_rest().settled
 
 
-def test_rotation_taken_back_by_hand_is_followed(rig: SigningKeyRig) -> None:
-    rig.rotate()
-    rig.come_to_rest()
-    rig.rotate()
-    rig.ecs.complete_deployment()
-    previous = rig.secret.holder("AWSPREVIOUS")
+def test_rotation_taken_back_by_hand_is_followed(harness: SigningKeyHarness) -> None:
+    harness.rotate()
+    harness.come_to_rest()
+    harness.rotate()
+    harness.ecs.complete_deployment()
+    previous = harness.secret.holder("AWSPREVIOUS")
     assert previous is not None
-    rig.secret.attach("AWSCURRENT", previous)
-    assert rig.reconcile().replacement is Replacement.REQUESTED
-    assert rig.come_to_rest().current == previous
+    harness.secret.attach("AWSCURRENT", previous)
+    assert harness.reconcile().replacement is Replacement.REQUESTED
+    assert harness.come_to_rest().current == previous
 
 
-def test_label_moved_back_and_forth_leaves_no_task_without_its_key(rig: SigningKeyRig) -> None:
-    second = rig.rotate()
-    rig.ecs.complete_deployment()
-    first = rig.secret.holder("AWSPREVIOUS")
+def test_label_moved_back_and_forth_leaves_no_task_without_its_key(harness: SigningKeyHarness) -> None:
+    second = harness.rotate()
+    harness.ecs.complete_deployment()
+    first = harness.secret.holder("AWSPREVIOUS")
     assert first is not None
-    rig.secret.attach("AWSCURRENT", first)
-    between = rig.ecs.start_task()
-    rig.secret.attach("AWSCURRENT", second)
-    rig.reconcile()
-    assert rig.secret.holder("AWSPREVIOUS") == first
-    rig.come_to_rest()
+    harness.secret.attach("AWSCURRENT", first)
+    between = harness.ecs.start_task()
+    harness.secret.attach("AWSCURRENT", second)
+    harness.reconcile()
+    assert harness.secret.holder("AWSPREVIOUS") == first
+    harness.come_to_rest()
     assert between.stopped
 
 
-def test_change_of_the_secret_meanwhile_only_delays(rig: SigningKeyRig) -> None:
-    rig.rotate()
-    rig.ecs.complete_deployment()
-    rig.secret.detach("NO-SUCH-LABEL")
-    assert rig.reconcile().previous is not None
-    rig.come_to_rest()
+def test_change_of_the_secret_meanwhile_only_delays(harness: SigningKeyHarness) -> None:
+    harness.rotate()
+    harness.ecs.complete_deployment()
+    harness.secret.detach("NO-SUCH-LABEL")
+    assert harness.reconcile().previous is not None
+    harness.come_to_rest()
 
 
 @pytest.mark.parametrize("what", ["rotate", "reconcile"])
-def test_something_else_in_the_middle_of_a_retirement(rig: SigningKeyRig, what: str) -> None:
-    check_retirement_interrupted(rig, getattr(rig, what))
+def test_something_else_in_the_middle_of_a_retirement(harness: SigningKeyHarness, what: str) -> None:
+    check_retirement_interrupted(harness, getattr(harness, what))
 
 
-def test_rotation_that_was_given_up_is_set_aside_after_a_day(rig: SigningKeyRig) -> None:
-    token = rig.secret.begin_rotation()
-    rig.run("createSecret", token)
-    rig.clock.sleep(23 * 3600)
-    assert rig.reconcile().pending == token
-    rig.clock.sleep(2 * 3600)
-    assert rig.reconcile().pending is None
+def test_rotation_that_was_given_up_is_set_aside_after_a_day(harness: SigningKeyHarness) -> None:
+    token = harness.secret.begin_rotation()
+    harness.run("createSecret", token)
+    harness.clock.sleep(23 * 3600)
+    assert harness.reconcile().pending == token
+    harness.clock.sleep(2 * 3600)
+    assert harness.reconcile().pending is None

@@ -25,7 +25,7 @@ CONTENTS = Contents(tables=3, rows=1234, bytes=5678)
 
 
 @dataclass
-class Rig:
+class Harness:
     clock: SimulatedClock
     backup: Backup
     rds: Rds
@@ -62,21 +62,21 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Rig:
+def harness() -> Harness:
     clock, interruptions = SimulatedClock(), Interruptions()
     master = Secret("master", {"username": "master", "password": "m"}, clock)
     rds = Rds(clock, master)
     backup = Backup(rds, clock)
     models = {"backup": backup, "rds": rds, "secretsmanager": SecretsManager(master)}
-    return Rig(clock, backup, rds, Aws(models, clock=clock, interruptions=interruptions), interruptions)
+    return Harness(clock, backup, rds, Aws(models, clock=clock, interruptions=interruptions), interruptions)
 
 
-def test_good_database_passes_and_is_removed(rig: Rig) -> None:
-    job = rig.backup.restore()
-    report = rig.look_until_removed()[-1]
+def test_good_database_passes_and_is_removed(harness: Harness) -> None:
+    job = harness.backup.restore()
+    report = harness.look_until_removed()[-1]
     assert (job.validation, job.deletion) == ("SUCCESSFUL", "SUCCESSFUL")
     assert job.message == "read 1234 rows of 3 tables; 5678 bytes in all"
-    assert rig.changes == [
+    assert harness.changes == [
         "ModifyDBCluster",
         "CreateDBInstance",
         "ModifyDBCluster",
@@ -87,38 +87,38 @@ def test_good_database_passes_and_is_removed(rig: Rig) -> None:
     assert report.restore == timedelta(minutes=10)
 
 
-def test_database_is_queried_once_it_can_be_logged_in_to(rig: Rig) -> None:
+def test_database_is_queried_once_it_can_be_logged_in_to(harness: Harness) -> None:
     asked = []
 
     def query(cluster: RestoredCluster) -> Contents:
         asked.append(cluster)
         return CONTENTS
 
-    rig.query = query
-    rig.backup.restore()
-    rig.look_until_removed()
+    harness.query = query
+    harness.backup.restore()
+    harness.look_until_removed()
     (cluster,) = asked
     assert (cluster.status, cluster.instance, cluster.scales) == ("available", "available", True)
     assert cluster.secret_arn is not None
 
 
-def test_bad_database_is_tried_again_then_fails_and_is_removed(rig: Rig) -> None:
+def test_bad_database_is_tried_again_then_fails_and_is_removed(harness: Harness) -> None:
     def query(_: RestoredCluster) -> Contents:
         raise SafeError("the restored database holds no table of app_owner")
 
-    rig.query = query
-    job = rig.backup.restore()
-    reports = rig.look_until_removed()
+    harness.query = query
+    job = harness.backup.restore()
+    reports = harness.look_until_removed()
     said = [report.failures for report in reports if report.failures]
     assert set(said) == {(f"{job.id}: the restored database holds no table of app_owner",)}
     assert len(said) > 10
     assert (job.validation, job.deletion) == ("FAILED", "SUCCESSFUL")
     assert job.message == "the restored database holds no table of app_owner"
     assert reports[-1].failed
-    assert reports[-1].passed_at == rig.backup.created
+    assert reports[-1].passed_at == harness.backup.created
 
 
-def test_failure_that_passes_does_not_decide(rig: Rig) -> None:
+def test_failure_that_passes_does_not_decide(harness: Harness) -> None:
     answers: Iterator[Exception | Contents] = iter([ConnectionRefusedError("not yet"), CONTENTS])
 
     def query(_: RestoredCluster) -> Contents:
@@ -127,100 +127,102 @@ def test_failure_that_passes_does_not_decide(rig: Rig) -> None:
             raise answer
         return answer
 
-    rig.query = query
-    job = rig.backup.restore()
-    rig.look_until_removed()
+    harness.query = query
+    job = harness.backup.restore()
+    harness.look_until_removed()
     assert job.validation == "SUCCESSFUL"
 
 
-def test_database_that_never_gets_ready_fails_with_what_it_lacks(rig: Rig) -> None:
-    job = rig.backup.restore()
+def test_database_that_never_gets_ready_fails_with_what_it_lacks(harness: Harness) -> None:
+    job = harness.backup.restore()
     with mock.patch.object(Rds, "create_db_instance", return_value={"DBInstance": {}}):
-        rig.look_until_removed()
+        harness.look_until_removed()
     assert (job.validation, job.message) == ("FAILED", "the cluster has no instance")
 
 
-def test_window_that_ran_out_leaves_nothing(rig: Rig) -> None:
+def test_window_that_ran_out_leaves_nothing(harness: Harness) -> None:
     """AWS Backup tries once to remove the cluster, and cannot while the instance is there."""
-    job = rig.backup.restore()
+    job = harness.backup.restore()
     for _ in range(3):
-        rig.look()
-    rig.backup.end_window(job)
-    assert (job.deletion, len(rig.rds.clusters)) == ("FAILED", 1)
-    report = rig.look_until_removed()[-1]
+        harness.look()
+    harness.backup.end_window(job)
+    assert (job.deletion, len(harness.rds.clusters)) == ("FAILED", 1)
+    report = harness.look_until_removed()[-1]
     assert (report.failed, report.oldest_cluster) == (True, None)
 
 
-def test_restore_that_failed_is_told(rig: Rig) -> None:
-    rig.backup.restore()
-    rig.look_until_removed()
-    rig.backup.fail()
-    assert rig.look().failed
-    rig.backup.restore("awsbackup-restore-test-2")
-    assert not rig.look_until_removed()[-1].failed
+def test_restore_that_failed_is_told(harness: Harness) -> None:
+    harness.backup.restore()
+    harness.look_until_removed()
+    harness.backup.fail()
+    assert harness.look().failed
+    harness.backup.restore("awsbackup-restore-test-2")
+    assert not harness.look_until_removed()[-1].failed
 
 
-def test_age_of_a_cluster_is_told_as_long_as_it_is_there(rig: Rig) -> None:
-    job = rig.backup.restore()
-    assert rig.look().oldest_cluster == job.created
+def test_age_of_a_cluster_is_told_as_long_as_it_is_there(harness: Harness) -> None:
+    job = harness.backup.restore()
+    assert harness.look().oldest_cluster == job.created
 
 
-def test_trouble_with_one_test_does_not_keep_another_from_ending(rig: Rig) -> None:
-    rig.backup.restore("gantry-prod")
-    job = rig.backup.restore()
+def test_trouble_with_one_test_does_not_keep_another_from_ending(harness: Harness) -> None:
+    harness.backup.restore("gantry-prod")
+    job = harness.backup.restore()
     failures = set()
     for _ in range(20):
-        failures |= set(rig.look().failures)
+        failures |= set(harness.look().failures)
     assert job.validation == "SUCCESSFUL"
     assert failures == {"job-0: gantry-prod was not made by a restore test"}
 
 
-def test_cluster_that_no_restore_test_made_is_not_touched(rig: Rig) -> None:
-    rig.backup.restore("gantry-prod")
-    rig.look()
-    assert [name for name, _ in rig.aws.calls] == ["GetRestoreTestingPlan", "ListRestoreJobs"]
+def test_cluster_that_no_restore_test_made_is_not_touched(harness: Harness) -> None:
+    harness.backup.restore("gantry-prod")
+    harness.look()
+    assert [name for name, _ in harness.aws.calls] == ["GetRestoreTestingPlan", "ListRestoreJobs"]
 
 
-def test_crash_before_or_after_any_call_only_delays(rig: Rig) -> None:
+def test_crash_before_or_after_any_call_only_delays(harness: Harness) -> None:
     point, crashed = 0, True
     while crashed:
         point, crashed = point + 1, False
-        job = rig.backup.restore()
-        rig.interruptions.arm(point, crash)
-        while rig.rds.clusters:
+        job = harness.backup.restore()
+        harness.interruptions.arm(point, crash)
+        while harness.rds.clusters:
             try:
-                rig.look()
+                harness.look()
             except Crash:
                 crashed = True
-        rig.interruptions.disarm()
+        harness.interruptions.disarm()
         assert job.validation == "SUCCESSFUL", point
-        rig.backup.jobs.clear()
+        harness.backup.jobs.clear()
     assert point > 30
 
 
-def test_name_of_an_instance_is_within_the_limit(rig: Rig) -> None:
+def test_name_of_an_instance_is_within_the_limit(harness: Harness) -> None:
     name = "awsbackup-restore-test-" + 40 * "a"
-    rig.restored.add_instance(
+    harness.restored.add_instance(
         RestoredCluster(
             name=name, status="available", host="", port=0, scales=True, instance=None, secret_arn=None
         )
     )
-    _, parameters = rig.aws.calls[-1]
+    _, parameters = harness.aws.calls[-1]
     assert len(parameters["DBInstanceIdentifier"]) == 63
 
 
-def test_function_measures_and_raises_what_went_wrong(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    rig.backup.fail()
-    rig.clock.sleep(86400)
+def test_function_measures_and_raises_what_went_wrong(
+    harness: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harness.backup.fail()
+    harness.clock.sleep(86400)
     environ = {"PLAN_NAME": PLAN, "DATABASE": "app", "SECRETS_KEY_ARN": KEY}
     function._examiner.cache_clear()
     with (
         mock.patch.dict(os.environ, environ),
-        mock.patch("boto3.client", rig.aws.client),
-        mock.patch.object(function, "_clock", return_value=rig.clock),
+        mock.patch("boto3.client", harness.aws.client),
+        mock.patch.object(function, "_clock", return_value=harness.clock),
     ):
         function.handler({}, object())
-        rig.backup.restore("gantry-prod")
+        harness.backup.restore("gantry-prod")
         with pytest.raises(function.RestoreTestError, match="was not made by a restore test") as caught:
             function.handler({}, object())
     function._examiner.cache_clear()

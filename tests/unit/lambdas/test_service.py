@@ -11,7 +11,7 @@ from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.transport import Answer, Aws, Interruptions, SimulatedClock
 
 
-class Rig:
+class Harness:
     def __init__(self, service: str = SERVICE) -> None:
         self.clock = SimulatedClock()
         self.ecs = Ecs({}, self.clock)
@@ -28,164 +28,164 @@ class Rig:
 
 
 @pytest.fixture
-def rig() -> Rig:
-    return Rig()
+def harness() -> Harness:
+    return Harness()
 
 
-def test_tasks_of_before_are_replaced_by_a_deployment(rig: Rig) -> None:
-    since = rig.clock.now()
-    assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.REQUESTED, tasks=2)
-    assert rig.replace(since) is Replacement.IN_PROGRESS
-    rig.ecs.complete_deployment()
-    assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.DONE, tasks=0)
-    assert rig.deployments == 1
+def test_tasks_of_before_are_replaced_by_a_deployment(harness: Harness) -> None:
+    since = harness.clock.now()
+    assert harness.service.replace_tasks(since) == Progress(replacement=Replacement.REQUESTED, tasks=2)
+    assert harness.replace(since) is Replacement.IN_PROGRESS
+    harness.ecs.complete_deployment()
+    assert harness.service.replace_tasks(since) == Progress(replacement=Replacement.DONE, tasks=0)
+    assert harness.deployments == 1
 
 
-def test_tasks_of_afterwards_are_left_alone(rig: Rig) -> None:
-    since = rig.clock.now() - timedelta(days=1)
-    assert rig.replace(since) is Replacement.DONE
-    assert rig.deployments == 0
+def test_tasks_of_afterwards_are_left_alone(harness: Harness) -> None:
+    since = harness.clock.now() - timedelta(days=1)
+    assert harness.replace(since) is Replacement.DONE
+    assert harness.deployments == 0
 
 
 @pytest.mark.parametrize("status", ["PENDING", "DEACTIVATING", "STOPPING", "DEPROVISIONING"])
-def test_task_counts_from_its_creation_until_it_has_stopped(rig: Rig, status: str) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    old = rig.ecs.tasks[0]
-    rig.ecs.complete_deployment()
+def test_task_counts_from_its_creation_until_it_has_stopped(harness: Harness, status: str) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    old = harness.ecs.tasks[0]
+    harness.ecs.complete_deployment()
     old.status = status
-    assert rig.replace(since) is not Replacement.DONE
+    assert harness.replace(since) is not Replacement.DONE
     old.status = "STOPPED"
-    assert rig.replace(since) is Replacement.DONE
+    assert harness.replace(since) is Replacement.DONE
 
 
-def test_deployment_in_progress_is_not_disturbed(rig: Rig) -> None:
-    rig.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
-    rig.ecs.advance_deployment()
-    since = rig.clock.now()
-    assert rig.replace(since) is Replacement.IN_PROGRESS
-    rig.ecs.complete_deployment()
-    assert rig.replace(since) is Replacement.REQUESTED  # its first task was older than that
-    rig.ecs.complete_deployment()
-    assert rig.replace(since) is Replacement.DONE
+def test_deployment_in_progress_is_not_disturbed(harness: Harness) -> None:
+    harness.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
+    harness.ecs.advance_deployment()
+    since = harness.clock.now()
+    assert harness.replace(since) is Replacement.IN_PROGRESS
+    harness.ecs.complete_deployment()
+    assert harness.replace(since) is Replacement.REQUESTED  # its first task was older than that
+    harness.ecs.complete_deployment()
+    assert harness.replace(since) is Replacement.DONE
 
 
-def test_deployment_that_was_rolled_back_is_tried_again_after_a_while(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    rig.ecs.fail_deployment()
-    assert rig.replace(since) is Replacement.POSTPONED
-    rig.clock.sleep(31 * 60)
-    assert rig.replace(since) is Replacement.REQUESTED
-    assert rig.deployments == 2
+def test_deployment_that_was_rolled_back_is_tried_again_after_a_while(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    harness.ecs.fail_deployment()
+    assert harness.replace(since) is Replacement.POSTPONED
+    harness.clock.sleep(31 * 60)
+    assert harness.replace(since) is Replacement.REQUESTED
+    assert harness.deployments == 2
 
 
-def test_deployment_whose_tasks_took_long_to_fail_is_not_tried_again_at_once(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    rig.ecs.start_task()
-    rig.clock.sleep(45 * 60)
-    rig.ecs.tasks[-1].status = "STOPPED"
-    rig.ecs.deployments[0].state = "FAILED"
-    assert rig.replace(since) is Replacement.POSTPONED
-    rig.clock.sleep(31 * 60)
-    assert rig.replace(since) is Replacement.REQUESTED
+def test_deployment_whose_tasks_took_long_to_fail_is_not_tried_again_at_once(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    harness.ecs.start_task()
+    harness.clock.sleep(45 * 60)
+    harness.ecs.tasks[-1].status = "STOPPED"
+    harness.ecs.deployments[0].state = "FAILED"
+    assert harness.replace(since) is Replacement.POSTPONED
+    harness.clock.sleep(31 * 60)
+    assert harness.replace(since) is Replacement.REQUESTED
 
 
-def test_deployment_that_failed_and_was_not_rolled_back_is_a_failed_attempt(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    rig.ecs.start_task().status = "STOPPED"
-    rig.ecs.deployments[0].state = "FAILED"
-    assert rig.replace(since) is Replacement.POSTPONED
+def test_deployment_that_failed_and_was_not_rolled_back_is_a_failed_attempt(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    harness.ecs.start_task().status = "STOPPED"
+    harness.ecs.deployments[0].state = "FAILED"
+    assert harness.replace(since) is Replacement.POSTPONED
 
 
-def test_new_task_that_failed_in_a_deployment_that_succeeded_is_no_failed_attempt(rig: Rig) -> None:
-    rig.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
-    rig.ecs.advance_deployment()
-    since = rig.clock.now()
-    rig.clock.sleep(60)
-    unhealthy = rig.ecs.start_task()
-    rig.ecs.complete_deployment()
+def test_new_task_that_failed_in_a_deployment_that_succeeded_is_no_failed_attempt(harness: Harness) -> None:
+    harness.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
+    harness.ecs.advance_deployment()
+    since = harness.clock.now()
+    harness.clock.sleep(60)
+    unhealthy = harness.ecs.start_task()
+    harness.ecs.complete_deployment()
     unhealthy.status = "STOPPED"
-    rig.ecs.complete_deployment()
-    assert rig.replace(since) is Replacement.REQUESTED  # for its first task
+    harness.ecs.complete_deployment()
+    assert harness.replace(since) is Replacement.REQUESTED  # for its first task
 
 
-def test_task_that_could_not_be_placed_is_a_failed_attempt(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    rig.ecs.fail_deployment()
-    rig.ecs.tasks[-1].created = None
-    assert rig.replace(since) is Replacement.POSTPONED
+def test_task_that_could_not_be_placed_is_a_failed_attempt(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    harness.ecs.fail_deployment()
+    harness.ecs.tasks[-1].created = None
+    assert harness.replace(since) is Replacement.POSTPONED
 
 
-def test_task_that_is_not_yet_placed_is_waited_for(rig: Rig) -> None:
-    rig.ecs.start_task().created = None
-    assert rig.replace(rig.clock.now() - timedelta(days=1)) is not Replacement.DONE
+def test_task_that_is_not_yet_placed_is_waited_for(harness: Harness) -> None:
+    harness.ecs.start_task().created = None
+    assert harness.replace(harness.clock.now() - timedelta(days=1)) is not Replacement.DONE
 
 
-def test_task_beside_the_service_is_waited_for_and_no_reason_to_deploy(rig: Rig) -> None:
-    errand = rig.ecs.start_task("family:errand")
-    since = rig.clock.now()
-    rig.replace(since)
-    rig.ecs.complete_deployment()
-    assert rig.replace(since) is Replacement.RUNNING_BESIDE
+def test_task_beside_the_service_is_waited_for_and_no_reason_to_deploy(harness: Harness) -> None:
+    errand = harness.ecs.start_task("family:errand")
+    since = harness.clock.now()
+    harness.replace(since)
+    harness.ecs.complete_deployment()
+    assert harness.replace(since) is Replacement.RUNNING_BESIDE
     errand.status = "STOPPED"
-    assert rig.replace(since) is Replacement.DONE
-    assert rig.deployments == 1
+    assert harness.replace(since) is Replacement.DONE
+    assert harness.deployments == 1
 
 
-def test_new_tasks_are_not_taken_for_old_ones_because_clocks_differ(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    assert rig.clock.now() - since >= timedelta(seconds=2)
+def test_new_tasks_are_not_taken_for_old_ones_because_clocks_differ(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    assert harness.clock.now() - since >= timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("beside", ["group of another", "stopping"])
-def test_old_task_that_ecs_does_not_list_yet_is_waited_for(rig: Rig, beside: str) -> None:
+def test_old_task_that_ecs_does_not_list_yet_is_waited_for(harness: Harness, beside: str) -> None:
     """Whatever else runs in the cluster, or stops: the service's own count is compared with its own tasks."""
-    since = rig.clock.now()
-    rig.ecs.tasks[0].created = since + timedelta(hours=1)
+    since = harness.clock.now()
+    harness.ecs.tasks[0].created = since + timedelta(hours=1)
     for _ in range(2):
-        other = rig.ecs.start_task(*(["family:other"] if beside == "group of another" else []))
+        other = harness.ecs.start_task(*(["family:other"] if beside == "group of another" else []))
         other.created = since + timedelta(hours=1)
         other.status = "STOPPING" if beside == "stopping" else "RUNNING"
-    listed = rig.ecs.list_tasks
-    hidden = rig.ecs.tasks[1].arn
+    listed = harness.ecs.list_tasks
+    hidden = harness.ecs.tasks[1].arn
 
     def list_stale(**asked: str) -> Answer:
         answer = listed(**asked)
         return answer | {"taskArns": [arn for arn in answer["taskArns"] if arn != hidden]}
 
-    with mock.patch.object(rig.ecs, "list_tasks", list_stale):
-        assert rig.replace(since) is Replacement.IN_PROGRESS
-    assert rig.replace(since) is Replacement.REQUESTED
+    with mock.patch.object(harness.ecs, "list_tasks", list_stale):
+        assert harness.replace(since) is Replacement.IN_PROGRESS
+    assert harness.replace(since) is Replacement.REQUESTED
 
 
-def test_task_that_is_listed_and_not_described_counts_as_running(rig: Rig) -> None:
-    since = rig.clock.now()
-    rig.replace(since)
-    old = rig.ecs.tasks[0]
-    rig.ecs.complete_deployment()
-    listed = rig.ecs.list_tasks
+def test_task_that_is_listed_and_not_described_counts_as_running(harness: Harness) -> None:
+    since = harness.clock.now()
+    harness.replace(since)
+    old = harness.ecs.tasks[0]
+    harness.ecs.complete_deployment()
+    listed = harness.ecs.list_tasks
 
     def list_more(**asked: str) -> Answer:
         answer = listed(**asked)
         return answer | {"taskArns": [*answer["taskArns"], f"{old.arn}-unknown"]}
 
-    with mock.patch.object(rig.ecs, "list_tasks", list_more):
-        assert rig.service.replace_tasks(since) == Progress(replacement=Replacement.IN_PROGRESS, tasks=1)
-    assert rig.replace(since) is Replacement.DONE
+    with mock.patch.object(harness.ecs, "list_tasks", list_more):
+        assert harness.service.replace_tasks(since) == Progress(replacement=Replacement.IN_PROGRESS, tasks=1)
+    assert harness.replace(since) is Replacement.DONE
 
 
 def test_missing_service_is_named() -> None:
-    rig = Rig("other")
+    harness = Harness("other")
     with pytest.raises(RotationError, match="there is no service other in the cluster gantry"):
-        rig.replace(rig.clock.now())
+        harness.replace(harness.clock.now())
 
 
-def test_more_tasks_than_can_be_described_at_once(rig: Rig) -> None:
-    rig.ecs.desired = 120
-    rig.ecs.complete_deployment()
-    assert rig.service.replace_tasks(rig.clock.now()).tasks == 120
+def test_more_tasks_than_can_be_described_at_once(harness: Harness) -> None:
+    harness.ecs.desired = 120
+    harness.ecs.complete_deployment()
+    assert harness.service.replace_tasks(harness.clock.now()).tasks == 120

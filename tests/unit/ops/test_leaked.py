@@ -14,7 +14,7 @@ from ops import leaked
 from ops.console import CliError
 from ops.rotated_secrets import RotatedSecret
 from tests.aws.ecs import CLUSTER, SERVICE
-from tests.aws.rigs import SigningKeyRig
+from tests.aws.harness import SigningKeyHarness
 from tests.aws.service_deployments import ServiceDeployments
 from tests.aws.transport import Answer, Crash, crash
 
@@ -22,8 +22,8 @@ from tests.aws.transport import Answer, Crash, crash
 class Functions:
     """Lambda: the secret's function, which may fail instead."""
 
-    def __init__(self, rig: SigningKeyRig) -> None:
-        self._rig, self.failure = rig, ""
+    def __init__(self, harness: SigningKeyHarness) -> None:
+        self._harness, self.failure = harness, ""
 
     def invoke(self, **request: str | bytes) -> Answer:
         assert request["FunctionName"] == "arn:function"
@@ -35,14 +35,14 @@ class Functions:
 
     def _answer(self, event: dict[str, str]) -> dict[str, Any]:
         if "Openings" in event:
-            return self._rig.strategy.openings(self._rig.store.require(event["Openings"]))
-        report = self._rig.reconcile()
+            return self._harness.strategy.openings(self._harness.store.require(event["Openings"]))
+        report = self._harness.reconcile()
         return {"settled": report.settled, "previous": report.previous, "replacement": report.replacement}
 
 
 @pytest.fixture
-def rig() -> Iterator[SigningKeyRig]:
-    made = SigningKeyRig()
+def harness() -> Iterator[SigningKeyHarness]:
+    made = SigningKeyHarness()
     made.come_to_rest()
     made.secret.function = "arn:function"
     yield made
@@ -50,27 +50,29 @@ def rig() -> Iterator[SigningKeyRig]:
 
 
 @pytest.fixture(autouse=True)
-def functions(rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch) -> Functions:
-    made = Functions(rig)
+def functions(harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch) -> Functions:
+    made = Functions(harness)
     environment: Any = SimpleNamespace(
-        secrets=rig.aws.client("secretsmanager"),
-        ecs=rig.aws.client("ecs"),
+        secrets=harness.aws.client("secretsmanager"),
+        ecs=harness.aws.client("ecs"),
         functions=made,
         settings=SimpleNamespace(deployment=SimpleNamespace(wait_minutes=0)),
         outputs=lambda _: {
-            "SigningKeySecretArn": rig.secret.arn,
+            "SigningKeySecretArn": harness.secret.arn,
             "ClusterName": CLUSTER,
             "ServiceName": SERVICE,
         },
     )
     monkeypatch.setattr(leaked, "connect", lambda _: environment)
-    deploy_by(rig, ServiceDeployments(rig.clock.now(), status="SUCCESSFUL"), monkeypatch)
+    deploy_by(harness, ServiceDeployments(harness.clock.now(), status="SUCCESSFUL"), monkeypatch)
     return made
 
 
-def deploy_by(rig: SigningKeyRig, releases: ServiceDeployments, monkeypatch: pytest.MonkeyPatch) -> None:
+def deploy_by(
+    harness: SigningKeyHarness, releases: ServiceDeployments, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("list_service_deployments", "describe_service_deployments"):
-        monkeypatch.setattr(rig.ecs, name, getattr(releases, name), raising=False)
+        monkeypatch.setattr(harness.ecs, name, getattr(releases, name), raising=False)
 
 
 def between_polls(monkeypatch: pytest.MonkeyPatch, *happenings: Callable[[], object]) -> None:
@@ -84,69 +86,69 @@ def run() -> None:
 
 
 def test_leaked_key_vouches_for_nothing_afterwards(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    key = (rig.secret.document("AWSCURRENT") or {})["current"]
-    between_polls(monkeypatch, rig.ecs.complete_deployment)
+    key = (harness.secret.document("AWSCURRENT") or {})["current"]
+    between_polls(monkeypatch, harness.ecs.complete_deployment)
     run()
-    assert set(rig.secret.document("AWSCURRENT") or {}) == {"current"}
-    assert not rig.verifies(key)
-    assert rig.secret.holder("LEAKED") is None
+    assert set(harness.secret.document("AWSCURRENT") or {}) == {"current"}
+    assert not harness.verifies(key)
+    assert harness.secret.holder("LEAKED") is None
     told = json.loads(capsys.readouterr().out)
     assert told["openings"] == {"the key in the current ring": 0}
     assert list(told["stages"]) == ["replaced", "retired", "refused"]
 
 
 def test_rotation_in_progress_does_not_bring_the_key_back(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = (rig.secret.document("AWSCURRENT") or {})["current"]
-    token = rig.secret.begin_rotation()
-    rig.run("createSecret", token)
-    between_polls(monkeypatch, rig.ecs.complete_deployment)
+    key = (harness.secret.document("AWSCURRENT") or {})["current"]
+    token = harness.secret.begin_rotation()
+    harness.run("createSecret", token)
+    between_polls(monkeypatch, harness.ecs.complete_deployment)
     run()
     with pytest.raises(SafeError, match="neither pending nor current"):
-        rig.run("finishSecret", token)
-    assert not rig.verifies(key)
+        harness.run("finishSecret", token)
+    assert not harness.verifies(key)
 
 
 def test_run_that_was_interrupted_anywhere_is_finished_by_the_next(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, interrupted = 0, True
     while interrupted:
         at, interrupted = at + 1, False
-        rig.clock.sleep(7200)  # ECS lists stopped tasks no longer
-        key, versions = (rig.secret.document("AWSCURRENT") or {})["current"], len(rig.secret.history)
-        rig.interruptions.arm(at, crash)
-        monkeypatch.setattr("time.sleep", lambda _: rig.ecs.complete_deployment())
+        harness.clock.sleep(7200)  # ECS lists stopped tasks no longer
+        key, versions = (harness.secret.document("AWSCURRENT") or {})["current"], len(harness.secret.history)
+        harness.interruptions.arm(at, crash)
+        monkeypatch.setattr("time.sleep", lambda _: harness.ecs.complete_deployment())
         try:
             run()
         except Crash:
             interrupted = True
-        rig.interruptions.disarm()
+        harness.interruptions.disarm()
         if interrupted:
             run()
-        assert not rig.verifies(key)
-        assert rig.secret.holder("LEAKED") is None
+        assert not harness.verifies(key)
+        assert harness.secret.holder("LEAKED") is None
         # One that crashed after the retirement starts again: what leaked by then, no one can tell.
-        assert len(rig.secret.history) - versions <= 2
+        assert len(harness.secret.history) - versions <= 2
     assert at > 20
 
 
 def test_deployment_that_failed_before_is_no_reason_to_wait(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    between_polls(monkeypatch, rig.ecs.fail_deployment, rig.ecs.complete_deployment)
+    between_polls(monkeypatch, harness.ecs.fail_deployment, harness.ecs.complete_deployment)
     run()
-    assert rig.reconcile().settled
+    assert harness.reconcile().settled
 
 
-def test_deployment_that_fails_is_told(rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    between_polls(monkeypatch, rig.ecs.fail_deployment, rig.ecs.fail_deployment)
+def test_deployment_that_fails_is_told(harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    between_polls(monkeypatch, harness.ecs.fail_deployment, harness.ecs.fail_deployment)
     with pytest.raises(CliError, match="tasks with the leaked credential run on"):
         run()
-    assert rig.secret.holder("LEAKED") is not None
+    assert harness.secret.holder("LEAKED") is not None
 
 
 def test_function_that_keeps_failing_ends_the_wait(
@@ -159,23 +161,23 @@ def test_function_that_keeps_failing_ends_the_wait(
 
 
 def test_credential_that_still_opens_something_is_told(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaked, "_REFUSAL_TIMEOUT", timedelta(0))
-    monkeypatch.setattr(rig.strategy, "openings", lambda _: {"log-in at the cluster": 1})
-    between_polls(monkeypatch, rig.ecs.complete_deployment)
+    monkeypatch.setattr(harness.strategy, "openings", lambda _: {"log-in at the cluster": 1})
+    between_polls(monkeypatch, harness.ecs.complete_deployment)
     with pytest.raises(CliError, match="'Leaked credential refused' did not end") as caught:
         run()
     assert caught.value.detail == "  1  log-in at the cluster"
-    assert rig.secret.holder("LEAKED") is not None
+    assert harness.secret.holder("LEAKED") is not None
 
 
 def test_tasks_that_a_deployment_only_keeps_are_stopped(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    releases = ServiceDeployments(rig.clock.now())
-    deploy_by(rig, releases, monkeypatch)
-    errand, old = rig.ecs.start_task("family:errand"), list(rig.ecs.live_tasks)
+    releases = ServiceDeployments(harness.clock.now())
+    deploy_by(harness, releases, monkeypatch)
+    errand, old = harness.ecs.start_task("family:errand"), list(harness.ecs.live_tasks)
     stopping: list[str] = []
 
     def move_traffic() -> None:
@@ -184,8 +186,8 @@ def test_tasks_that_a_deployment_only_keeps_are_stopped(
 
     def end() -> None:
         stopping.extend(task.arn for task in old if not task.wanted)
-        rig.ecs.begin_to_stop(errand)
-        rig.ecs.complete_deployment()
+        harness.ecs.begin_to_stop(errand)
+        harness.ecs.complete_deployment()
 
     between_polls(monkeypatch, move_traffic, end)
     run()

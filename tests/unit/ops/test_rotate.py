@@ -12,17 +12,17 @@ from ops import rotate
 from ops.console import CliError
 from ops.rotated_secrets import RotatedSecret
 from tests.aws.ecs import CLUSTER, SERVICE
-from tests.aws.rigs import SESSION_LIFETIME, SigningKeyRig
+from tests.aws.harness import SESSION_LIFETIME, SigningKeyHarness
 from tests.aws.transport import Answer, AwsError
 
 STEPS_DONE = ["created", "admitted", "tested", "current"]
 
 
 @pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[SigningKeyRig]:
+def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[SigningKeyHarness]:
     for limit in ("_STEPS_TIMEOUT", "_TASKS_TIMEOUT"):
         monkeypatch.setattr(rotate, limit, timedelta(0))  # what is not reached yet never will be
-    made = SigningKeyRig()
+    made = SigningKeyHarness()
     yield made
     made.close()
 
@@ -42,22 +42,24 @@ class Logs:
         return {"events": [each for each in events if int(str(each["timestamp"])) >= start_time]}
 
 
-def follow(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) -> list[str]:
+def follow(harness: SigningKeyHarness, version: str, *events: dict[str, str] | str) -> list[str]:
     """Return the stages of a rotation that are reached."""
-    return followed(rig, version, *events)[0]
+    return followed(harness, version, *events)[0]
 
 
-def followed(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) -> tuple[list[str], str]:
+def followed(
+    harness: SigningKeyHarness, version: str, *events: dict[str, str] | str
+) -> tuple[list[str], str]:
     """Return the stages of a rotation that are reached, and why no other was."""
-    rig.models["logs"] = Logs(*events)
+    harness.models["logs"] = Logs(*events)
     environment: Any = SimpleNamespace(
-        secrets=rig.aws.client("secretsmanager"),
-        ecs=rig.aws.client("ecs"),
-        logs=rig.aws.client("logs"),
+        secrets=harness.aws.client("secretsmanager"),
+        ecs=harness.aws.client("ecs"),
+        logs=harness.aws.client("logs"),
         settings=SimpleNamespace(log_group_prefix="/gantry/sandbox/"),
         outputs=lambda _layer: {"ClusterName": CLUSTER, "ServiceName": SERVICE},
     )
-    rotation = rotate.Rotation(environment, RotatedSecret.SIGNING_KEY, rig.secret.arn, version, began=0.0)
+    rotation = rotate.Rotation(environment, RotatedSecret.SIGNING_KEY, harness.secret.arn, version, began=0.0)
     report = rotate.Report(secret="signing-key", version=version)
     try:
         rotate._follow_to_the_end(rotation, report)
@@ -66,73 +68,73 @@ def followed(rig: SigningKeyRig, version: str, *events: dict[str, str] | str) ->
     return list(report.stages), ""
 
 
-def test_new_tasks_are_waited_for(rig: SigningKeyRig) -> None:
-    version = rig.rotate()
-    assert follow(rig, version) == [*STEPS_DONE, "…"]
+def test_new_tasks_are_waited_for(harness: SigningKeyHarness) -> None:
+    version = harness.rotate()
+    assert follow(harness, version) == [*STEPS_DONE, "…"]
 
 
-def test_deployment_that_was_in_progress_may_be_enough(rig: SigningKeyRig) -> None:
-    rig.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
-    version = rig.rotate()
-    rig.clock.sleep(60)
-    rig.ecs.complete_deployment()
-    rig.reconcile()
-    assert len([operation for operation, _ in rig.aws.calls if operation == "UpdateService"]) == 0
-    assert follow(rig, version) == [*STEPS_DONE, "deployed"]
+def test_deployment_that_was_in_progress_may_be_enough(harness: SigningKeyHarness) -> None:
+    harness.ecs.update_service(CLUSTER, SERVICE, force_new_deployment=True)
+    version = harness.rotate()
+    harness.clock.sleep(60)
+    harness.ecs.complete_deployment()
+    harness.reconcile()
+    assert len([operation for operation, _ in harness.aws.calls if operation == "UpdateService"]) == 0
+    assert follow(harness, version) == [*STEPS_DONE, "deployed"]
 
 
-def test_key_whose_predecessor_is_retired_already_was_deployed(rig: SigningKeyRig) -> None:
-    version = rig.rotate()
-    rig.ecs.complete_deployment()
-    rig.reconcile()
-    rig.clock.sleep(SESSION_LIFETIME.total_seconds() + 60)
-    rig.reconcile()
-    assert rig.secret.holder("AWSCURRENT") != version
-    assert follow(rig, version) == [*STEPS_DONE, "deployed"]
+def test_key_whose_predecessor_is_retired_already_was_deployed(harness: SigningKeyHarness) -> None:
+    version = harness.rotate()
+    harness.ecs.complete_deployment()
+    harness.reconcile()
+    harness.clock.sleep(SESSION_LIFETIME.total_seconds() + 60)
+    harness.reconcile()
+    assert harness.secret.holder("AWSCURRENT") != version
+    assert follow(harness, version) == [*STEPS_DONE, "deployed"]
 
 
-def test_version_that_was_given_up_is_not_waited_for(rig: SigningKeyRig) -> None:
-    version = rig.secret.begin_rotation()
-    rig.secret.detach("AWSPENDING")
-    assert follow(rig, version) == ["…"]
+def test_version_that_was_given_up_is_not_waited_for(harness: SigningKeyHarness) -> None:
+    version = harness.secret.begin_rotation()
+    harness.secret.detach("AWSPENDING")
+    assert follow(harness, version) == ["…"]
 
 
-def test_steps_are_followed_by_what_the_function_says(rig: SigningKeyRig) -> None:
-    version = rig.secret.begin_rotation()
+def test_steps_are_followed_by_what_the_function_says(harness: SigningKeyHarness) -> None:
+    version = harness.secret.begin_rotation()
     done = {"step": "setSecret", "version": version, "message": "the version is admitted"}
     failed = {"step": "testSecret", "version": version, "message": "failed"}
     other = {"step": "testSecret", "version": "another", "message": "the version works"}
-    assert follow(rig, version) == ["…"]
-    assert follow(rig, version, done, failed, other) == ["created", "admitted", "…"]
+    assert follow(harness, version) == ["…"]
+    assert follow(harness, version, done, failed, other) == ["created", "admitted", "…"]
 
 
 @pytest.mark.parametrize("step", ["createSecret", "setSecret", "testSecret", "finishSecret"])
 def test_step_that_failed_ends_the_wait_with_its_reason(
-    rig: SigningKeyRig, monkeypatch: pytest.MonkeyPatch, step: str
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     # Nothing is waited for: the failure itself ends the wait, long before the time is up.
     monkeypatch.setattr(rotate, "_STEPS_TIMEOUT", timedelta(hours=1))
-    version = rig.secret.begin_rotation()
+    version = harness.secret.begin_rotation()
     before = ["createSecret", "setSecret", "testSecret", "finishSecret"]
     done = [{"step": each, "version": version, "message": "done"} for each in before[: before.index(step)]]
     failed = {"step": step, "version": version, "message": "failed", "failure": "SQLSTATE 53100"}
-    stages, why = followed(rig, version, *done, failed)
+    stages, why = followed(harness, version, *done, failed)
     assert stages == [*STEPS_DONE[: len(done)], "…"]
     assert why.startswith(f"{step} failed: SQLSTATE 53100")
 
 
-def test_function_that_lambda_ended_ends_the_wait_too(rig: SigningKeyRig) -> None:
-    version = rig.secret.begin_rotation()
+def test_function_that_lambda_ended_ends_the_wait_too(harness: SigningKeyHarness) -> None:
+    version = harness.secret.begin_rotation()
     made = {"step": "createSecret", "version": version, "message": "the version is made"}
-    stages, why = followed(rig, version, made, "2026-01-01 REQUEST Task timed out after 60.00 seconds")
+    stages, why = followed(harness, version, made, "2026-01-01 REQUEST Task timed out after 60.00 seconds")
     assert stages == ["created", "…"]
     assert "Task timed out after 60.00 seconds" in why
 
 
-def test_step_that_failed_before_and_was_repeated_is_no_failure(rig: SigningKeyRig) -> None:
-    version = rig.secret.begin_rotation()
+def test_step_that_failed_before_and_was_repeated_is_no_failure(harness: SigningKeyHarness) -> None:
+    version = harness.secret.begin_rotation()
     failed = {"step": "createSecret", "version": version, "message": "failed", "failure": "a time-out"}
     made = {"step": "createSecret", "version": version, "message": "the version is made"}
-    stages, why = followed(rig, version, failed, made)
+    stages, why = followed(harness, version, failed, made)
     assert stages == ["created", "…"]
     assert "did not end" in why

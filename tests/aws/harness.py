@@ -49,7 +49,7 @@ def request_of(
     return Request(kind=kind, properties=properties, physical_id=physical_id, limit=limit)
 
 
-class Rig(ABC):
+class Harness(ABC):
     """One secret, the service that uses it, and the function that rotates it.
 
     Attributes
@@ -155,7 +155,7 @@ class Rig(ABC):
         """Make the first credentials as CloudFormation has them made."""
 
 
-class DatabaseRig(Rig):
+class DatabaseHarness(Harness):
     """The database's roles, in a real PostgreSQL."""
 
     def __init__(self, server: PostgresServer) -> None:
@@ -262,7 +262,7 @@ class DatabaseRig(Rig):
         return True
 
 
-class ProxiedDatabaseRig(DatabaseRig):
+class ProxiedDatabaseHarness(DatabaseHarness):
     """The same, behind a proxy that learns late what its secrets say.
 
     Attributes
@@ -293,7 +293,7 @@ class ProxiedDatabaseRig(DatabaseRig):
         return self.proxy.knows(document["username"], document["password"]) and super()._works(document)
 
 
-class CacheRig(Rig):
+class CacheHarness(Harness):
     """The cache's users, in a real Valkey behind TLS."""
 
     def __init__(self, cache: Cache) -> None:
@@ -365,7 +365,7 @@ class CacheRig(Rig):
             return False
 
 
-class SigningKeyRig(Rig):
+class SigningKeyHarness(Harness):
     """The key ring; a key works as long as the rings of all tasks and the current version hold it."""
 
     def _make_secret(self) -> Secret:
@@ -386,7 +386,7 @@ class SigningKeyRig(Rig):
         return all(key in task.read["secret"].values() for task in self.ecs.live_tasks)
 
 
-def check_retirement_interrupted(rig: Rig, action: Callable[[], object], *, every: int = 1) -> None:
+def check_retirement_interrupted(harness: Harness, action: Callable[[], object], *, every: int = 1) -> None:
     """Have something happen at every call of a retirement in turn; nobody may be locked out by it.
 
     Parameters
@@ -397,32 +397,34 @@ def check_retirement_interrupted(rig: Rig, action: Callable[[], object], *, ever
         At which calls: every one, every other one, …
     """
     for at in itertools.count(1, every):
-        rig.come_to_rest()
-        rig.rotate()
-        rig.ecs.complete_deployment()
-        rig.clock.sleep(SESSION_LIFETIME.total_seconds() + 3600)
+        harness.come_to_rest()
+        harness.rotate()
+        harness.ecs.complete_deployment()
+        harness.clock.sleep(SESSION_LIFETIME.total_seconds() + 3600)
         happened: list[int] = []
 
         def happen(happened: list[int] = happened) -> None:
             happened.append(1)
             with suppress(SafeError, ClientError):
                 action()
-            rig.interruptions.watch = partial(_require_works, rig, rig.secret.document("AWSCURRENT"))
+            harness.interruptions.watch = partial(
+                _require_works, harness, harness.secret.document("AWSCURRENT")
+            )
 
-        rig.interruptions.arm(at, happen)
+        harness.interruptions.arm(at, happen)
         with suppress(SafeError, ClientError, ReadTimeoutError):
-            rig.reconcile()
-        rig.interruptions.disarm()
-        rig.interruptions.watch = lambda: None
-        for task in rig.ecs.live_tasks:
-            _require_works(rig, task.read["secret"])
+            harness.reconcile()
+        harness.interruptions.disarm()
+        harness.interruptions.watch = lambda: None
+        for task in harness.ecs.live_tasks:
+            _require_works(harness, task.read["secret"])
         if not happened:
             return
 
 
-def _require_works(rig: Rig, document: Mapping[str, Any] | None) -> None:
+def _require_works(harness: Harness, document: Mapping[str, Any] | None) -> None:
     assert document is not None
-    assert rig.works(document), dump(rig.secret)
+    assert harness.works(document), dump(harness.secret)
 
 
 @contextmanager
