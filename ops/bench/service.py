@@ -1,4 +1,4 @@
-"""The reference service beside what it is made of, on a real PostgreSQL and Valkey."""
+"""The reference service next to what it is made of, on a real PostgreSQL and Valkey."""
 
 import json
 import multiprocessing
@@ -67,7 +67,10 @@ class _Programs:
 
 
 def measure() -> Iterator[Measurement]:
-    """Measure in turn, some rounds, so that a machine whose speed drifts slows all alike."""
+    """Measure in turn, some rounds, so that a machine whose speed drifts slows all alike.
+
+    The service has a worker for each vCPU, as in a task; what it is compared with is one process.
+    """
     results: dict[tuple[str, int], list[LoadResult]] = {}
     rates: dict[int, list[float]] = {}
     with _programs() as programs:
@@ -109,7 +112,7 @@ def _outcome(name: str, found: list[LoadResult]) -> Iterator[Measurement]:
 
 
 def _number(name: str, value: float, unit: str, target: str = "", method: str = "") -> Measurement:
-    default = f"one process, {_SECONDS:.0f} s; median of {_ROUNDS} rounds in turn"
+    default = f"{_SECONDS:.0f} s; median of {_ROUNDS} rounds in turn"
     return Measurement(name=name, value=value, unit=unit, target=target, method=method or default)
 
 
@@ -180,7 +183,6 @@ def _environment(database_port: int, cache_port: int, authority: Authority) -> d
         "ENVIRONMENT": "bench",
         "SERVICE_VERSION": "bench",
         "LOG_LEVEL": "INFO",
-        "WEB_CONCURRENCY": "1",
         "STOP_TIMEOUT_SECONDS": "5",
         "COOKIE_SECURE": "false",
         "DATABASE_HOST": "127.0.0.1",
