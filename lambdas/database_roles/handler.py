@@ -6,7 +6,7 @@ Whoever else calls the function, a schedule or an operator, has it change the ro
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from pg8000.native import Connection, DatabaseError, InterfaceError
 
 from database_roles import roles
-from database_roles.rotator import RotatorSecret, end_sessions
+from database_roles.rotator import RotatorSecret, end_sessions, openings
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock, TimeLimit
 from gantry_runtime.custom_resource import ANSWER_SECONDS, PROMPT, LambdaContext, Request, answer
@@ -80,7 +80,21 @@ def change_rotator(environ: Mapping[str, str], limit: TimeLimit) -> dict[str, in
         old = secret.read()
         secret.change(opened)
         cluster = Cluster(boto3.client("rds", config=PROMPT), environ["DATABASE_CLUSTER"])
-        found = end_sessions(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+
+        def master(host: str) -> AbstractContextManager[Connection]:
+            return _master_session(
+                properties | {"ClusterEndpoint": host}, client, limit, database=ADMINISTRATION
+            )
+
+        found = end_sessions(cluster, master, limit.within(_EFFECT_SECONDS))
+        try:
+            found |= openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+        except roles.RolesError:
+            # A session that was still open has set another password: none must be when it is set again.
+            roles.lock_rotator_out(opened)
+            found = end_sessions(cluster, master, limit.within(_EFFECT_SECONDS))
+            secret.set_again(opened)
+            found |= openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
     if any(found.values()):
         raise RotatorError(", ".join(f"{what}: {number}" for what, number in found.items()))
     logger.info("the rotator has a new password", extra={"openings": found})

@@ -18,6 +18,18 @@ from gantry_runtime.postgres import ADMINISTRATION
 OWNER = "app_owner"
 APPLICATION_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
+# Of a step and of looks at the same time, on one instance, with room to spare.
+_SESSIONS = 20
+_ATTEMPTS = 200
+_CONCURRENTLY = "tuple concurrently updated"  # has no code of its own
+_SET_IN = """
+    SELECT datname FROM pg_catalog.pg_db_role_setting
+    JOIN pg_catalog.pg_database ON pg_database.oid = setdatabase
+    JOIN pg_catalog.pg_roles ON pg_roles.oid = setrole WHERE rolname = :role
+"""
+_END_SESSIONS = """
+    SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usename = :role
+"""
 _DUPLICATE_DATABASE = "42P04"
 
 _FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
@@ -95,7 +107,9 @@ def ensure_roles(
 
 
 def set_rotator_password(connection: Connection, rotator_verifier: str) -> None:
-    """Let the rotator log in with one password and no other.
+    """Let the rotator log in with one password and no other, and with no settings of its own.
+
+    A role may change its own password and settings, so a stolen session may have done both.
 
     Parameters
     ----------
@@ -109,7 +123,58 @@ def set_rotator_password(connection: Connection, rotator_verifier: str) -> None:
     pg8000.DatabaseError
         When the database refuses.
     """
-    connection.run(f"ALTER ROLE {ROTATOR} LOGIN PASSWORD {literal(rotator_verifier)}")
+    # To end the rotator's sessions, which takes the rights of their role.
+    connection.run(f"GRANT {ROTATOR} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE")
+    _alter_rotator(connection, "RESET ALL")
+    for (database,) in connection.run(_SET_IN, role=ROTATOR):
+        _alter_rotator(connection, f"IN DATABASE {identifier(database)} RESET ALL")
+    password = literal(rotator_verifier)
+    _alter_rotator(connection, f"LOGIN PASSWORD {password} CONNECTION LIMIT {_SESSIONS}")
+
+
+def lock_rotator_out(connection: Connection) -> None:
+    """Let the rotator log in no more, until it is given a password.
+
+    Parameters
+    ----------
+    connection
+        As the master user.
+
+    Raises
+    ------
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    _alter_rotator(connection, "NOLOGIN")
+
+
+def _alter_rotator(connection: Connection, change: str) -> None:
+    """Change the rotator, also while a session of its own changes it all the time."""
+    for _ in range(_ATTEMPTS):
+        try:
+            connection.run(f"ALTER ROLE {ROTATOR} {change}")
+        except DatabaseError as error:
+            if error.args[0].get("M") != _CONCURRENTLY:
+                raise
+        else:
+            return
+    raise RolesError(f"{ROTATOR} is changed by others all the time")
+
+
+def end_rotator_sessions(connection: Connection) -> int:
+    """End the rotator's sessions on an instance; return how many there were.
+
+    Parameters
+    ----------
+    connection
+        To the instance, as the master user, who has been granted the rotator's role.
+
+    Raises
+    ------
+    pg8000.DatabaseError
+        When the database refuses.
+    """
+    return len(connection.run(_END_SESSIONS, role=ROTATOR))
 
 
 def ensure_schema(connection: Connection) -> None:

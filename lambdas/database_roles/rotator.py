@@ -6,7 +6,7 @@ application's roles tries both, and the next change first finishes the one befor
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 _CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
 _POLL_SECONDS = 1.0
 _REFUSED = "28P01"
-# A role may end its own sessions.
-_END_OTHERS = """
-    SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-    WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid()
-"""
-_COUNT_OTHERS = """
-    SELECT count(*) FROM pg_catalog.pg_stat_activity
-    WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid()
-"""
 
 
 class RotatorSecret:
@@ -69,6 +60,16 @@ class RotatorSecret:
         document = self.read() | {"password": secrets.token_hex(32)}
         self._finish(master, current, put_json(self._client, self._arn, document, stage=_PENDING))
 
+    def set_again(self, master: Connection) -> None:
+        """Give the rotator once more the password of the current version, whatever it was given meanwhile.
+
+        Parameters
+        ----------
+        master
+            As for `change`.
+        """
+        roles.set_rotator_password(master, verifier(self.read()["password"]))
+
     def _finish(self, master: Connection, current: str, pending: str) -> None:
         password = read_json(self._client, self._arn, stage=_PENDING)["password"]
         roles.set_rotator_password(master, verifier(password))
@@ -88,10 +89,40 @@ class RotatorSecret:
         return holders[_CURRENT], holders.get(_PENDING)
 
 
-def end_sessions(
+MasterSession = Callable[[str], AbstractContextManager[Connection]]
+"""Opens a session of the master user on an instance."""
+
+
+def end_sessions(cluster: Cluster, master: MasterSession, limit: TimeLimit) -> dict[str, int]:
+    """End all sessions of the rotator on every instance.
+
+    Parameters
+    ----------
+    cluster
+        Where the rotator logs in.
+    master
+        Opens a session that ends them: those of the role itself could be shut out by it.
+    limit
+        The time for sessions to end.
+
+    Returns
+    -------
+    dict
+        How many there still are at which instance; all are 0 unless somebody goes on logging in.
+    """
+    found: dict[str, int] = {}
+    for host in cluster.hosts():
+        with master(host) as session:
+            while (others := roles.end_rotator_sessions(session)) and limit.wait(_POLL_SECONDS):
+                pass
+        found[f"sessions of {roles.ROTATOR} at {host}"] = others
+    return found
+
+
+def openings(
     cluster: Cluster, rotator: Mapping[str, Any], old: Mapping[str, Any], limit: TimeLimit
 ) -> dict[str, int]:
-    """End all sessions of the rotator on every instance, and return what its old password still opens.
+    """Return what the rotator's old password opens, once the new one logs in.
 
     Parameters
     ----------
@@ -100,25 +131,25 @@ def end_sessions(
     rotator, old
         Its current log-in and the one before.
     limit
-        The time for readers to learn of the new password, and for sessions to end.
+        The time for readers to learn of the new password.
 
     Returns
     -------
     dict
         What was tried at which instance, each with how often it opened; all are 0 if nothing does.
+
+    Raises
+    ------
+    RolesError
+        When the new password does not log in.
     """
     found: dict[str, int] = {}
     for host in cluster.hosts():
         while not _logs_in(rotator, host):
             if not limit.wait(_POLL_SECONDS):
                 raise roles.RolesError(f"the rotator's new password does not log in at {host}")
-        with _session(rotator, host) as session:
-            session.run(_END_OTHERS)
-            while (others := session.run(_COUNT_OTHERS)[0][0]) and limit.wait(_POLL_SECONDS):
-                pass
-        user = rotator["username"]
-        found[f"sessions of {user} at {host}"] = others
-        found[f"log-in as {user} with the old password at {host}"] = int(_logs_in(old, host))
+        opened = int(_logs_in(old, host))
+        found[f"log-in as {rotator['username']} with the old password at {host}"] = opened
     return found
 
 

@@ -28,6 +28,9 @@ _PRIVILEGED = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "default_transaction_read_only": "off",
+    # Settings that a role may give itself, by which it would shut itself out.
+    "local_preload_libraries": "",
+    "transaction_timeout": "0",
 }
 
 

@@ -1,6 +1,7 @@
 """The password of the role that rotates passwords changes, whatever ends a change in between."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from unittest import mock
@@ -57,6 +58,44 @@ def test_new_password_logs_in_and_the_old_one_opens_nothing(harness: DatabaseHar
     harness.as_rotator().close()
     harness.rotate()
     harness.come_to_rest()
+
+
+def test_session_that_sets_its_own_password_again_and_again_is_ended(harness: DatabaseHarness) -> None:
+    """A role may change its own password."""
+    thief, ended = harness.as_rotator(), threading.Event()
+
+    def steal() -> None:
+        with suppress(psycopg.Error):
+            while True:
+                with suppress(psycopg.errors.InternalError_):  # "tuple concurrently updated"
+                    thief.execute("ALTER ROLE gantry_rotator PASSWORD 'mine'")
+        ended.set()
+
+    thread = threading.Thread(target=steal)
+    thread.start()
+    try:
+        assert set(harness.change_rotator().values()) == {0}
+        assert ended.wait(10)
+    finally:
+        thief.close()
+        thread.join()
+    harness.rotate()
+
+
+@pytest.mark.parametrize("where", ["", "IN DATABASE gantry"])
+@pytest.mark.parametrize(
+    "setting",
+    ["local_preload_libraries = 'nope'", "transaction_timeout = '1ms'", "statement_timeout = '1ms'"],
+)
+def test_role_that_shuts_itself_out_by_a_setting_can_rotate(
+    harness: DatabaseHarness, where: str, setting: str
+) -> None:
+    with harness.as_rotator() as thief:
+        thief.execute(f"ALTER ROLE gantry_rotator {where} SET {setting}")
+    harness.rotate()
+    harness.come_to_rest()
+    assert set(harness.change_rotator().values()) == {0}
+    harness.as_rotator().close()
 
 
 def test_change_that_was_cut_off_anywhere_leaves_the_rotation_its_log_in(harness: DatabaseHarness) -> None:
