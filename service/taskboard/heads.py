@@ -69,6 +69,7 @@ class BoundedHeads(asyncio.Protocol):
         self._heads = 0
         self._url = b""
         self._in_message = False
+        self._in_head = True
         self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -129,14 +130,21 @@ class BoundedHeads(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
-        self._in_message, self._url = True, b""
+        self._in_message, self._in_head, self._url = True, True, b""
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
         self._url += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Refuse what follows a body: the server would take it for a header (RFC 9112, section 7.1.2)."""
+        del name, value
+        if not self._in_head:
+            raise httptools.HttpParserError("the body has trailers")
+
     def on_headers_complete(self) -> None:
         """Note that a head is whole."""
+        self._in_head = False
         httptools.parse_url(self._url).path.decode("ascii")  # or it is refused, as the server would
         self._heads += 1
 

@@ -160,3 +160,19 @@ def test_client_cannot_ask_for_a_refusal(address: tuple[str, int]) -> None:
     path = heads._REFUSED
     assert len(path) > 32
     assert answers_to(address, b"GET /x/431 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")[0][0] == 404
+
+
+TRAILED = (
+    POST.replace(b"host: test", b"host: test\r\ntransfer-encoding: chunked"),
+    b"\r\n2\r\n{}\r\n0\r\nx-forwarded-for: 192.0.2.1\r\ncookie: session=x\r\n\r\n",
+)
+
+
+def test_fields_after_a_body_are_refused(address: tuple[str, int]) -> None:
+    """They would count as headers, and so as the client's address and cookie."""
+    assert_refused(*answers_to(address, b"".join(TRAILED)), 400, "bad_request")
+
+
+def test_fields_after_a_body_that_comes_later_end_the_connection(address: tuple[str, int]) -> None:
+    head, _, rest = b"".join(TRAILED).partition(b"\r\n2\r\n")
+    assert answers_to(address, head + b"\r\n", b"2\r\n" + rest) == []
