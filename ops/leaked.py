@@ -153,6 +153,8 @@ def _replace(leak: _Leak, report: Report) -> None:
     if _PREVIOUS in leak.labels():
         # A rotation would take the place of a credential that these tasks use.
         _replace_tasks(leak, "Tasks of an earlier rotation gone")
+        with phase("Credential of an earlier rotation retired") as current:
+            _wait(leak, lambda: bool(leak.ask({})["settled"]), current, _RETIREMENT_TIMEOUT)
     rotation = rotate.start(leak.environment, leak.secret, leak.arn)
     rotate.follow_steps(rotation, report)
 

@@ -1,6 +1,6 @@
 """The tasks that read a secret before it was last changed, and how they come to an end sooner."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ops.aws import Environment
 from ops.console import err
@@ -43,8 +43,9 @@ class OldTasks:
         a task that is stopped here reads the current version.
         """
         group = f"service:{self._service}"
-        old = self._old()
-        if self._traffic_has_moved():
+        changed = self._environment.secrets.describe_secret(SecretId=self._arn)["LastChangedDate"]
+        old = self._old(changed)
+        if self._traffic_has_moved(changed):
             for task in (task for task, its_group in old.items() if its_group == group):
                 self._environment.ecs.stop_task(
                     cluster=self._cluster, task=task, reason="it holds a leaked credential"
@@ -61,10 +62,9 @@ class OldTasks:
                     highlight=False,
                 )
 
-    def _old(self) -> dict[str, str]:
+    def _old(self, changed: datetime) -> dict[str, str]:
         """Return the groups of old tasks that are not stopping yet, by their ARNs."""
         client = self._environment.ecs
-        changed = self._environment.secrets.describe_secret(SecretId=self._arn)["LastChangedDate"]
         pages = client.get_paginator("list_tasks").paginate(cluster=self._cluster, desiredStatus="RUNNING")
         arns = [arn for page in pages for arn in page["taskArns"]]
         batches = [arns[start : start + _DESCRIBABLE] for start in range(0, len(arns), _DESCRIBABLE)]
@@ -75,7 +75,8 @@ class OldTasks:
             if "createdAt" in task and task["createdAt"] <= changed + _MARGIN
         }
 
-    def _traffic_has_moved(self) -> bool:
+    def _traffic_has_moved(self, changed: datetime) -> bool:
+        """Tell whether a deployment of new tasks serves; that of an earlier release has old ones alone."""
         client = self._environment.ecs
         briefs = client.list_service_deployments(
             cluster=self._cluster, service=self._service, status=["IN_PROGRESS"], maxResults=_DESCRIBABLE
@@ -84,4 +85,6 @@ class OldTasks:
             return False
         arns = [each["serviceDeploymentArn"] for each in briefs]
         found = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
-        return any(each.get("lifecycleStage") in _AFTER_TRAFFIC for each in found)
+        return any(
+            each.get("lifecycleStage") in _AFTER_TRAFFIC and each["createdAt"] >= changed for each in found
+        )

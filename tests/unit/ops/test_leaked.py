@@ -115,13 +115,17 @@ def test_rotation_in_progress_does_not_bring_the_key_back(
 def test_run_that_was_interrupted_anywhere_is_finished_by_the_next(
     harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def poll(_: float) -> None:
+        harness.clock.sleep(5)  # or new tasks would be as old as the secret's last change
+        harness.ecs.complete_deployment()
+
     at, interrupted = 0, True
     while interrupted:
         at, interrupted = at + 1, False
         harness.clock.sleep(7200)  # ECS lists stopped tasks no longer
         key, versions = (harness.secret.document("AWSCURRENT") or {})["current"], len(harness.secret.history)
         harness.interruptions.arm(at, crash)
-        monkeypatch.setattr("time.sleep", lambda _: harness.ecs.complete_deployment())
+        monkeypatch.setattr("time.sleep", poll)
         try:
             run()
         except Crash:
@@ -182,7 +186,7 @@ def test_tasks_that_a_deployment_only_keeps_are_stopped(
 
     def move_traffic() -> None:
         assert all(task.wanted for task in old)
-        releases.deployment["lifecycleStage"] = "BAKE_TIME"
+        releases.deployment |= {"lifecycleStage": "BAKE_TIME", "createdAt": harness.clock.now()}
 
     def end() -> None:
         stopping.extend(task.arn for task in old if not task.wanted)
@@ -193,3 +197,21 @@ def test_tasks_that_a_deployment_only_keeps_are_stopped(
     run()
     assert sorted(stopping) == sorted(task.arn for task in old if task is not errand)
     assert f"aws ecs stop-task --cluster {CLUSTER} --task {errand.arn[-32:]}" in capsys.readouterr().err
+
+
+def test_release_of_before_bakes_undisturbed(
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All tasks are old ones then, and no others would serve if they were stopped."""
+    releases = ServiceDeployments(harness.clock.now() - timedelta(minutes=5), lifecycleStage="BAKE_TIME")
+    deploy_by(harness, releases, monkeypatch)
+    tasks = list(harness.ecs.live_tasks)
+
+    def end() -> None:
+        assert all(task.wanted for task in tasks)
+        releases.deployment["status"] = "SUCCESSFUL"
+        harness.ecs.complete_deployment()
+
+    between_polls(monkeypatch, end)
+    run()
+    assert harness.reconcile().settled
