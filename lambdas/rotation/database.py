@@ -26,8 +26,9 @@ _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
 # Classes of codes of a server that can let no one in: out of resources, or shutting down.
-_UNABLE = ("53", "57", "58")
+_UNABLE = ("08", "53", "57", "58")
 _RAISED = "P0001"
+_LOCKED_OUT = "SELECT FROM pg_catalog.pg_roles WHERE rolname = :role AND NOT rolcanlogin"
 _SESSIONS = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = :role"
 # Readers follow the writer within milliseconds ("Replication with Amazon Aurora" in the Aurora User Guide).
 _REPLICATION = timedelta(seconds=20)
@@ -98,14 +99,24 @@ class AlternatingRoles(AlternatingUsers):
             raise LogInRefusedError(f"version {version.id} does not log in as {name} acting as {OWNER}")
 
     def drift(self, current: Callable[[], Version]) -> str | None:
-        """Return how the two roles differ from what a rotation leaves."""
+        """Return how the two roles differ from what a rotation leaves; nothing while no one can log in."""
         if self._pauses:
             return None
-        version = current()
+        try:
+            return self._drift(current())
+        except (pg8000.native.InterfaceError, ConnectionError, TimeoutError):
+            return None  # a failover or a restart: the next look is five minutes away
+        except pg8000.native.DatabaseError as error:
+            if not str(error.args[0].get("C")).startswith(_UNABLE):
+                raise
+            return None
+
+    def _drift(self, version: Version) -> str | None:
         user = user_of(version, ROLES)
         with self._as_rotator() as connection:
             found = role_states.differences(connection, user)
-        if not self._opens(version, self._rotator()["host"]):
+        # Not where its settings may keep it from logging in: what is found has all of that set again.
+        if not found and not self._opens(version, self._rotator()["host"]):
             found.append(f"{user} has another password")
         return "; ".join(found) or None
 
@@ -153,10 +164,14 @@ class AlternatingRoles(AlternatingUsers):
         connection
             The rotator's, which holds the lock.
         """
+        role = str(version.document["username"])
+        if connection.run(_LOCKED_OUT, role=role):
+            # Sessions that a retirement did not reach would be the current role's from here on.
+            self._end_sessions_everywhere(role)
         # A verifier, so that no statement, and no log of statements, carries the password.
         connection.run(
             "SELECT gantry.admit(:role, :verifier)",
-            role=version.document["username"],
+            role=role,
             verifier=verifier(version.document["password"]),
         )
         self._act_as_owner(version)
@@ -166,11 +181,14 @@ class AlternatingRoles(AlternatingUsers):
     def retire(self, connection: pg8000.native.Connection, role: str) -> None:
         """Let a role log in no more, and end its sessions on every instance."""
         connection.run("SELECT gantry.retire(:role)", role=role)
+        self._end_sessions_everywhere(role)
+        if self._proxy is not None:
+            self._proxy.forget(role)
+
+    def _end_sessions_everywhere(self, role: str) -> None:
         for host in self._cluster.hosts():
             with self._as_rotator(host) as instance:
                 self._end_sessions(instance, role)
-        if self._proxy is not None:
-            self._proxy.forget(role)
 
     def _end_sessions(self, instance: pg8000.native.Connection, role: str) -> None:
         """End a role's sessions on an instance, as soon as that knows that the role may not log in."""
@@ -201,8 +219,17 @@ class AlternatingRoles(AlternatingUsers):
                 else:
                     break
             else:
-                opened = stack.enter_context(self._rotator_session(last, host))
+                opened = self._last_session(stack, last, host)
             yield opened
+
+    def _last_session(self, stack: ExitStack, stage: str, host: str | None) -> pg8000.native.Connection:
+        try:
+            return stack.enter_context(self._rotator_session(stage, host))
+        except pg8000.native.DatabaseError as error:
+            if error.args[0].get("C") not in _REFUSALS:
+                raise
+        # As in a database that was restored in place, to before its password was last changed.
+        raise RotationError("gantry_rotator is refused with its secret's password: `./gantry rotate rotator`")
 
     def _rotator_session(
         self, stage: str, host: str | None

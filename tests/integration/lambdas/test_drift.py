@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 import pytest
+from pg8000.native import InterfaceError
 
 from rotation.strategy import RotationError
 from sandbox.postgres import PostgresServer
@@ -29,6 +30,7 @@ def by_hand(harness: DatabaseHarness, statement: str) -> None:
         ("ALTER ROLE app_a NOLOGIN", "app_a may not log in"),
         ("ALTER ROLE app_a CONNECTION LIMIT 1", "app_a has another connection limit"),
         ("ALTER ROLE app_a SET default_transaction_read_only = on", "app_a has settings of its own"),
+        ("ALTER ROLE app_a SET local_preload_libraries = 'x'", "app_a has settings of its own"),
         ("ALTER ROLE app_a RESET role", "app_a has settings of its own"),
         ("ALTER ROLE app_a PASSWORD 'x'", "app_a has another password"),
         ("ALTER ROLE app_b LOGIN PASSWORD 'x'", "app_b may log in"),
@@ -72,6 +74,12 @@ def test_look_at_roles_that_are_as_they_were_changes_nothing(harness: DatabaseHa
         "DescribeSecret",
         "GetSecretValue",
     }
+
+
+@pytest.mark.parametrize("failure", [ConnectionResetError(), TimeoutError(), InterfaceError("no network")])
+def test_look_during_a_failover_is_no_failure(harness: DatabaseHarness, failure: Exception) -> None:
+    with mock.patch("gantry_runtime.postgres.connection", side_effect=failure):
+        assert harness.reconcile().settled
 
 
 def test_database_that_pauses_is_left_asleep(harness: DatabaseHarness) -> None:
