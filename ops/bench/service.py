@@ -213,7 +213,9 @@ def _process(
         deadline = time.monotonic() + 60
         while not _answers(url):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{module[0]} does not serve: {(folder / f'{module[0]}.log').read_text()}")
+                raise RuntimeError(
+                    f"{module[0]} does not serve: {(folder / f'{module[0]}.log').read_text(encoding='utf-8')}"
+                )
             time.sleep(0.1)
         yield
     finally:

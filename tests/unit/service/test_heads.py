@@ -170,7 +170,8 @@ TRAILED = (
 
 def test_fields_after_a_body_are_refused(address: tuple[str, int]) -> None:
     """They would count as headers, and so as the client's address and cookie."""
-    assert_refused(*answers_to(address, b"".join(TRAILED)), 400, "bad_request")
+    (refused,) = answers_to(address, b"".join(TRAILED))
+    assert_refused(refused, 400, "bad_request")
 
 
 def test_fields_after_a_body_that_comes_later_end_the_connection(address: tuple[str, int]) -> None:
