@@ -17,7 +17,7 @@ from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import TimeLimit
 from gantry_runtime.postgres import privileged
 from gantry_runtime.scram import verifier
-from gantry_runtime.secrets import put_json, read_json
+from gantry_runtime.secrets import holders, put_json, read_json
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -84,9 +84,8 @@ class RotatorSecret:
         )
 
     def _labels(self) -> tuple[str, str | None]:
-        stages = self._client.describe_secret(SecretId=self._arn)["VersionIdsToStages"]
-        holders = {label: version for version, labels in stages.items() for label in labels}
-        return holders[_CURRENT], holders.get(_PENDING)
+        labels = holders(self._client.describe_secret(SecretId=self._arn)["VersionIdsToStages"])
+        return labels[_CURRENT], labels.get(_PENDING)
 
 
 MasterSession = Callable[[str], AbstractContextManager[Connection]]

@@ -26,7 +26,8 @@ _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
 _REFUSALS = frozenset({"28000", "28P01"})
 # Classes of codes of a server that can let no one in: out of resources, or shutting down.
-_UNABLE = ("08", "53", "57", "58")
+_UNABLE = ("53", "57", "58")
+_BROKEN = "08"  # class of codes of a connection that fails
 _RAISED = "P0001"
 _LOCKED_OUT = "SELECT FROM pg_catalog.pg_roles WHERE rolname = :role AND NOT rolcanlogin"
 _SESSIONS = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE usename = :role"
@@ -107,7 +108,7 @@ class AlternatingRoles(AlternatingUsers):
         except (pg8000.native.InterfaceError, ConnectionError, TimeoutError):
             return None  # a failover or a restart: the next look is five minutes away
         except pg8000.native.DatabaseError as error:
-            if not str(error.args[0].get("C")).startswith(_UNABLE):
+            if not str(error.args[0].get("C")).startswith((*_UNABLE, _BROKEN)):
                 raise
             return None
 

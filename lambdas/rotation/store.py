@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gantry_runtime.failures import SafeError
-from gantry_runtime.secrets import SecretError, parse
+from gantry_runtime.secrets import SecretError, holders, parse
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -114,10 +114,9 @@ class SecretStore:
     def snapshot(self) -> Snapshot:
         """Return the labels as they are now."""
         description = self._client.describe_secret(SecretId=self.arn)
-        stages = description["VersionIdsToStages"]
         return Snapshot(
             name=description["Name"],
-            labels={label: version for version, labels in stages.items() for label in labels},
+            labels=holders(description["VersionIdsToStages"]),
             changed_at=description["LastChangedDate"],
             rotated_at=description.get("LastRotatedDate", description["CreatedDate"]),
         )

@@ -1,7 +1,7 @@
 """JSON secrets in Secrets Manager."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantry_runtime.failures import SafeError
@@ -49,6 +49,11 @@ def ensure_json(client: "SecretsManagerClient", secret_arn: str, document: Mappi
     """Make a JSON object the current version of a secret; a new version only if it changes."""
     if read_json(client, secret_arn) != document:
         put_json(client, secret_arn, document)
+
+
+def holders(stages: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the version that holds each label, of what DescribeSecret says of a secret's versions."""
+    return {label: version for version, labels in stages.items() for label in labels}
 
 
 def parse(text: str, name: str) -> dict[str, Any]:
