@@ -1,4 +1,4 @@
-"""What the reference service is compared with: its server and its statement, each without all the rest.
+"""What the reference service is compared with: its server, its framework and its statement, without the rest.
 
 The service's own packages and environment are used: `python -m ops.bench.bare <concurrency> <seconds>` prints
 how many statements a second were done.
@@ -8,17 +8,39 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import uvloop
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
+from taskboard.cache import Cache
 from taskboard.database import connection_parameters
+from taskboard.pagination import START, Page, PageRequest
+from taskboard.rate_limits import Counter
 from taskboard.settings import Settings
-from taskboard.tasks import LIST_TASKS
+from taskboard.tasks import LIST_TASKS, Task
 
-app = FastAPI()
+
+def _pool(settings: Settings) -> AsyncConnectionPool:
+    return AsyncConnectionPool(
+        kwargs=connection_parameters(settings), max_size=settings.database_pool_max, open=False
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = Settings.read(os.environ).share(0)
+    async with _pool(settings) as pool:
+        app.state.pool, app.state.cache = pool, Cache(settings)
+        yield
+        await app.state.cache.close()
+
+
+app = FastAPI(lifespan=_lifespan)
 
 
 @app.get("/hello")
@@ -27,13 +49,26 @@ async def hello() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@app.get("/list/{account}/{project}/{limit}")
+async def list_tasks(account: UUID, project: UUID, limit: int) -> Page[Task]:
+    """Make the round trips of a list and answer like it, without a session, a limit, an id or a log line."""
+    counter = Counter.now("bare", str(account), limit)
+    async with app.state.cache.client() as client, client.pipeline(transaction=False) as pipeline:
+        pipeline.get(counter.key)
+        pipeline.ttl(counter.key)
+        counter.ask(pipeline)
+        await pipeline.execute()
+    page = PageRequest(after=START, limit=limit)
+    arguments = [page.after.created_at, page.after.id, page.fetch, project, account]
+    async with app.state.pool.connection() as connection:
+        rows = await (await connection.execute(LIST_TASKS, arguments)).fetchall()
+    return page.page([Task(id=row[0], title=row[1], done=row[2], created_at=row[3]) for row in rows])
+
+
 async def statements(arguments: list[Any], concurrency: int, seconds: float) -> float:
     """Do the statement of a list again and again; return how often a second."""
-    settings = Settings.read(os.environ)
     done = 0
-    async with AsyncConnectionPool(
-        kwargs=connection_parameters(settings), max_size=settings.database_pool_max, open=False
-    ) as pool:
+    async with _pool(Settings.read(os.environ)) as pool:
         await pool.wait()
 
         async def work() -> None:

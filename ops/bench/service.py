@@ -32,6 +32,7 @@ _SECONDS = 3.0
 _ROUNDS = 3
 _TASKS = 21
 _LIMIT = 20
+_WORKERS = os.cpu_count() or 1
 _MASTER = "master"
 _SERVICE = ROOT / "service"
 
@@ -41,7 +42,7 @@ class _Programs:
     """What is measured: ports of the bare server and of the service, and how to ask the latter."""
 
     environment: Mapping[str, str]
-    hello: int
+    bare: int
     service: int
     cookie: str
     project: str
@@ -50,10 +51,11 @@ class _Programs:
     def load(self, what: str, connections: int) -> LoadResult:
         path = {
             "bare hello": "/hello",
+            "bare list": f"/list/{self.account}/{self.project}/{_LIMIT}",
             "/healthz": "/healthz",
             "list": f"/api/v1/projects/{self.project}/tasks?limit={_LIMIT}",
         }[what]
-        port, cookie = (self.hello, "") if what == "bare hello" else (self.service, self.cookie)
+        port, cookie = (self.bare, "") if what.startswith("bare") else (self.service, self.cookie)
         return http_load(port, path, cookie=cookie, connections=connections, seconds=_SECONDS)
 
     def statements(self, concurrency: int) -> float:
@@ -69,7 +71,8 @@ class _Programs:
 def measure() -> Iterator[Measurement]:
     """Measure in turn, some rounds, so that a machine whose speed drifts slows all alike.
 
-    The service has a worker for each vCPU, as in a task; what it is compared with is one process.
+    The service has a worker for each vCPU, as in a task, and so have the bare server and the bare list, which
+    is the same framework, pipeline and statement and nothing else. One process does the bare statements.
     """
     results: dict[tuple[str, int], list[LoadResult]] = {}
     rates: dict[int, list[float]] = {}
@@ -77,7 +80,7 @@ def measure() -> Iterator[Measurement]:
         for _ in range(_ROUNDS):
             for connections in (_FEW, _MANY):
                 rates.setdefault(connections, []).append(programs.statements(connections))
-                for what in ("bare hello", "/healthz", "list"):
+                for what in ("bare hello", "/healthz", "bare list", "list"):
                     result = programs.load(what, connections)
                     results.setdefault((what, connections), []).append(result)
     bare = {connections: statistics.median(each) for connections, each in rates.items()}
@@ -88,6 +91,13 @@ def measure() -> Iterator[Measurement]:
         yield from _outcome(f"{what}, {connections} connections", found)
     yield _number(
         "list ÷ bare statements", good["list", _FEW] / bare[_FEW], "", "≥ 0.4", f"at {_FEW} connections"
+    )
+    yield _number(
+        "list ÷ bare list",
+        good["list", _FEW] / good["bare list", _FEW],
+        "",
+        "≥ 0.7",
+        f"at {_FEW} connections",
     )
     ratio = good["/healthz", _FEW] / good["bare hello", _FEW]
     yield _number("/healthz ÷ bare hello", ratio, "", "≥ 0.7", f"at {_FEW} connections")
@@ -127,15 +137,16 @@ def _programs() -> Iterator[_Programs]:
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         environment = stack.enter_context(_backends(folder))
-        hello, service = _free_port(), _free_port()
-        bare = ("uvicorn", "ops.bench.bare:app", "--port", str(hello), "--no-access-log", "--loop", "uvloop")
-        stack.enter_context(_process(bare, environment, f"http://127.0.0.1:{hello}/hello", folder))
+        bare, service = _free_port(), _free_port()
+        options = ("--port", str(bare), "--no-access-log", "--loop", "uvloop", "--workers", str(_WORKERS))
+        command = ("uvicorn", "ops.bench.bare:app", *options)
+        stack.enter_context(_process(command, environment, f"http://127.0.0.1:{bare}/hello", folder))
         url = f"http://127.0.0.1:{service}"
         environment = {**environment, "PORT": str(service)}
         stack.enter_context(_process(("taskboard",), environment, f"{url}/healthz", folder))
         cookie, account, project = _project(url)
         yield _Programs(
-            environment=environment, hello=hello, service=service,
+            environment=environment, bare=bare, service=service,
             cookie=cookie, account=account, project=project,
         )  # fmt: skip
 
@@ -183,6 +194,7 @@ def _environment(database_port: int, cache_port: int, authority: Authority) -> d
         "ENVIRONMENT": "bench",
         "SERVICE_VERSION": "bench",
         "LOG_LEVEL": "INFO",
+        "WEB_CONCURRENCY": str(_WORKERS),
         "STOP_TIMEOUT_SECONDS": "5",
         "COOKIE_SECURE": "false",
         "DATABASE_HOST": "127.0.0.1",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from taskboard import accounts, docs, errors, health, projects, tasks, web
 from taskboard.attempts import Attempts
@@ -70,12 +70,14 @@ def create_app(settings: Settings, board: Board) -> FastAPI:
         RequestMiddleware, board=board, https=settings.cookie_secure, health=health.plain_answer(settings)
     )
     errors.install(app)
-    api = APIRouter(
-        prefix="/api/v1", dependencies=[Depends(refuse_other_sites)], responses=errors.described(*_ERRORS)
-    )
     for router in (accounts.router, projects.router, tasks.router):
-        api.include_router(router)
-    for part in (api, health.router, web.router):
+        app.include_router(
+            router,
+            prefix="/api/v1",
+            dependencies=[Depends(refuse_other_sites)],
+            responses=errors.described(*_ERRORS),
+        )
+    for part in (health.router, web.router):
         app.include_router(part)
     docs.install(app)
     return app

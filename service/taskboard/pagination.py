@@ -71,7 +71,7 @@ class Position:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-_START = Position(datetime.min.replace(tzinfo=UTC), UUID(int=0))
+START = Position(datetime.min.replace(tzinfo=UTC), UUID(int=0))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ async def _page_request(
     ] = None,
 ) -> PageRequest:
     if cursor is None:
-        return PageRequest(after=_START, limit=limit)
+        return PageRequest(after=START, limit=limit)
     try:
         return PageRequest(after=Position.decode(cursor), limit=limit)
     except ValueError:
