@@ -19,7 +19,7 @@ from cdk_nag import (
     PCIDSS321Checks,
 )
 
-from gantry.python_asset import BundlingError
+from gantry.functions.python_asset import BundlingError
 from stacks.exemptions import exempt
 from stacks.never_deployed import CONTEXT, SHOWN
 from stacks.pipeline import Pipeline

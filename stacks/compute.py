@@ -13,17 +13,17 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
-from gantry.accelerator import Accelerator, RegionalEndpoint
-from gantry.container_image import ServiceImage
-from gantry.deployment import DeploymentPlan
-from gantry.deployment_alarms import DeploymentAlarms, ShedRequests
-from gantry.load_balancer import PublicLoadBalancer
-from gantry.secrets import PlatformSecret
-from gantry.service_container import HEALTH_PATH
-from gantry.service_domain import ServiceDomain
-from gantry.service_scaling import Scaling, ScheduledBounds
-from gantry.web_firewall import WebFirewall
-from gantry.web_service import WebService
+from gantry.monitoring.deployment_alarms import DeploymentAlarms, ShedRequests
+from gantry.secrets.secret import PlatformSecret
+from gantry.service.accelerator import Accelerator, RegionalEndpoint
+from gantry.service.container import HEALTH_PATH
+from gantry.service.deployment import DeploymentPlan
+from gantry.service.domain import ServiceDomain
+from gantry.service.firewall import WebFirewall
+from gantry.service.image import ServiceImage
+from gantry.service.load_balancer import PublicLoadBalancer
+from gantry.service.scaling import Scaling, ScheduledBounds
+from gantry.service.web_service import WebService
 from stacks.data import DATABASE, DataRefs
 from stacks.image import service_image
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy

@@ -10,19 +10,19 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.alarm import AlarmDefaults
-from gantry.aurora import AuroraPostgres
-from gantry.backup_vault import BackupVault
-from gantry.cache_user import CacheUsers
-from gantry.database_backup import DatabaseBackup
-from gantry.database_proxy import DatabaseProxy
-from gantry.database_roles import DatabaseRoles
-from gantry.python_asset import PythonSource
-from gantry.restore_role import RestoreRole
-from gantry.restore_testing import RestoreTesting
-from gantry.restored_clusters import RESTORED_CLUSTERS
-from gantry.secrets import PlatformSecret
-from gantry.valkey import APPLICATION_ACCESS, ValkeyCache
+from gantry.cache.users import CacheUsers
+from gantry.cache.valkey import APPLICATION_ACCESS, ValkeyCache
+from gantry.database.aurora import AuroraPostgres
+from gantry.database.backup import DatabaseBackup
+from gantry.database.backup_vault import BackupVault
+from gantry.database.proxy import DatabaseProxy
+from gantry.database.restore_role import RestoreRole
+from gantry.database.restore_testing import RestoreTesting
+from gantry.database.restored_clusters import RESTORED_CLUSTERS
+from gantry.database.roles import DatabaseRoles
+from gantry.functions.python_asset import PythonSource
+from gantry.monitoring.alarm import AlarmDefaults
+from gantry.secrets.secret import PlatformSecret
 from stacks.layer import (
     LayerStack,
     function_defaults,

@@ -6,10 +6,10 @@ from aws_cdk import ReferenceStrength, Stack
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry.alert_rule import event_pattern
-from gantry.cost_alerts import CostAnomalies, MonthlyBudget
-from gantry.event_forwarding import EventForwarding
-from gantry.security_alerts import ROOT_EVENT_TYPES, ROOT_EVENTS
+from gantry.monitoring.cost_alerts import CostAnomalies, MonthlyBudget
+from gantry.security.alert_rule import event_pattern
+from gantry.security.alerts import ROOT_EVENT_TYPES, ROOT_EVENTS
+from gantry.security.event_forwarding import EventForwarding
 from stacks.layer import LayerStack
 from stacks.settings import GLOBAL_REGION, Settings
 from stacks.state import StateRefs

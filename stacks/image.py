@@ -7,7 +7,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from gantry.container_image import RegistryCredentials, ServiceImage
+from gantry.service.image import RegistryCredentials, ServiceImage
 from stacks.settings import Settings
 from stacks.settings.images import version
 

@@ -6,8 +6,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from gantry.python_asset import PythonSource
-from gantry.python_function import FunctionDefaults
+from gantry.functions.python_asset import PythonSource
+from gantry.functions.python_function import FunctionDefaults
 from stacks.never_deployed import refuse_when_shown
 from stacks.settings import PipelineSettings, Settings
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from gantry.alarm import AlarmDefaults
-from gantry.ingress_alarms import PortAllocationAlarm
-from gantry.platform_network import InterfaceEndpoints, PlatformNetwork
-from gantry.security_groups import SecurityGroups
+from gantry.monitoring.alarm import AlarmDefaults
+from gantry.monitoring.ingress_alarms import PortAllocationAlarm
+from gantry.network.security_groups import SecurityGroups
+from gantry.network.vpc import InterfaceEndpoints, PlatformNetwork
 from stacks.layer import LayerStack, imported_key, log_retention
 from stacks.settings import Settings
 from stacks.state import StateRefs

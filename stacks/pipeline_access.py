@@ -3,7 +3,7 @@
 from aws_cdk import Environment, Stack
 from constructs import Construct
 
-from gantry.stack_policy import StackPolicyRole
+from gantry.delivery.stack_policy import StackPolicyRole
 from stacks.layer import stack_arns, tag
 from stacks.never_deployed import refuse_when_shown
 from stacks.settings import PipelineSettings, Settings

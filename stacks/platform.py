@@ -4,7 +4,7 @@ from pathlib import Path
 
 from constructs import Construct
 
-from gantry.python_asset import PythonSource
+from gantry.functions.python_asset import PythonSource
 from stacks.compute import ComputeStack
 from stacks.data import DataStack
 from stacks.global_region import GlobalStack

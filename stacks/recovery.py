@@ -7,10 +7,10 @@ from aws_cdk import aws_backup as backup
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from gantry.backup_vault import BackupVault
-from gantry.event_forwarding import EventForwarding
-from gantry.image_repository import ReplicaTemplate
-from gantry.security_alerts import key_events
+from gantry.database.backup_vault import BackupVault
+from gantry.security.alerts import key_events
+from gantry.security.event_forwarding import EventForwarding
+from gantry.service.image_repository import ReplicaTemplate
 from stacks.layer import LayerStack, removal_policy
 from stacks.settings import Settings
 

@@ -12,15 +12,15 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from gantry.alarm import AlarmDefaults
-from gantry.cache_user import turn_statements
-from gantry.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
-from gantry.python_asset import PythonSource
-from gantry.restored_clusters import database_arn
-from gantry.rotated_secret import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
-from gantry.secrets import read_statements
-from gantry.security_alerts import RecordedEventAlerts
-from gantry.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
+from gantry.cache.users import turn_statements
+from gantry.database.restored_clusters import database_arn
+from gantry.delivery.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
+from gantry.functions.python_asset import PythonSource
+from gantry.monitoring.alarm import AlarmDefaults
+from gantry.secrets.rotation import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
+from gantry.secrets.secret import read_statements
+from gantry.security.alerts import RecordedEventAlerts
+from gantry.security.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import (

@@ -10,13 +10,16 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry import aurora, database_proxy, health_canary, web_firewall
-from gantry.alert_topic import ALARMS, ALERTS, AlertTopic
-from gantry.assembly_bucket import AssemblyBucket
-from gantry.deployment_ledger import DeploymentLedger
-from gantry.encryption_keys import EncryptionKeys
-from gantry.image_repository import ImageReplication, ImageRepository
-from gantry.log_buckets import DeliveryBucket, TrailBucket
+from gantry.database import aurora
+from gantry.database import proxy as database_proxy
+from gantry.delivery.assembly_bucket import AssemblyBucket
+from gantry.delivery.ledger import DeploymentLedger
+from gantry.monitoring import health_canary
+from gantry.monitoring.alert_topic import ALARMS, ALERTS, AlertTopic
+from gantry.security.encryption_keys import EncryptionKeys
+from gantry.security.log_buckets import DeliveryBucket, TrailBucket
+from gantry.service import firewall as web_firewall
+from gantry.service.image_repository import ImageReplication, ImageRepository
 from stacks.layer import LayerStack, removal_policy, undeletable_policy
 from stacks.settings import Settings
 

@@ -1,1 +1,1 @@
-"""Gantry's constructs: reusable parts of a platform for one containerised web service."""
+"""The constructs that the stacks compose, a package a domain; they know neither settings nor stacks."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # (hashicorp/terraform-provider-aws 20530, 20729); AWS's own rotation function waits ten.
 CHANGE_SECONDS = 600.0
 # What all changes of setSecret may take together, up to two of which are waited for there; less than the
-# function's time (constructs/gantry/rotated_secret.py).
+# function's time (constructs/gantry/secrets/rotation.py).
 _ADMISSION_SECONDS = 780.0
 _EFFECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0

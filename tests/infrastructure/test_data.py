@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gantry.data_alarms import max_connections
+from gantry.monitoring.data_alarms import max_connections
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gantry.data_alarms import max_connections
+from gantry.monitoring.data_alarms import max_connections
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import ROOT, Synthesised, Synthesiser, as_list
 from tests.infrastructure.variants import DOMAIN, HEALTH_CANARY, MONITOR, SERVICE_NAME

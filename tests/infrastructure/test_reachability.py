@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gantry.security_groups import FUNCTION_APIS
+from gantry.network.security_groups import FUNCTION_APIS
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 from tests.infrastructure.variants import S3_LIST

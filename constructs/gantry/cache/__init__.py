@@ -1,0 +1,1 @@
+"""The serverless cache and its users."""

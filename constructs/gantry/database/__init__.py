@@ -1,0 +1,1 @@
+"""Aurora PostgreSQL: cluster, roles, proxy, backups and restore tests."""

@@ -1,0 +1,122 @@
+"""A proxy in front of the database, which shares its connections among many clients."""
+
+from collections.abc import Mapping
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from gantry.network.vpc import lasting_subnet_ids
+from gantry.secrets.secret import read_statements
+
+# Less than each of the application's roles gets (functions.sql), which is less than half.
+_MAX_CONNECTIONS_PERCENT = 40
+# Seconds. A client that would wait longer has given up by then, and RDS Proxy passes no cancellation on.
+_BORROW_TIMEOUT = 3
+# Seconds; as long as a client's pool may keep a connection, which then is the one that hangs up.
+_IDLE_CLIENT_TIMEOUT = 1800
+
+
+def log_group_name(proxy_name: str) -> str:
+    """Return the name of a proxy's log group; RDS chooses it."""
+    return f"/aws/rds/proxy/{proxy_name}"
+
+
+class DatabaseProxy(Construct):
+    """An RDS Proxy that knows each role by a secret of its own, so that several may log in at once.
+
+    Parameters
+    ----------
+    name
+        Name of the proxy.
+    vpc, security_group
+        Where it lives: in isolated subnets of two zones, behind this group alone.
+    cluster
+        What it leads to.
+    secrets, secrets_key
+        The secret of each role, and the key that encrypts them, imported by ARN.
+    logs_key, log_retention
+        Of its log.
+
+    Attributes
+    ----------
+    endpoint
+        Where clients reach it, at PostgreSQL's port. Its certificate is of Amazon Trust Services.
+    secrets
+        The secret of each role.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        cluster: rds.IDatabaseCluster,
+        secrets: Mapping[str, secretsmanager.ISecret],
+        secrets_key: kms.IKey,
+        logs_key: kms.IKey,
+        log_retention: logs.RetentionDays,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        # RDS would make the group itself, without key and retention.
+        log_group = logs.LogGroup(
+            self,
+            "LogGroup",
+            log_group_name=log_group_name(name),
+            encryption_key=logs_key,
+            retention=log_retention,
+            # Else its name would be taken when the proxy comes back.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        for statement in read_statements(self, secrets_key, *secrets.values()):
+            role.add_to_policy(statement)
+        # Not the L2: it would add rules to the security groups, all of which stand in one place.
+        proxy = rds.CfnDBProxy(
+            self,
+            "Proxy",
+            db_proxy_name=name,
+            engine_family="POSTGRESQL",
+            role_arn=role.role_arn,
+            auth=[
+                rds.CfnDBProxy.AuthFormatProperty(
+                    auth_scheme="SECRETS",
+                    client_password_auth_type="POSTGRES_SCRAM_SHA_256",  # noqa: S106 - no password
+                    iam_auth="DISABLED",
+                    secret_arn=secret.secret_arn,
+                )
+                for secret in secrets.values()
+            ],
+            require_tls=True,
+            debug_logging=False,
+            idle_client_timeout=_IDLE_CLIENT_TIMEOUT,
+            vpc_subnet_ids=lasting_subnet_ids(vpc),
+            vpc_security_group_ids=[security_group.security_group_id],
+        )
+        proxy.node.add_dependency(role, log_group)
+        targets = rds.CfnDBProxyTargetGroup(
+            self,
+            "Targets",
+            db_proxy_name=proxy.ref,
+            target_group_name="default",
+            db_cluster_identifiers=[cluster.cluster_identifier],
+            connection_pool_configuration_info=rds.CfnDBProxyTargetGroup.ConnectionPoolConfigurationInfoFormatProperty(
+                max_connections_percent=_MAX_CONNECTIONS_PERCENT,
+                connection_borrow_timeout=_BORROW_TIMEOUT,
+            ),
+        )
+        # RDS takes a cluster as a target once it has an instance.
+        targets.node.add_dependency(cluster)
+        # The CDK would tag it; CloudFormation's schema has no such property.
+        targets.add_property_deletion_override("Tags")
+        self.node.default_child = proxy
+        self.endpoint = proxy.attr_endpoint
+        self.secrets = dict(secrets)

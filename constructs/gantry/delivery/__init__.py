@@ -1,0 +1,1 @@
+"""Deployments: pipeline, ledger, archive and who may deploy."""

@@ -1,0 +1,1 @@
+"""Lambda functions in Python and custom resources."""

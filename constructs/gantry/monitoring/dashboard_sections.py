@@ -1,0 +1,295 @@
+"""What the dashboard shows of each part of the platform."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticache as elasticache
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_synthetics as synthetics
+from aws_cdk import aws_wafv2 as wafv2
+
+from gantry.monitoring import metrics
+from gantry.monitoring.dashboard import Graph, Section, Text
+from gantry.monitoring.metrics import MINUTE, CacheMetrics, DatabaseMetrics
+from gantry.monitoring.service_alarms import request_metrics
+
+_BYTES_A_GB = 1024**3
+_COSTS = """### Cost
+What the settings say it should cost, and what a change of them would: `./gantry cost`
+
+What it does cost, by the tags `application`, `environment` and `layer`:
+[Cost Explorer](https://console.aws.amazon.com/cost-management/home#/cost-explorer)
+
+What it may: [Budgets](https://console.aws.amazon.com/costmanagement/home#/budgets)
+"""
+
+
+def golden_signals(
+    *,
+    service: ecs.FargateService,
+    load_balancer: elbv2.ApplicationLoadBalancer,
+    target_group: elbv2.ApplicationTargetGroup,
+    alternate_target_group: elbv2.ApplicationTargetGroup | None,
+    cpu_percent: int,
+    memory_percent: int,
+    latency_seconds: float,
+) -> Section:
+    """Return traffic, errors, latency and saturation; the limits are those of the alarms."""
+    targets = request_metrics(load_balancer, target_group, alternate_target_group)
+    balancer = load_balancer.metrics
+    latencies = [
+        targets.target_response_time(period=MINUTE, statistic=statistic, label=statistic)
+        for statistic in ("p50", "p95", "p99")
+    ]
+    errors = [
+        targets.http_code_target(
+            elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="by the service"
+        ),
+        balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="by the load balancer"),
+    ]
+    return Section(
+        title="Golden signals",
+        rows=[
+            [
+                Graph(title="Traffic (requests a minute)", left=[balancer.request_count(period=MINUTE)]),
+                Graph(title="Errors (5xx a minute)", left=errors),
+                Graph(title="Latency (s)", left=latencies, limits={"alarm on p95": latency_seconds}),
+                Graph(
+                    title="Saturation (% of tasks)",
+                    left=[
+                        service.metric_cpu_utilization(period=MINUTE, label="CPU"),
+                        service.metric_memory_utilization(period=MINUTE, label="memory"),
+                    ],
+                    limits=_same({"alarm on CPU": cpu_percent, "alarm on memory": memory_percent}),
+                    percent=True,
+                ),
+            ]
+        ],
+    )
+
+
+def _same(limits: dict[str, float]) -> dict[str, float]:
+    """Return limits with those that are equal drawn once."""
+    return {"alarm": next(iter(limits.values()))} if len(set(limits.values())) == 1 else limits
+
+
+def tasks(
+    *,
+    service: ecs.FargateService,
+    load_balancer: elbv2.ApplicationLoadBalancer,
+    target_group: elbv2.ApplicationTargetGroup,
+    alternate_target_group: elbv2.ApplicationTargetGroup | None,
+    canary: synthetics.Canary | None,
+) -> Section:
+    """Return how many tasks there are and should be, and how they are reached."""
+    targets = request_metrics(load_balancer, target_group, alternate_target_group)
+    groups = {"": target_group}
+    if alternate_target_group is not None:
+        groups[" (alternate)"] = alternate_target_group
+    balancer = load_balancer.metrics
+    row = [
+        Graph(
+            title="Tasks",
+            left=[
+                metrics.task_count(service, "DesiredTaskCount", "desired"),
+                metrics.task_count(service, "RunningTaskCount", "running"),
+                metrics.task_count(service, "PendingTaskCount", "pending"),
+            ],
+        ),
+        Graph(
+            title="Targets",
+            left=[
+                metric
+                for name, group in groups.items()
+                for metric in (
+                    group.metrics.healthy_host_count(
+                        period=MINUTE, statistic="Maximum", label=f"healthy{name}"
+                    ),
+                    group.metrics.unhealthy_host_count(
+                        period=MINUTE, statistic="Maximum", label=f"unhealthy{name}"
+                    ),
+                )
+            ],
+        ),
+        Graph(
+            title="Connections (a minute)",
+            left=[balancer.new_connection_count(period=MINUTE, label="new")],
+            right=[
+                balancer.rejected_connection_count(period=MINUTE, label="rejected"),
+                targets.target_connection_error_count(period=MINUTE, label="not accepted by a task"),
+            ],
+        ),
+    ]
+    if canary is not None:
+        row.append(
+            Graph(
+                title="From outside: success (%), duration (ms)",
+                left=[canary.metric_success_percent(statistic="Average", label="success")],
+                right=[canary.metric_duration(statistic="Average", label="duration")],
+                percent=True,
+            )
+        )
+    return Section(title="Service", rows=[row])
+
+
+def database(cluster: rds.IDatabaseCluster, *, max_capacity: float, max_connections: int) -> Section:
+    """Return what the database has, what it uses of it, and what its users wait for."""
+    of = DatabaseMetrics(cluster)
+    lag = of("AuroraReplicaLagMaximum", "Maximum", label="replica lag")
+    return Section(
+        title="Database (Aurora PostgreSQL)",
+        rows=[
+            [
+                Graph(title="Capacity (ACU)", left=of.by_role("ServerlessDatabaseCapacity", "Maximum"),
+                      limits={"limit": max_capacity}),
+                Graph(title="Connections", left=of.by_role("DatabaseConnections", "Maximum"),
+                      limits={"limit": max_connections}),
+                Graph(title="CPU (% of the limit)", left=of.by_role("CPUUtilization", "Maximum"),
+                      percent=True),
+                Graph(title="Latency of a commit, replica lag (ms)",
+                      left=[of("CommitLatency", role="WRITER", label="commit"), lag]),
+            ],
+            [
+                Graph(title="Free memory (bytes)",
+                      left=of.by_role("FreeableMemory", "Minimum")),
+                Graph(title="Reads from memory (%)", left=of.by_role("BufferCacheHitRatio", "Minimum"),
+                      percent=True),
+                Graph(title="Deadlocks, age of transaction ids",
+                      left=[of("Deadlocks", "Maximum", label="deadlocks")],
+                      right=[of("MaximumUsedTransactionIDs", "Maximum", label="transaction ids")]),
+                Graph(title="Storage (bytes), I/O in five minutes",
+                      left=[of("VolumeBytesUsed", label="stored", period=metrics.FIVE_MINUTES)],
+                      right=[of("VolumeReadIOPs", label="reads", period=metrics.FIVE_MINUTES),
+                             of("VolumeWriteIOPs", label="writes", period=metrics.FIVE_MINUTES)]),
+            ],
+        ],
+    )  # fmt: skip
+
+
+def cache(cache: elasticache.CfnServerlessCache, *, max_data_gb: int, max_ecpu_per_second: int) -> Section:
+    """Return what the cache holds and does, against its limits, and what it refuses."""
+    of = CacheMetrics(cache)
+    return Section(
+        title="Cache (Valkey)",
+        rows=[
+            [
+                Graph(title="Stored (bytes)", left=[of("BytesUsedForCache", "Maximum", label="stored")],
+                      limits={"limit": max_data_gb * _BYTES_A_GB}),
+                Graph(title="Processing units (a minute)",
+                      left=[of("ElastiCacheProcessingUnits", "Sum", label="ECPU")],
+                      limits={"limit": max_ecpu_per_second * 60}),
+                Graph(title="Hits (%), evictions, refused commands",
+                      left=[of("CacheHitRate", label="hits")],
+                      right=[of("Evictions", "Sum", label="evictions"),
+                             of("ThrottledCmds", "Sum", label="refused")],
+                      percent=True),
+                Graph(title="Latency (µs), connections",
+                      left=[of("SuccessfulReadRequestLatency", label="read"),
+                            of("SuccessfulWriteRequestLatency", label="write")],
+                      right=[of("CurrConnections", "Maximum", label="connections")]),
+            ]
+        ],
+    )  # fmt: skip
+
+
+def ingress(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBalancer) -> Section:
+    """Return what the firewall refuses, and what leaves through NAT gateways.
+
+    The gateways are searched for, and so are all of the region: their ids would tie this stack to the network
+    so that none of them could be removed.
+    """
+    balancer = load_balancer.metrics
+    blocked = f'MetricName="BlockedRequests" WebACL="{web_acl.name}" NOT Rule="ALL"'
+    by_rule = _search(f"{{AWS/WAFV2,Region,Rule,WebACL}} {blocked}", "${PROP('Dim.Rule')}")
+    return Section(
+        title="Load balancer, firewall and NAT",
+        rows=[
+            [
+                Graph(
+                    title="Firewall (requests a minute)",
+                    left=[
+                        metrics.firewall_requests(web_acl, "AllowedRequests", label="allowed"),
+                        metrics.firewall_requests(web_acl, "BlockedRequests", label="refused"),
+                    ],
+                ),
+                Graph(title="Refused by rule (a minute)", left=[by_rule]),
+                Graph(
+                    title="Answers of 4xx (a minute)",
+                    left=[
+                        balancer.http_code_target(
+                            elbv2.HttpCodeTarget.TARGET_4XX_COUNT, period=MINUTE, label="by the service"
+                        ),
+                        balancer.http_code_elb(
+                            elbv2.HttpCodeElb.ELB_4XX_COUNT, period=MINUTE, label="by the load balancer"
+                        ),
+                    ],
+                ),
+                Graph(
+                    title="NAT gateways of the region (bytes, port errors)",
+                    left=[_nat("BytesOutToDestination")],
+                    right=[_nat("ErrorPortAllocation")],
+                ),
+            ]
+        ],
+    )
+
+
+def _nat(name: str) -> cloudwatch.IMetric:
+    return _search(
+        f'{{AWS/NATGateway,NatGatewayId}} MetricName="{name}"', f"{name} ${{PROP('Dim.NatGatewayId')}}"
+    )
+
+
+def _search(query: str, label: str) -> cloudwatch.IMetric:
+    return cloudwatch.SearchExpression(expression=f"SEARCH('{query}', 'Sum', 60)", label=label, period=MINUTE)
+
+
+def upkeep(
+    *,
+    secrets: Mapping[str, str],
+    cluster: rds.IDatabaseCluster,
+    backup_vault: str | None,
+    restore_test_plan: str | None,
+) -> Section:
+    """Return how old secrets and backups are, and where costs are shown.
+
+    Costs are words: CloudWatch has them in us-east-1 alone, for the whole account, and only where somebody
+    once switched billing alerts on.
+    """
+    hour = Duration.hours(1)
+    ages = [
+        metrics.rotation(name, "DaysSinceRotation", period=hour, label=label)
+        for label, name in secrets.items()
+    ]
+    if restore_test_plan is not None:
+        ages.append(metrics.restore_test(restore_test_plan, "DaysSinceRestoreTest", label="restore test"))
+    row: list[Graph | Text] = [
+        Graph(title="Days since rotation, restore test", left=ages, days=14),
+        Graph(
+            title="Credentials to be retired (hours overdue)",
+            left=[
+                metrics.rotation(name, "HoursUnretired", period=hour, label=label)
+                for label, name in secrets.items()
+            ],
+            days=14,
+        ),
+    ]
+    if backup_vault is not None:
+        row.append(_backups(backup_vault, cluster))
+    return Section(title="Upkeep", rows=[[*row, Text(markdown=_COSTS)]])
+
+
+def _backups(vault: str, cluster: rds.IDatabaseCluster) -> Graph:
+    of = DatabaseMetrics(cluster)
+    return Graph(
+        title="Backups (a day), their size (bytes)",
+        left=[
+            metrics.backup_jobs(vault, "NumberOfBackupJobsCompleted", "completed"),
+            metrics.backup_jobs(vault, "NumberOfBackupJobsFailed", "failed"),
+        ],
+        right=[of("TotalBackupStorageBilled", label="billed", period=metrics.DAY)],
+        days=14,
+    )

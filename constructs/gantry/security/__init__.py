@@ -1,0 +1,1 @@
+"""Keys, log buckets, trust and alerts on security events."""

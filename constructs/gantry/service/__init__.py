@@ -1,0 +1,1 @@
+"""The containerised service and what is in front of it."""
