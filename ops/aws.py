@@ -12,11 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from contract.environments import SANDBOX, SANDBOX_ACCOUNT
 from ops.console import CliError
-from ops.paths import SANDBOX, SANDBOX_DIR
-from sandbox.clients import session as sandbox_session
-from sandbox.environment import ACCOUNT
-from sandbox.lifecycle import Sandbox
 from stacks.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -166,14 +163,10 @@ def connect_to(settings: Settings, *, profile: str | None = None) -> Environment
     CliError
         When the sandbox is asked for and does not run.
     """
-    if settings.account != ACCOUNT:
+    if settings.account != SANDBOX_ACCOUNT:
         session = boto3.Session(profile_name=profile, region_name=settings.region)
         return Environment(settings, session, endpoint_url=None)
-    sandbox = Sandbox(SANDBOX_DIR)
-    if not sandbox.status().running:
-        problems = [str(problem) for problem in sandbox.problems()]
-        raise CliError(
-            "\n".join(problems) or "The sandbox is not running.", remedy="Start it with `./gantry up`."
-        )
-    variables = sandbox.environment() | {"AWS_REGION": settings.region}
-    return Environment(settings, sandbox_session(variables), endpoint_url=variables["AWS_ENDPOINT_URL"])
+    from ops import in_sandbox
+
+    session, endpoint_url = in_sandbox.session(settings.region)
+    return Environment(settings, session, endpoint_url)

@@ -14,15 +14,13 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import failures, in_sandbox, preflight, protection, service_environment
+from contract.environments import SANDBOX, SANDBOX_ACCOUNT
+from ops import failures, preflight, protection, service_environment
 from ops.assembly import Assembly, read
 from ops.aws import Environment, connect_to, settings_of
 from ops.console import CliError, report, tail
-from ops.paths import CDK, ROOT, SANDBOX, SANDBOX_DIR
+from ops.paths import CDK, ROOT, SANDBOX_DIR
 from ops.turns import deploying
-from sandbox.environment import ACCOUNT
-from sandbox.lifecycle import Sandbox, SandboxError
-from sandbox.ports import HOST
 from stacks.settings import (
     PipelineSettings,
     Settings,
@@ -81,7 +79,7 @@ def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
 
 def _is_in_sandbox(arguments: Sequence[str]) -> bool:
     """Tell whether another environment than the sandbox's is deployed to the sandbox's account."""
-    return environment_of(arguments) != SANDBOX and _context(arguments).get("account") == ACCOUNT
+    return environment_of(arguments) != SANDBOX and _context(arguments).get("account") == SANDBOX_ACCOUNT
 
 
 def _in_sandbox(arguments: Sequence[str]) -> bool:
@@ -102,32 +100,11 @@ def _variables(arguments: Sequence[str]) -> dict[str, str]:
     """Return the process environment of the CDK CLI; the sandbox's points at the embedded AWS."""
     if not _in_sandbox(arguments):
         return dict(os.environ)
-    sandbox = Sandbox(SANDBOX_DIR)
+    from ops import in_sandbox
+
     command = _command(arguments)
     offline = command in _OFFLINE or not command
-    if not offline and not sandbox.status().running:
-        raise CliError(
-            f"`cdk {command}` needs the embedded AWS of the sandbox, which is not running.",
-            remedy="Start it with `./gantry up`, or choose another environment with `-c environment=prod`.",
-        )
-    settings = _settings(arguments)
-    if not offline:
-        try:
-            sandbox.bootstrap(settings.region, settings.recovery.region)
-        except SandboxError as error:
-            raise CliError(str(error)) from error
-    return (
-        _without_aws(os.environ)
-        | sandbox.environment()
-        | {"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region}
-    )
-
-
-def _without_aws(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables without those for AWS; pip keeps its proxy, which it may need to build functions."""
-    kept = {name: value for name, value in variables.items() if not name.upper().startswith("AWS_")}
-    direct = ",".join(filter(None, (kept.get("NO_PROXY"), kept.get("no_proxy"), HOST, "localhost")))
-    return kept | {"NO_PROXY": direct, "no_proxy": direct}
+    return in_sandbox.variables(_settings(arguments), command=command, offline=offline)
 
 
 def _is_pipeline(arguments: Sequence[str]) -> bool:
@@ -167,6 +144,8 @@ def _replaced(arguments: Sequence[str]) -> dict[str, str]:
     """Return the settings that the sandbox replaces."""
     if not _is_in_sandbox(arguments):
         return {}
+    from ops import in_sandbox
+
     try:
         settings = settings_of(environment_of(arguments), in_sandbox=True)
         return in_sandbox.overrides(settings, sandbox=settings_of(SANDBOX))

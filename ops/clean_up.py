@@ -7,11 +7,11 @@ from contextlib import suppress
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract.environments import SANDBOX
 from ops import cdk, failed_creations, leftovers
 from ops.aws import Environment
 from ops.console import CliError, err, phase
 from ops.failed_creations import DELETED, NEVER_EXECUTED, Leftover, StackHistory
-from ops.paths import SANDBOX
 
 _KEY = "AWS::KMS::Key"
 # Taking away what could not be deleted may take a deletion of its own.

@@ -13,6 +13,15 @@ from ops.console import CliError, err, report
 from ops.paths import LOG_DIR
 from ops.rotated_secrets import RotatedSecret
 
+# The groups of `./gantry --help`.
+_THIS_MACHINE, _DEPLOY, _OPERATE, _INSPECT, _DEVELOP = (
+    "This machine",
+    "Deploy",
+    "Operate",
+    "Inspect",
+    "Develop",
+)
+
 app = typer.Typer(
     name="gantry",
     no_args_is_help=True,
@@ -22,9 +31,9 @@ app = typer.Typer(
     help="Deploys and operates a containerised web service on AWS, or on this machine.",
 )
 check = typer.Typer(no_args_is_help=True, help="Check an environment before or after it is deployed.")
-app.add_typer(check, name="check")
+app.add_typer(check, name="check", rich_help_panel=_INSPECT)
 firewall = typer.Typer(no_args_is_help=True, help="Look at the web application firewall.")
-app.add_typer(firewall, name="firewall")
+app.add_typer(firewall, name="firewall", rich_help_panel=_INSPECT)
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Environment = Annotated[
@@ -37,7 +46,7 @@ Overrides = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the data as JSON on stdout.")]
 
 
-@app.command()
+@app.command(rich_help_panel=_THIS_MACHINE)
 def up(
     *,
     detach: Annotated[
@@ -53,7 +62,7 @@ def up(
         sandbox_up.wait_for_interrupt(url)
 
 
-@app.command()
+@app.command(rich_help_panel=_THIS_MACHINE)
 def down(
     *, wipe: Annotated[bool, typer.Option("--wipe", help="Remove the sandbox's data too.")] = False
 ) -> None:
@@ -63,7 +72,36 @@ def down(
     sandbox_up.down(wipe=wipe)
 
 
-@app.command()
+@app.command(context_settings=_PASS_THROUGH, rich_help_panel=_DEPLOY)
+def cdk(context: typer.Context) -> None:
+    """Run the pinned CDK CLI: ./gantry cdk diff, ./gantry cdk deploy --all -c environment=prod."""
+    from ops import cdk as pinned_cdk
+
+    code = pinned_cdk.run(context.args)
+    if code and "deploy" in context.args:
+        from ops import clean_up
+
+        clean_up.suggest(context.args)
+    raise typer.Exit(code)
+
+
+@app.command(name="clean-up", rich_help_panel=_DEPLOY)
+def clean_up(
+    *,
+    environment: Environment = "sandbox",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    leftovers: Annotated[
+        bool, typer.Option("--leftovers", help="Remove what the stacks left that `cdk destroy` deleted.")
+    ] = False,
+    context: Overrides = None,
+) -> None:
+    """Remove what the failed first deployment of a stack left behind, and the stack."""
+    from ops import clean_up as failed_stacks
+
+    failed_stacks.run(environment, context=context or (), yes=yes, destroyed=leftovers)
+
+
+@app.command(rich_help_panel=_OPERATE)
 def status(*, environment: Environment = "sandbox", json: Json = False) -> None:
     """Show an environment's stacks, service and tasks."""
     from ops import status as environment_status
@@ -71,7 +109,7 @@ def status(*, environment: Environment = "sandbox", json: Json = False) -> None:
     environment_status.show(environment, as_json=json)
 
 
-@app.command()
+@app.command(rich_help_panel=_OPERATE)
 def logs(
     *,
     environment: Environment = "sandbox",
@@ -88,7 +126,7 @@ def logs(
         raise typer.Exit(130) from None
 
 
-@app.command()
+@app.command(rich_help_panel=_OPERATE)
 def rotate(
     secret: Annotated[RotatedSecret, typer.Argument(help="Which secret.")],
     *,
@@ -112,76 +150,7 @@ def rotate(
         rotation.run(secret, environment=environment, wait=wait, as_json=json)
 
 
-@app.command(name="clean-up")
-def clean_up(
-    *,
-    environment: Environment = "sandbox",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    leftovers: Annotated[
-        bool, typer.Option("--leftovers", help="Remove what the stacks left that `cdk destroy` deleted.")
-    ] = False,
-    context: Overrides = None,
-) -> None:
-    """Remove what the failed first deployment of a stack left behind, and the stack."""
-    from ops import clean_up as failed_stacks
-
-    failed_stacks.run(environment, context=context or (), yes=yes, destroyed=leftovers)
-
-
-@app.command(context_settings=_PASS_THROUGH)
-def cdk(context: typer.Context) -> None:
-    """Run the pinned CDK CLI: ./gantry cdk diff, ./gantry cdk deploy --all -c environment=prod."""
-    from ops import cdk as pinned_cdk
-
-    code = pinned_cdk.run(context.args)
-    if code and "deploy" in context.args:
-        from ops import clean_up
-
-        clean_up.suggest(context.args)
-    raise typer.Exit(code)
-
-
-@app.command(name="test", context_settings=_PASS_THROUGH)
-def run_tests(
-    context: typer.Context,
-    *,
-    long: Annotated[bool, typer.Option("--long", help="Run the long tests, and those alone.")] = False,
-) -> None:
-    """Check style and types and run the tests, or the long ones (--long); arguments go to pytest, alone."""
-    from ops import testing
-
-    raise typer.Exit(testing.run(context.args, long=long))
-
-
-@app.command()
-def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Which benchmarks; all by default.")] = None,
-    *,
-    json: Json = False,
-) -> None:
-    """Measure Gantry and print the numbers and their targets."""
-    from ops import bench as benchmarks
-
-    benchmarks.run(names or [], as_json=json)
-
-
-@app.command()
-def diagram(
-    *,
-    # What is committed must not follow a variable of the person who writes it.
-    environment: Annotated[
-        str, typer.Option("--environment", "-e", help="Which config/<environment>.toml.")
-    ] = "prod",
-    update: Annotated[bool, typer.Option("--update", help="Write it into docs/architecture.md.")] = False,
-    context: Overrides = None,
-) -> None:
-    """Print the platform as a Mermaid flowchart, made of its templates."""
-    from ops import diagram as diagrams
-
-    diagrams.run(environment, update=update, overrides=context or ())
-
-
-@app.command()
+@app.command(rich_help_panel=_INSPECT)
 def cost(
     *,
     environment: Environment = "prod",
@@ -233,14 +202,54 @@ def security(
     raise typer.Exit(code)
 
 
-@app.command()
-def lock(
+@app.command(name="test", context_settings=_PASS_THROUGH, rich_help_panel=_DEVELOP)
+def run_tests(
+    context: typer.Context,
+    *,
+    long: Annotated[bool, typer.Option("--long", help="Run the long tests, and those alone.")] = False,
+) -> None:
+    """Check style and types and run the tests, or the long ones (--long); arguments go to pytest, alone."""
+    from tools import testing
+
+    raise typer.Exit(testing.run(context.args, long=long))
+
+
+@app.command(rich_help_panel=_DEVELOP)
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which benchmarks; all by default.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Measure Gantry and print the numbers and their targets."""
+    from tools import bench as benchmarks
+
+    benchmarks.run(names or [], as_json=json)
+
+
+@app.command(rich_help_panel=_DEVELOP)
+def diagram(
+    *,
+    # What is committed must not follow a variable of the person who writes it.
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", help="Which config/<environment>.toml.")
+    ] = "prod",
+    update: Annotated[bool, typer.Option("--update", help="Write it into docs/architecture.md.")] = False,
+    context: Overrides = None,
+) -> None:
+    """Print the platform as a Mermaid flowchart, made of its templates."""
+    from tools import diagram as diagrams
+
+    diagrams.run(environment, update=update, overrides=context or ())
+
+
+@app.command(rich_help_panel=_DEVELOP)
+def pins(
     *, upgrade: Annotated[bool, typer.Option(help="Move every pin to its newest version.")] = False
 ) -> None:
     """Pin every requirement with its hashes again."""
-    from ops import locking
+    from tools import pins as requirements
 
-    locking.run(upgrade=upgrade)
+    requirements.run(upgrade=upgrade)
 
 
 def main() -> None:

@@ -9,4 +9,3 @@ LOG_DIR = WORK_DIR / "logs"
 SANDBOX_DIR = Path(os.environ.get("GANTRY_STATE_DIR", WORK_DIR / "sandbox")).resolve()
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 SERVICE_DIR = ROOT / "service"
-SANDBOX = "sandbox"  # the environment of this machine

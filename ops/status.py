@@ -5,17 +5,21 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
+from contract.environments import SANDBOX
 from ops import task_health
 from ops.aws import Environment, connect
 from ops.console import CliError, err, out
-from ops.paths import SANDBOX, SANDBOX_DIR
-from sandbox.lifecycle import Sandbox
+
+if TYPE_CHECKING:
+    from sandbox.problems import Problem
 
 _NOT_DEPLOYED = "NOT_DEPLOYED"
 
@@ -56,7 +60,11 @@ def show(environment: str, *, as_json: bool) -> None:
         outputs = {}
     service = _service(connected, outputs) if outputs else {}
     tasks = _tasks(connected, outputs) if outputs else []
-    problems = Sandbox(SANDBOX_DIR).problems() if environment == SANDBOX else []
+    problems: Sequence[Problem] = ()
+    if environment == SANDBOX:
+        from ops import in_sandbox
+
+        problems = in_sandbox.problems()
     if as_json:
         document = {
             "stacks": [asdict(s) for s in stacks],

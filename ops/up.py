@@ -10,11 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.panel import Panel
 from rich.table import Table
 
+from contract.environments import SANDBOX
 from ops import cdk, logs, service_environment, task_health, turns
 from ops.assembly import parse_overrides
 from ops.aws import connect, settings_of
 from ops.console import CliError, Phase, err, out, phase, tail
-from ops.paths import SANDBOX, SANDBOX_DIR
+from ops.paths import SANDBOX_DIR
 from sandbox import version
 from sandbox.lifecycle import Sandbox, SandboxError
 from sandbox.tls import ensure_authority

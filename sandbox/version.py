@@ -7,7 +7,7 @@ from pathlib import Path
 from sandbox.files import write_atomically
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PINS = ("requirements.txt", "package-lock.json")
+_PINS = ("requirements-sandbox.txt", "package-lock.json")
 
 
 def is_current(state_dir: Path, *, root: Path = _ROOT) -> bool:

@@ -3,11 +3,11 @@
 import re
 from decimal import Decimal
 
-from ops import diagram
 from ops.cost import prices
 from ops.cost.estimate import Estimate, estimate
 from ops.cost.workload import Workload
 from tests.infrastructure.synthesis import Synthesised, Synthesiser
+from tools import diagram
 
 TABLE = prices.load()
 

@@ -29,6 +29,7 @@ CODE = (
     "contract",
     "lambdas",
     "ops",
+    "tools",
     "sandbox",
     "service",
     "stacks",

@@ -20,7 +20,7 @@ def calls_without_encoding(source: str) -> Iterator[int]:
             yield node.lineno
 
 
-@pytest.mark.parametrize("folder", ["contract", "ops", "stacks", "constructs"])
+@pytest.mark.parametrize("folder", ["contract", "ops", "tools", "stacks", "constructs"])
 def test_every_file_is_read_as_utf8(folder: str) -> None:
     found = [
         f"{file.relative_to(ROOT)}:{line}"

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from ops.bench.load import load
 from sandbox.layout import Layout
 from sandbox.processes import ProcessIdentity
 from tests.integration.platform.conftest import DeployedPlatform, context
+from tools.bench.load import load
 
 PASSWORD = "correct horse battery staple"
 

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 import valkey
 
-from ops.bench.load import load
 from sandbox.lifecycle import Sandbox
 from taskboard.keyring import KeyRing
 from tests.integration.platform.conftest import DeployedPlatform
+from tools.bench.load import load
 
 SECRETS = ("database", "valkey", "signing-key")
 ROTATOR = "database-rotator"

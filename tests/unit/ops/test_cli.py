@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from email.message import Message
@@ -13,7 +14,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ops import cdk, cli, console, service_environment, task_health, up
+from ops import cdk, cli, console, in_sandbox, service_environment, task_health, up
 from ops.aws_errors import explain
 from ops.console import CliError
 from ops.paths import ROOT
@@ -30,6 +31,34 @@ def gantry(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
         env=kept | nothing | {"AWS_EC2_METADATA_DISABLED": "true"} | variables,
     )  # fmt: skip
+
+
+def test_account_needs_no_package_of_the_sandbox() -> None:
+    program = (
+        "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.clean_up, ops.cost, ops.firewall;"
+        "import ops.leaked, ops.logs, ops.rotate, ops.rotator, ops.security, ops.status, tools.diagram"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_operators_commands_use_none_of_the_developers() -> None:
+    users = {
+        str(file.relative_to(ROOT))
+        for folder in ("ops", "sandbox", "stacks", "constructs", "contract", "lambdas", "service")
+        for file in (ROOT / folder).rglob("*.py")
+        if re.search(r"^\s*(from|import) tools\b", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert users == {"ops/cli.py"}
+
+
+def test_sandbox_that_is_not_installed_is_said_to_be() -> None:
+    program = (
+        "import sys; sys.modules['ministack'] = sys.modules['cryptography'] = None; import ops.in_sandbox"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert "CliError: The sandbox is not installed." in ended.stderr
 
 
 def client_error(code: str) -> ClientError:
@@ -131,7 +160,7 @@ def test_file_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None
 
 def test_sandbox_obeys_no_variable_for_aws_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     user = {"AWS_CA_BUNDLE": "/x", "AWS_PROFILE": "work", "HTTPS_PROXY": "http://proxy", "NO_PROXY": "mirror"}
-    variables = cdk._without_aws(user)
+    variables = in_sandbox._without_aws(user)
     assert not [name for name in variables if name.startswith("AWS_")]
     # pip may need the proxy for the packages of functions; what is on this machine is asked directly.
     assert variables["HTTPS_PROXY"] == "http://proxy"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.environments import SANDBOX_ACCOUNT as ACCOUNT
 from ops import cdk, preflight
 from ops.console import CliError
-from sandbox.environment import ACCOUNT
 from stacks.settings import SANDBOX_ACCOUNT, Settings, load_settings
 
 OWN = {"account": "482915370264"}

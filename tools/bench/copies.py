@@ -1,4 +1,4 @@
-"""Synthesises prod several times in one app, as stages of it: ``python -m ops.bench.copies <how many>``."""
+"""Synthesises prod several times in one app, as stages of it: ``python -m tools.bench.copies <how many>``."""
 
 import sys
 

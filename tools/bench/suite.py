@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ops.bench.measurement import Measurement, seconds_of
 from ops.paths import ROOT
+from tools.bench.measurement import Measurement, seconds_of
 
 
 def measure() -> Iterator[Measurement]:

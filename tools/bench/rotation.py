@@ -11,12 +11,12 @@ import boto3
 import psycopg
 from psycopg import sql
 
-from ops.bench import old_credentials
-from ops.bench.load import LoadReport, load
-from ops.bench.measurement import Measurement
-from ops.bench.throwaway import throwaway_sandbox
 from ops.rotated_secrets import RotatedSecret
 from sandbox.lifecycle import Sandbox
+from tools.bench import old_credentials
+from tools.bench.load import LoadReport, load
+from tools.bench.measurement import Measurement
+from tools.bench.throwaway import throwaway_sandbox
 
 _LIMITS = ("RATE_LIMIT_PER_MINUTE", "SIGN_IN_RATE_LIMIT_PER_MINUTE")
 

@@ -16,10 +16,10 @@ from urllib.request import urlopen
 import boto3
 import psutil
 
-from ops.bench.measurement import Measurement
-from ops.bench.throwaway import Harness, throwaway_sandbox
 from ops.rotated_secrets import RotatedSecret
 from sandbox.lifecycle import Sandbox
+from tools.bench.measurement import Measurement
+from tools.bench.throwaway import Harness, throwaway_sandbox
 
 _MB, _MIB = 1e6, 2**20
 _IMPORTS = 7

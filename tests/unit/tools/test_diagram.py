@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import diagram
 from ops.console import CliError
 from tests.unit.ops.assemblies import assembly, logical_id, resource, stack
+from tools import diagram
 
 PAGE = """# Architecture
 

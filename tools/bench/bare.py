@@ -1,7 +1,7 @@
 """What the reference service is compared with: its server, its framework and its statement, without the rest.
 
-The service's own packages and environment are used: `python -m ops.bench.bare <concurrency> <seconds>` prints
-how many statements a second were done.
+The service's own packages and environment are used: `python -m tools.bench.bare <concurrency> <seconds>`
+prints how many statements a second were done.
 """
 
 import asyncio

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ops.bench.measurement import Measurement
-from ops.bench.throwaway import throwaway_sandbox
+from tools.bench.measurement import Measurement
+from tools.bench.throwaway import throwaway_sandbox
 
 
 def measure() -> Iterator[Measurement]:

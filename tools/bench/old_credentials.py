@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from ops.bench.measurement import Measurement
+from tools.bench.measurement import Measurement
 
 Login = Mapping[str, Any]
 _POLL_SECONDS = 0.2

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.bench.measurement import seconds_of
 from ops.paths import ROOT
+from tools.bench.measurement import seconds_of
 
 
 @dataclass(frozen=True)

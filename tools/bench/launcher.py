@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator
 
-from ops.bench.measurement import Command, Measurement, medians_in_turn
 from ops.paths import ROOT
+from tools.bench.measurement import Command, Measurement, medians_in_turn
 
 
 def measure() -> Iterator[Measurement]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import psutil
 
-from ops.bench.measurement import Measurement
-from ops.bench.throwaway import throwaway_sandbox
 from sandbox.lifecycle import Sandbox
+from tools.bench.measurement import Measurement
+from tools.bench.throwaway import throwaway_sandbox
 
 _SETTLE_SECONDS = 20
 _MIB = 2**20

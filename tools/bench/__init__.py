@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from ops.bench import functions, launcher, memory, rotation, service, suite, synth, up
-from ops.bench.measurement import Measurement
 from ops.console import CliError, out, phase
+from tools.bench import functions, launcher, memory, rotation, service, suite, synth, up
+from tools.bench.measurement import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Measurement]]] = {
     "launcher": launcher.measure,

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from ops.console import err
 from ops.paths import ROOT
 
-_CHECKED = ("app.py", "contract", "stacks", "constructs", "lambdas", "service", "ops", "sandbox", "tests")
+_CHECKED = (
+    "app.py", "contract", "stacks", "constructs", "lambdas", "service", "ops", "tools", "sandbox", "tests",
+)  # fmt: skip
 # More would be too much for the tests that put a load on servers of their own.
 _MOST_PROCESSES = 4
 

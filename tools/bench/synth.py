@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ops.bench.measurement import Command, Measurement, medians_in_turn
 from ops.paths import ROOT
+from tools.bench.measurement import Command, Measurement, medians_in_turn
 
 _EMPTY_APP = "import aws_cdk; aws_cdk.App().synth()"
 _ROUNDS = 5
@@ -48,7 +48,7 @@ def _beside_an_empty_app(folder: Path) -> Iterator[Measurement]:
 def _as_resources_double(folder: Path) -> Iterator[Measurement]:
     commands = [
         Command(
-            [sys.executable, "-m", "ops.bench.copies", str(count)], _variables(folder / f"copies-{count}")
+            [sys.executable, "-m", "tools.bench.copies", str(count)], _variables(folder / f"copies-{count}")
         )
         for count in _COPIES
     ]

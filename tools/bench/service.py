@@ -19,13 +19,13 @@ from typing import Any
 import httpx
 import uvloop
 
-from ops.bench.http_load import LoadResult, http_load, percentile
-from ops.bench.measurement import Measurement
 from ops.paths import ROOT
 from sandbox import terminator
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
+from tools.bench.http_load import LoadResult, http_load, percentile
+from tools.bench.measurement import Measurement
 
 _FEW, _MANY = 16, 400
 _SECONDS = 3.0
@@ -60,7 +60,7 @@ class _Programs:
 
     def statements(self, concurrency: int) -> float:
         first = ("0001-01-01T00:00:00Z", "00000000-0000-0000-0000-000000000000", str(_LIMIT + 1))
-        command = [sys.executable, "-m", "ops.bench.bare", str(concurrency), str(_SECONDS), *first]
+        command = [sys.executable, "-m", "tools.bench.bare", str(concurrency), str(_SECONDS), *first]
         done = subprocess.run(
             [*command, self.project, self.account],
             env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True,
@@ -139,7 +139,7 @@ def _programs() -> Iterator[_Programs]:
         environment = stack.enter_context(_backends(folder))
         bare, service = _free_port(), _free_port()
         options = ("--port", str(bare), "--no-access-log", "--loop", "uvloop", "--workers", str(_WORKERS))
-        command = ("uvicorn", "ops.bench.bare:app", *options)
+        command = ("uvicorn", "tools.bench.bare:app", *options)
         stack.enter_context(_process(command, environment, f"http://127.0.0.1:{bare}/hello", folder))
         url = f"http://127.0.0.1:{service}"
         environment = {**environment, "PORT": str(service)}

@@ -1,0 +1,1 @@
+"""The developers' commands of `./gantry`: tests, benchmarks, pins and generated documents."""
