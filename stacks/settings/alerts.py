@@ -1,11 +1,11 @@
 """Settings of who hears of alerts, and of what is asked and counted from outside."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+from stacks.settings.model import Problem, SettingsModel, Singleton
 from stacks.settings.values import web_address
 
 _Email = Annotated[
@@ -29,11 +29,6 @@ class AlertSettings(SettingsModel):
     page_webhooks: tuple[_Webhook, ...] = Field(
         (), strict=False, description="Addresses that pages are posted to, such as an on-call service's."
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         for key in type(self).model_fields:
@@ -81,11 +76,6 @@ class CostSettings(SettingsModel):
         examples=["arn:aws:ce::123456789012:anomalymonitor/00000000-0000-0000-0000-000000000000"],
     )
     anomaly_usd: int = Field(50, ge=1, description="US dollars from which strange costs are told.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     @property
     def watched(self) -> bool:

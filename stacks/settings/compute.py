@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Problem, SettingsModel
 from stacks.settings.values import known_time_zone, mountable_path, schedule_expression
 
 # What docs/service-contract.md promises every container; an environment's own variables are added.
@@ -63,12 +63,10 @@ class ScheduledCapacity(SettingsModel):
     min_capacity: int = Field(ge=1, le=1000, description="Fewest tasks from then on.")
     max_capacity: int = Field(ge=1, le=1000, description="Most tasks from then on.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _problems(self) -> Iterator[Problem]:
         if self.min_capacity > self.max_capacity:
             allowed = f"must not exceed max_capacity ({self.max_capacity})"
-            refuse([Problem("min_capacity", self.min_capacity, allowed)])
-        return self
+            yield Problem("min_capacity", self.min_capacity, allowed)
 
 
 class EcsSettings(SettingsModel):
@@ -146,11 +144,6 @@ class EcsSettings(SettingsModel):
         {}, description="Variables of the container, added to those of the service contract."
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
-
     def _problems(self) -> Iterator[Problem]:
         if self.min_capacity > self.max_capacity:
             yield Problem(
@@ -194,11 +187,6 @@ class DeploymentSettings(SettingsModel):
     bake_minutes: int = Field(
         10, ge=0, le=1440, description="Minutes that the old tasks stay when all traffic has moved."
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if self.strategy != "rolling" and not self.alternate_target_group:

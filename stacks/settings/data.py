@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from stacks.settings.model import FIXED, Problem, SettingsModel, refuse
+from stacks.settings.model import FIXED, Problem, SettingsModel
 
 _SNAPSHOT = re.compile(r"^arn:aws[a-z-]*:rds:(?P<region>[a-z0-9-]+):\d{12}:cluster-snapshot:.+$")
 _Acu = Annotated[float, Field(le=256, multiple_of=0.5)]
@@ -49,11 +49,6 @@ class AuroraSettings(SettingsModel):
         description="Backup that the cluster begins as.",
         examples=["arn:aws:rds:us-west-2:123456789012:cluster-snapshot:awsbackup:copyjob-…"],
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if self.min_capacity > self.max_capacity:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Problem, SettingsModel
 from stacks.settings.values import HOST_NAME
 
 _CERTIFICATE = re.compile(r"^arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):certificate/.+$")
@@ -77,11 +77,6 @@ class DomainSettings(SettingsModel):
         """Whether there is a name and its record is of this environment."""
         return self.name is not None and self.record
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
-
     def _problems(self) -> Iterator[Problem]:
         zone = {"hosted_zone_id": self.hosted_zone_id, "hosted_zone_name": self.hosted_zone_name}
         for key, value in zone.items():
@@ -126,11 +121,6 @@ class AcceleratorSettings(SettingsModel):
         """Return the account of the existing listener."""
         found = _LISTENER.match(self.listener_arn or "")
         return found["account"] if found else None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if self.mode == "existing" and self.listener_arn is None:

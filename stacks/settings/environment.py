@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
@@ -12,7 +12,7 @@ from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.firewall import FirewallSettings
 from stacks.settings.images import IMAGE, EcrRepository, ecr_repository
-from stacks.settings.model import Lasting, Problem, SettingsModel, refuse
+from stacks.settings.model import Lasting, Problem, SettingsModel
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
@@ -71,26 +71,20 @@ class Settings(SettingsModel):
     canary: CanarySettings = CanarySettings()
     cost: CostSettings = CostSettings()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(
-            [
-                *self._naming_problems(),
-                *self._region_problems(),
-                *self._registry_problems(),
-                *self._zone_problems(),
-                *self._prefix_list_problems(),
-                *self._address_problems(),
-                *self._https_problems(),
-                *self._deployment_problems(),
-                *self._accelerator_problems(),
-                *self._pausing_problems(),
-                *self._backup_problems(),
-                *self._recovery_problems(),
-                *self._canary_problems(),
-            ]
-        )
-        return self
+    def _problems(self) -> Iterator[Problem]:
+        yield from self._naming_problems()
+        yield from self._region_problems()
+        yield from self._registry_problems()
+        yield from self._zone_problems()
+        yield from self._prefix_list_problems()
+        yield from self._address_problems()
+        yield from self._https_problems()
+        yield from self._deployment_problems()
+        yield from self._accelerator_problems()
+        yield from self._pausing_problems()
+        yield from self._backup_problems()
+        yield from self._recovery_problems()
+        yield from self._canary_problems()
 
     def _naming_problems(self) -> Iterator[Problem]:
         if len(self.full_name) > NAME_LIMIT:

@@ -2,11 +2,11 @@
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Problem, SettingsModel
 
 # The rules of AWS's managed groups, which are named in docs/service-contract.md as far as they matter there:
 # https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html
@@ -93,11 +93,6 @@ class FirewallSettings(SettingsModel):
             group: tuple(rule for rule in rules if rule in self.counted_rules)
             for group, rules in _GROUPS.items()
         }
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         lists = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Singleton: TypeAlias = Literal["create", "existing", "off"]
 """What an account has one of, whatever the number of its environments.
@@ -18,6 +18,16 @@ class SettingsModel(BaseModel):
     """A table of settings: unknown keys and wrong types are refused, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def _problems(self) -> Iterable["Problem"]:
+        """Return what is impossible about the combination of values; nothing, unless a model says so."""
+        return ()
+
+    @model_validator(mode="after")
+    def _refuse(self) -> Self:
+        if found := tuple(self._problems()):
+            raise ImpossibleError(found)
+        return self
 
 
 @dataclass(frozen=True)
@@ -63,16 +73,3 @@ class ImpossibleError(ValueError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{problem.key} {problem.allowed}" for problem in self.problems))
-
-
-def refuse(problems: Iterable[Problem]) -> None:
-    """Raise all problems at once.
-
-    Raises
-    ------
-    ImpossibleError
-        When there is one.
-    """
-    found = tuple(problems)
-    if found:
-        raise ImpossibleError(found)

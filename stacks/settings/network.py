@@ -1,11 +1,11 @@
 """Settings of the VPC."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel, refuse
+from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel
 from stacks.settings.patterns import REGION
 from stacks.settings.values import vpc_range
 
@@ -57,11 +57,6 @@ class NetworkSettings(SettingsModel):
         description="Lists of S3's addresses, by region: the one of the environment's region keeps functions "
         "off the internet, where interface endpoints serve all else that they call.",
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if len(set(self.zones)) < len(self.zones):

@@ -1,11 +1,11 @@
 """Settings of a pipeline: an environment of its own that names which environments it deploys."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from stacks.settings.model import Problem, SettingsModel, refuse
+from stacks.settings.model import Problem, SettingsModel
 from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
 from stacks.settings.regions import LACKING, commercial_region
 from stacks.settings.state import LogRetentionDays
@@ -50,11 +50,6 @@ class PipelineSettings(SettingsModel):
     artifact_retention_days: LogRetentionDays = Field(
         30, description="Days that sources, assemblies and the logs of builds are kept."
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if len(self.full_name) > NAME_LIMIT:

@@ -1,10 +1,11 @@
 """Settings of backups and of the second region."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+from stacks.settings.model import Problem, SettingsModel, Singleton
 from stacks.settings.patterns import REGION
 from stacks.settings.regions import commercial_region
 
@@ -34,11 +35,9 @@ class BackupSettings(SettingsModel):
         description="Keeps backups from being deleted early; compliance is final, even for AWS.",
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _problems(self) -> Iterator[Problem]:
         if self.enabled and not self.retention_days:
-            refuse([Problem("enabled", True, "must be false when every retention is 0")])
-        return self
+            yield Problem("enabled", True, "must be false when every retention is 0")
 
     @property
     def retention_days(self) -> dict[BackupRule, int]:

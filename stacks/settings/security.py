@@ -1,11 +1,10 @@
 """Settings of what is recorded and watched in the account, and of who may deploy from outside."""
 
 from collections.abc import Iterator
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from stacks.settings.model import Problem, SettingsModel, Singleton, refuse
+from stacks.settings.model import Problem, SettingsModel, Singleton
 
 
 class GitHubSettings(SettingsModel):
@@ -29,11 +28,6 @@ class GitHubSettings(SettingsModel):
         description="The one environment of the repository that may deploy, instead of a branch.",
         examples=["prod"],
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        refuse(self._problems())
-        return self
 
     def _problems(self) -> Iterator[Problem]:
         if self.provider == "off":
