@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contract.environments import SANDBOX
+from contract.service import HEALTH_PATH
 from ops import task_health
 from ops.aws import Environment, connect
 from ops.console import CliError, err, out
@@ -120,7 +121,7 @@ def _health(url: str, *, on_this_machine: bool, named: bool) -> str:
     context.check_hostname = named
     handlers.append(urllib.request.HTTPSHandler(context=context))
     try:
-        with urllib.request.build_opener(*handlers).open(f"{url}/healthz", timeout=5) as response:
+        with urllib.request.build_opener(*handlers).open(f"{url}{HEALTH_PATH}", timeout=5) as response:
             return f"HTTP {response.status}"
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}"

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from contract.service import HEALTH_PATH
 from ops.aws import Environment
 from ops.console import printable
 
@@ -32,7 +33,7 @@ def dependencies(environment: Environment, outputs: Mapping[str, str]) -> str:
         return "unknown: no task is healthy"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the user's leads elsewhere
     try:
-        with opener.open(f"http://{address}/healthz?detailed=true", timeout=5):
+        with opener.open(f"http://{address}{HEALTH_PATH}?detailed=true", timeout=5):
             return WELL
     except urllib.error.HTTPError as error:
         return said(error)

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from contract.environments import SANDBOX
+from contract.service import HEALTH_PATH
 from ops import cdk, logs, service_environment, task_health, turns
 from ops.assembly import parse_overrides
 from ops.aws import connect, settings_of
@@ -164,10 +165,10 @@ def _wait_until_healthy(url: str, start_seconds: int) -> str:
     )  # of the user's proxies, none
     while True:
         try:
-            with opener.open(f"{url}/healthz", timeout=5) as response:
+            with opener.open(f"{url}{HEALTH_PATH}", timeout=5) as response:
                 answer = task_health.dependencies(environment, outputs)
                 if answer == task_health.WELL:
-                    return f"{url}/healthz → {response.status}"
+                    return f"{url}{HEALTH_PATH} → {response.status}"
         except urllib.error.HTTPError as error:
             answer = f"HTTP {error.code}"
         except (OSError, http.client.HTTPException) as error:
@@ -201,7 +202,7 @@ def _summary(url: str, sandbox: Sandbox, seconds: float) -> None:
     table = Table.grid(padding=(0, 3))
     table.add_row("Service", f"[bold]{url}[/bold]")
     table.add_row("API docs", f"{url}/api/docs")
-    table.add_row("Health", f"{url}/healthz")
+    table.add_row("Health", f"{url}{HEALTH_PATH}")
     table.add_row("Embedded AWS", str(sandbox.status().endpoint_url))
     settings = settings_of(SANDBOX)
     table.add_row("Stacks", "\n".join(settings.stack_name(layer) for layer in LAYERS))

@@ -13,10 +13,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from contract.database import DATABASE
+from contract.service import HEALTH_PATH, PORT
 from gantry.monitoring.deployment_alarms import DeploymentAlarms, ShedRequests
 from gantry.secrets.secret import PlatformSecret
 from gantry.service.accelerator import Accelerator, RegionalEndpoint
-from gantry.service.container import HEALTH_PATH
 from gantry.service.deployment import DeploymentPlan
 from gantry.service.domain import ServiceDomain
 from gantry.service.firewall import WebFirewall
@@ -24,10 +25,10 @@ from gantry.service.image import ServiceImage
 from gantry.service.load_balancer import PublicLoadBalancer
 from gantry.service.scaling import Scaling, ScheduledBounds
 from gantry.service.web_service import WebService
-from stacks.data import DATABASE, DataRefs
+from stacks.data import DataRefs
 from stacks.image import service_image
 from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
-from stacks.network import SERVICE_PORT, NetworkRefs
+from stacks.network import NetworkRefs
 from stacks.settings import Settings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.state import StateRefs
@@ -162,7 +163,7 @@ class ComputeStack(LayerStack):
             "Ingress",
             vpc=self._network.vpc,
             security_group=self._network.load_balancer_group,
-            port=SERVICE_PORT,
+            port=PORT,
             health_path=HEALTH_PATH,
             certificate=self._certificate(domain),
             access_logs=access_logs,
@@ -218,7 +219,7 @@ class ComputeStack(LayerStack):
             target_group=ingress.target_group,
             alternate=ingress.alternate,
             image=image,
-            port=SERVICE_PORT,
+            port=PORT,
             environment=self._environment(image, data),
             secrets={
                 "DATABASE_SECRET": data.database_secret,
@@ -253,7 +254,7 @@ class ComputeStack(LayerStack):
             workers
             | settings.ecs.environment
             | {
-                "PORT": str(SERVICE_PORT),
+                "PORT": str(PORT),
                 "ENVIRONMENT": settings.environment,
                 "SERVICE_VERSION": image.version,
                 "LOG_LEVEL": settings.ecs.log_level,

@@ -10,6 +10,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract.database import DATABASE, LOGIN_ROLES, ROTATOR
 from gantry.cache.users import CacheUsers
 from gantry.cache.valkey import APPLICATION_ACCESS, ValkeyCache
 from gantry.database.aurora import AuroraPostgres
@@ -36,8 +37,6 @@ from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
-DATABASE = "app"
-_DATABASE_ROLES = ("app_a", "app_b")  # they take turns, from the first one on
 _CACHE_USER = "app"  # the first of two that take turns
 _ROTATOR = (
     "The function that makes the application's roles changes it every week as the master user, which Secrets "
@@ -82,9 +81,9 @@ class DataStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
-        self._database_secret = self._secret("DatabaseSecret", "database", username=_DATABASE_ROLES[0])
+        self._database_secret = self._secret("DatabaseSecret", "database", username=LOGIN_ROLES[0])
         self._rotator_secret = self._secret(
-            "RotatorSecret", "database-rotator", username="gantry_rotator", unrotated=_ROTATOR
+            "RotatorSecret", "database-rotator", username=ROTATOR, unrotated=_ROTATOR
         )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
         self._proxy: DatabaseProxy | None = None
@@ -194,7 +193,7 @@ class DataStack(LayerStack):
             vpc=self._network.vpc,
             security_group=self._network.database_proxy_group,
             cluster=cluster,
-            secrets={role: self._proxy_secret(role) for role in _DATABASE_ROLES},
+            secrets={role: self._proxy_secret(role) for role in LOGIN_ROLES},
             secrets_key=self._secrets_key,
             logs_key=self._logs_key,
             log_retention=log_retention(self._settings),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from contract.service import PORT
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.monitoring.ingress_alarms import PortAllocationAlarm
 from gantry.network.security_groups import SecurityGroups
@@ -12,8 +13,6 @@ from gantry.network.vpc import InterfaceEndpoints, PlatformNetwork
 from stacks.layer import LayerStack, imported_key, log_retention
 from stacks.settings import Settings
 from stacks.state import StateRefs
-
-SERVICE_PORT = 8080
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class NetworkStack(LayerStack):
             "SecurityGroups",
             vpc=network.vpc,
             listener_ports=settings.listener_ports,
-            service_port=SERVICE_PORT,
+            service_port=PORT,
             endpoints=settings.network.interface_endpoints,
             s3_prefix_list=settings.network.s3_prefix_lists.get(settings.region),
             with_restore_tests=settings.backup.tests_restores,

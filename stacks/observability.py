@@ -6,6 +6,7 @@ from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from contract.service import HEALTH_PATH
 from gantry.monitoring import dashboard_sections as sections
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.monitoring.dashboard import AlarmGroup, Section, ServiceDashboard
@@ -14,7 +15,6 @@ from gantry.monitoring.health_canary import HealthCanary
 from gantry.monitoring.ingress_alarms import BlockedRequestsAlarm, CertificateAlarm
 from gantry.monitoring.service_alarms import ServiceAlarms, ServiceUnhealthy
 from gantry.monitoring.subscribers import Subscribers
-from gantry.service.container import HEALTH_PATH
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import LayerStack, imported_key, log_retention

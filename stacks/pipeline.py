@@ -22,11 +22,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from contract.service import HEALTH_PATH
 from gantry.delivery.artifact_store import ArtifactStore
 from gantry.delivery.pipeline import DeliveryPipeline, Source, StackProtection
 from gantry.monitoring.alert_topic import AlertTopic
 from gantry.security.alert_rule import AlertRule
-from gantry.service.container import HEALTH_PATH
 from gantry.service.image import Architecture
 from stacks.layer import imported_key, retention, tag
 from stacks.never_deployed import refuse_when_shown

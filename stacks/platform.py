@@ -32,7 +32,7 @@ class Platform:
     """
 
     def __init__(self, scope: Construct, *, settings: Settings, build_dir: Path) -> None:
-        python = PythonSource(root=ROOT / "lambdas", build_dir=build_dir)
+        python = PythonSource(root=ROOT / "lambdas", build_dir=build_dir, packages=(ROOT / "contract",))
         self.state = StateStack(scope, settings=settings)
         self.network = NetworkStack(scope, settings=settings, state=self.state.refs)
         self.recovery = self._recovery(scope, settings)

@@ -6,7 +6,7 @@
 CREATE OR REPLACE FUNCTION gantry.require_application_role(target text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-    IF target IS NULL OR target NOT IN ('app_a', 'app_b') THEN
+    IF target IS NULL OR target NOT IN (:login_roles) THEN
         RAISE EXCEPTION '% is not a role of the application', target;
     END IF;
 END $body$;
@@ -39,7 +39,7 @@ BEGIN
         END IF;
     END LOOP;
     -- Of the roles rather than of their sessions: a proxy pins each session that sets something.
-    EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', target, '3s');
+    EXECUTE format('ALTER ROLE %I SET statement_timeout = %L', target, :statement_timeout);
     EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L CONNECTION LIMIT %s', target, verifier, most);
 END $body$;
 
@@ -63,6 +63,6 @@ BEGIN
 END $body$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gantry FROM PUBLIC;
-GRANT USAGE ON SCHEMA gantry TO gantry_rotator;
+GRANT USAGE ON SCHEMA gantry TO :rotator;
 GRANT EXECUTE ON FUNCTION gantry.admit(text, text), gantry.retire(text), gantry.end_sessions(text)
-    TO gantry_rotator;
+    TO :rotator;

@@ -13,13 +13,14 @@ import boto3
 from aws_lambda_powertools import Logger
 from pg8000.native import Connection, DatabaseError, InterfaceError
 
+from contract.database import ADMINISTRATION
 from database_roles import roles
 from database_roles.rotator import RotatorSecret, end_sessions, openings
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock, TimeLimit
 from gantry_runtime.custom_resource import ANSWER_SECONDS, PROMPT, LambdaContext, Request, answer
 from gantry_runtime.failures import SafeError, describe
-from gantry_runtime.postgres import ADMINISTRATION, ANY_DATABASE, privileged, take_turn
+from gantry_runtime.postgres import ANY_DATABASE, privileged, take_turn
 from gantry_runtime.scram import verifier
 from gantry_runtime.secrets import SecretMissingError, ensure_json, read_json
 

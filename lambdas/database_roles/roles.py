@@ -12,12 +12,9 @@ from pathlib import Path
 
 from pg8000.native import Connection, DatabaseError, identifier, literal
 
+from contract.database import ADMINISTRATION, LOGIN_ROLES, OWNER, ROTATOR, STATEMENT_TIMEOUT
 from gantry_runtime.failures import SafeError
-from gantry_runtime.postgres import ADMINISTRATION
 
-OWNER = "app_owner"
-APPLICATION_ROLES = ("app_a", "app_b")
-ROTATOR = "gantry_rotator"
 # Of a step and of looks at the same time, on one instance, with room to spare.
 _SESSIONS = 20
 _ATTEMPTS = 200
@@ -32,7 +29,14 @@ _END_SESSIONS = """
 """
 _DUPLICATE_DATABASE = "42P04"
 
-_FUNCTIONS = Path(__file__).with_name("functions.sql").read_text()
+_FUNCTIONS = (
+    Path(__file__)
+    .with_name("functions.sql")
+    .read_text()
+    .replace(":login_roles", ", ".join(map(literal, LOGIN_ROLES)))
+    .replace(":statement_timeout", literal(STATEMENT_TIMEOUT))
+    .replace(":rotator", identifier(ROTATOR))
+)
 
 
 class RolesError(SafeError):
@@ -86,12 +90,12 @@ def ensure_roles(
     pg8000.DatabaseError
         When the database refuses.
     """
-    if user not in APPLICATION_ROLES:
-        raise RolesError(f"the application's user must be one of {', '.join(APPLICATION_ROLES)}, not {user}")
+    if user not in LOGIN_ROLES:
+        raise RolesError(f"the application's user must be one of {', '.join(LOGIN_ROLES)}, not {user}")
     connection.run("BEGIN")
-    for role in (OWNER, *APPLICATION_ROLES, ROTATOR):
+    for role in (OWNER, *LOGIN_ROLES, ROTATOR):
         _ensure_role(connection, role)
-    for role in APPLICATION_ROLES:
+    for role in LOGIN_ROLES:
         connection.run(f"GRANT {OWNER} TO {role} WITH INHERIT TRUE, SET TRUE")
         # Of the role rather than of its sessions: a proxy pins each session that sets something.
         connection.run(f"ALTER ROLE {role} SET role = '{OWNER}'")

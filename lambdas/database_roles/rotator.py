@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pg8000.native import Connection, DatabaseError
 
+from contract.database import ROTATOR
 from database_roles import roles
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import TimeLimit
@@ -114,7 +115,7 @@ def end_sessions(cluster: Cluster, master: MasterSession, limit: TimeLimit) -> d
         with master(host) as session:
             while (others := roles.end_rotator_sessions(session)) and limit.wait(_POLL_SECONDS):
                 pass
-        found[f"sessions of {roles.ROTATOR} at {host}"] = others
+        found[f"sessions of {ROTATOR} at {host}"] = others
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pg8000.native import Connection, literal
 
+from contract.database import LOGIN_ROLES, OWNER, ROTATOR
 from gantry_runtime.failures import SafeError
 from gantry_runtime.scram import verifier
 
@@ -18,8 +19,7 @@ SETTINGS = {
     "default_transaction_read_only": "on",
     "statement_timeout": "60s",
 }
-_OWNER = "app_owner"
-_ROLES = frozenset({_OWNER, "app_a", "app_b", "gantry_rotator"})
+_ROLES = frozenset({OWNER, *LOGIN_ROLES, ROTATOR})
 # Of each table, with all columns: enough to see that it can be read, and soon done for a large one.
 _ROWS_A_TABLE = 10_000
 
@@ -67,7 +67,7 @@ def admit_reader(connection: Connection, password: str) -> None:
         raise UnusableDatabaseError(f"the restored database lacks the roles {', '.join(missing)}")
     if READER not in found:
         connection.run(f"CREATE ROLE {READER} NOLOGIN")
-    connection.run(f"GRANT {_OWNER} TO {READER} WITH INHERIT TRUE, SET TRUE")
+    connection.run(f"GRANT {OWNER} TO {READER} WITH INHERIT TRUE, SET TRUE")
     connection.run(f"ALTER ROLE {READER} LOGIN PASSWORD {literal(verifier(password))}")
 
 
@@ -86,17 +86,17 @@ def read(connection: Connection) -> Contents:
     pg8000.DatabaseError
         When something cannot be read.
     """
-    connection.run(f"SET ROLE {_OWNER}")
+    connection.run(f"SET ROLE {OWNER}")
     tables = [
         str(name)
         for (name,) in connection.run(
             "SELECT format('%I.%I', relnamespace::regnamespace::text, relname) FROM pg_class "
             "WHERE relkind IN ('r', 'm') AND pg_get_userbyid(relowner) = :owner ORDER BY 1",
-            owner=_OWNER,
+            owner=OWNER,
         )
     ]
     if not tables:
-        raise UnusableDatabaseError(f"the restored database holds no table of {_OWNER}")
+        raise UnusableDatabaseError(f"the restored database holds no table of {OWNER}")
     ((size,),) = connection.run("SELECT pg_database_size(current_database())")
     return Contents(tables=len(tables), rows=sum(_read(connection, name) for name in tables), bytes=int(size))
 

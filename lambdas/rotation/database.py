@@ -8,6 +8,7 @@ from typing import Any
 
 import pg8000.native
 
+from contract.database import LOGIN_ROLES, OWNER, ROTATOR
 from gantry_runtime import postgres
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock
@@ -19,8 +20,6 @@ from rotation.proxy import Proxy
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, RotationError, Target
 
-ROLES = ("app_a", "app_b")
-OWNER = "app_owner"
 # PostgreSQL's own function that counts the connections of a role, once its password was right.
 _COUNTS_CONNECTIONS = "InitializeSessionUserId"
 # invalid_authorization_specification, invalid_password
@@ -62,7 +61,7 @@ class AlternatingRoles(AlternatingUsers):
         proxy: Proxy | None = None,
         pauses: bool = False,
     ) -> None:
-        super().__init__(ROLES)
+        super().__init__(LOGIN_ROLES)
         self._rotator, self._cluster, self._clock, self._proxy = rotator, cluster, clock, proxy
         self._pauses = pauses
 
@@ -113,7 +112,7 @@ class AlternatingRoles(AlternatingUsers):
             return None
 
     def _drift(self, version: Version) -> str | None:
-        user = user_of(version, ROLES)
+        user = user_of(version, LOGIN_ROLES)
         with self._as_rotator() as connection:
             found = role_states.differences(connection, user)
         # Not where its settings may keep it from logging in: what is found has all of that set again.
@@ -230,7 +229,7 @@ class AlternatingRoles(AlternatingUsers):
             if error.args[0].get("C") not in _REFUSALS:
                 raise
         # As in a database that was restored in place, to before its password was last changed.
-        raise RotationError("gantry_rotator is refused with its secret's password: `./gantry rotate rotator`")
+        raise RotationError(f"{ROTATOR} is refused with its secret's password: `./gantry rotate rotator`")
 
     def _rotator_session(
         self, stage: str, host: str | None
@@ -286,7 +285,7 @@ class _Roles(Target):
     def restrict(self, version: Version, *, works: bool) -> bool:
         if not works:
             self._strategy.admit(self._connection, version)
-        self._strategy.retire(self._connection, other(version, ROLES))
+        self._strategy.retire(self._connection, other(version, LOGIN_ROLES))
         return True
 
 

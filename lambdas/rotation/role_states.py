@@ -2,6 +2,8 @@
 
 import pg8000.native
 
+from contract.database import LOGIN_ROLES, OWNER, STATEMENT_TIMEOUT
+
 # Of the settings only those of the role that is in use: it may set its own, and no one else does.
 _STATES = """
     SELECT
@@ -11,10 +13,14 @@ _STATES = """
         rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls,
         ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = pg_roles.oid ORDER BY 1),
         ARRAY(SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = pg_roles.oid ORDER BY 1)
-    FROM pg_roles WHERE rolname IN ('app_a', 'app_b') ORDER BY 1
+    FROM pg_roles WHERE rolname = ANY(:roles) ORDER BY 1
 """
-_MEMBERSHIPS = ["app_owner"]
-_SETTINGS = ["role=app_owner", "statement_timeout=3s"]  # functions.sql in lambdas/database_roles
+# As functions.sql in lambdas/database_roles leaves them.
+_MEMBERSHIPS = [OWNER]
+_SETTINGS = [
+    f"role={OWNER}",
+    f"statement_timeout={STATEMENT_TIMEOUT}",
+]  # functions.sql in lambdas/database_roles
 
 
 def differences(connection: pg8000.native.Connection, user: str) -> list[str]:
@@ -28,7 +34,8 @@ def differences(connection: pg8000.native.Connection, user: str) -> list[str]:
         The role that is in use.
     """
     found = []
-    for name, logs_in, limited, privileged, memberships, settings in connection.run(_STATES):
+    states = connection.run(_STATES, roles=list(LOGIN_ROLES))
+    for name, logs_in, limited, privileged, memberships, settings in states:
         in_use = name == user
         checks = {
             f"{name} may {'not ' if in_use else ''}log in": logs_in != in_use,

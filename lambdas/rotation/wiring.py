@@ -9,6 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
+from contract.database import LOGIN_ROLES
 from gantry_runtime.clock import Clock
 from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import read_json
@@ -90,13 +91,13 @@ def _releases(environ: Mapping[str, str], clock: Clock, logger: Logger) -> Relea
 
 def _database(environ: Mapping[str, str], store: SecretStore, clock: Clock) -> Strategy:
     from gantry_runtime.aurora import Cluster  # noqa: PLC0415
-    from rotation.database import ROLES, AlternatingRoles  # noqa: PLC0415
+    from rotation.database import AlternatingRoles  # noqa: PLC0415
     from rotation.proxy import Proxy  # noqa: PLC0415
 
     del store
     client, proxy = boto3.client("secretsmanager"), None
     if "PROXY_HOST" in environ:
-        secrets = {role: environ[f"PROXY_{role.upper()}_SECRET_ARN"] for role in ROLES}
+        secrets = {role: environ[f"PROXY_{role.upper()}_SECRET_ARN"] for role in LOGIN_ROLES}
         proxy = Proxy(client, host=environ["PROXY_HOST"], secrets=secrets, clock=clock)
     return AlternatingRoles(
         partial(read_json, client, environ["ROTATOR_SECRET_ARN"]),

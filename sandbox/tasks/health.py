@@ -6,6 +6,7 @@ import enum
 import math
 from collections.abc import AsyncIterator
 
+from contract.service import HEALTH_PATH
 from sandbox.ports import HOST
 from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.timings import Timings
@@ -45,7 +46,7 @@ class HealthChecks:
         grace = max(spec.health_check_grace_period, container.start_period if container else 0)
         thresholds = [group.unhealthy_threshold if group else 0, container.retries if container else 0]
         return cls(
-            path=group.health_check_path if group else "/healthz",
+            path=group.health_check_path if group else HEALTH_PATH,
             interval=min(timings.probe_interval, group.health_check_interval if group else math.inf),
             timeout=min(timings.probe_timeout, group.health_check_timeout if group else math.inf),
             grace_period=grace,

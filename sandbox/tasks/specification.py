@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
+from contract.service import HEALTH_PATH
 from sandbox.tasks.definition import ContainerDefinition, Document, TaskDefinition
 
 
@@ -24,7 +25,7 @@ class TargetGroup:
     """
 
     arn: str
-    health_check_path: str = "/healthz"
+    health_check_path: str = HEALTH_PATH
     health_check_interval: float = 30
     health_check_timeout: float = 5
     unhealthy_threshold: int = 2

@@ -6,18 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from contract.service import VARIABLES
 from stacks.settings.model import Problem, SettingsModel
 from stacks.settings.values import known_time_zone, mountable_path, schedule_expression
-
-# What docs/service-contract.md promises every container; an environment's own variables are added.
-CONTRACT_VARIABLES = frozenset(
-    {
-        "PORT", "ENVIRONMENT", "SERVICE_VERSION", "LOG_LEVEL", "STOP_TIMEOUT_SECONDS", "COOKIE_SECURE",
-        "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_POOL_MIN", "DATABASE_POOL_MAX",
-        "DATABASE_PREPARED_STATEMENTS", "DATABASE_SECRET", "VALKEY_HOST", "VALKEY_PORT",
-        "VALKEY_SECRET", "SECRET_KEY_BASE",
-    }
-)  # fmt: skip
 
 # MiB that Fargate offers with so many CPU units:
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
@@ -161,7 +152,7 @@ class EcsSettings(SettingsModel):
         repeated = {path for path in self.writable_paths if self.writable_paths.count(path) > 1}
         for path in sorted(repeated):
             yield Problem("writable_paths", path, "must be there once")
-        for name in sorted(CONTRACT_VARIABLES.intersection(self.environment)):
+        for name in sorted(VARIABLES.intersection(self.environment)):
             yield Problem(
                 f"environment.{name}", self.environment[name], "must go: the service contract sets it"
             )

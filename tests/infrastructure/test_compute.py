@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from contract.service import VARIABLES
 from ops.assembly import Resource
-from stacks.settings import CONTRACT_VARIABLES
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 from tests.infrastructure.variants import CERTIFICATE, PRIVATE_IMAGE, REGISTRY_KEY
 
@@ -30,11 +30,11 @@ def told(platform: Synthesised) -> set[str]:
 
 def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised) -> None:
     # The environment's own variables may have another number of workers.
-    assert told(platform) == CONTRACT_VARIABLES - {"DATABASE_PREPARED_STATEMENTS"} | {"WEB_CONCURRENCY"}
+    assert told(platform) == VARIABLES - {"DATABASE_PREPARED_STATEMENTS"} | {"WEB_CONCURRENCY"}
 
 
 def test_container_behind_a_proxy_is_told_so(synthesise: Synthesiser) -> None:
-    assert told(synthesise.having("prod", {"aurora.proxy": True})) == CONTRACT_VARIABLES | {"WEB_CONCURRENCY"}
+    assert told(synthesise.having("prod", {"aurora.proxy": True})) == VARIABLES | {"WEB_CONCURRENCY"}
 
 
 def test_container_is_told_one_worker_for_each_vcpu_unless_it_is_told_otherwise(

@@ -11,10 +11,10 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract.database import PORT
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 from gantry.security.trust import service_of_this_account
 
-PORT = 5432
 DatabaseInsights = Literal["standard", "advanced"]
 # Each mode knows one retention: a week, or 15 months.
 _INSIGHTS = {

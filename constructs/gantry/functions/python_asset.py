@@ -58,12 +58,15 @@ class PythonSource:
     root
         Folder that holds one package a function, ``shared/`` with packages that every asset gets, and
         ``requirements.txt``, locked with hashes.
+    packages
+        Folders of further packages that every asset gets.
     build_dir
         Where built assets are kept; they are found again by a hash of what they were made of.
     """
 
     root: Path
     build_dir: Path
+    packages: tuple[Path, ...] = ()
 
     def build(self, name: str) -> PythonAsset:
         """Return the asset of a function, building it when its inputs changed.
@@ -93,8 +96,9 @@ class PythonSource:
 
     def _sources(self, name: str) -> Iterator[tuple[str, Path]]:
         yield from _files(self.root / "shared")
-        for path, file in _files(self.root / name):
-            yield f"{name}/{path}", file
+        for package in (*self.packages, self.root / name):
+            for path, file in _files(package):
+                yield f"{package.name}/{path}", file
 
     def _packages(self) -> Path:
         """Return the folder with the locked packages, which all assets share."""

@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from contract import cache as cache_contract
+from contract import database as database_contract
 from gantry.nag import acknowledge
 
 # AWS APIs that functions call, by their group; "s3" takes the answers to CloudFormation.
@@ -89,16 +91,16 @@ class SecurityGroups(Construct):
             "AwsSolutions-EC23",
         )
         self._connect(load_balancer, service, service_port, "requests and health checks")
-        self._connect(service, database, 5432, "PostgreSQL")
-        self._connect(service, cache, 6379, "Valkey")
-        self._connect(database_functions, database, 5432, "PostgreSQL")
-        self._connect(cache_functions, cache, 6379, "Valkey")
+        self._connect(service, database, database_contract.PORT, "PostgreSQL")
+        self._connect(service, cache, cache_contract.PORT, "Valkey")
+        self._connect(database_functions, database, database_contract.PORT, "PostgreSQL")
+        self._connect(cache_functions, cache, cache_contract.PORT, "Valkey")
         self.database_proxy: ec2.ISecurityGroup | None = None
         if with_database_proxy:
             proxy = self._group("DatabaseProxy", "proxy in front of the database")
-            self._connect(service, proxy, 5432, "PostgreSQL")
-            self._connect(database_functions, proxy, 5432, "PostgreSQL")
-            self._connect(proxy, database, 5432, "PostgreSQL")
+            self._connect(service, proxy, database_contract.PORT, "PostgreSQL")
+            self._connect(database_functions, proxy, database_contract.PORT, "PostgreSQL")
+            self._connect(proxy, database, database_contract.PORT, "PostgreSQL")
             self.database_proxy = self._closed(proxy)
         callers = [service, database_functions, cache_functions, functions]
         self.restored_database: ec2.ISecurityGroup | None = None
@@ -106,7 +108,7 @@ class SecurityGroups(Construct):
         if with_restore_tests:
             restored = self._group("RestoredDatabase", "databases restored for tests")
             restore_tests = self._group("RestoreTestFunctions", "functions that query restored databases")
-            self._connect(restore_tests, restored, 5432, "PostgreSQL")
+            self._connect(restore_tests, restored, database_contract.PORT, "PostgreSQL")
             callers.append(restore_tests)
             self.restored_database = self._closed(restored)
             self.restore_test_functions = self._closed(restore_tests)

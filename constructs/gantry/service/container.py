@@ -6,7 +6,8 @@ from aws_cdk import Duration
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-HEALTH_PATH = "/healthz"
+from contract.service import HEALTH_PATH
+
 # After it a container is UNHEALTHY until it answers, which ECS ignores during the service's grace period:
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html (startPeriod)
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html (healthCheckGracePeriodSeconds)

@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract.service import CONTAINER, USER
 from gantry.nag import acknowledge
 from gantry.secrets.secret import read_statements
 from gantry.security.trust import service_of_this_account
@@ -21,9 +22,6 @@ from gantry.service.container import health_check, linux_parameters, mount_volum
 from gantry.service.deployment import AlternateTarget, DeploymentPlan, TrafficShiftRole
 from gantry.service.image import ServiceImage
 from gantry.service.scaling import CAPACITY_PROVIDERS, Scaling, scale
-
-_CONTAINER = "service"
-_USER = "10001:10001"
 
 
 class WebService(Construct):
@@ -116,17 +114,17 @@ class WebService(Construct):
         if exec_log is not None:
             self._acknowledge_sessions(task_definition, exec_log)
         container = task_definition.add_container(
-            _CONTAINER,
-            container_name=_CONTAINER,
+            CONTAINER,
+            container_name=CONTAINER,
             image=image.source,
-            user=_USER,
+            user=USER,
             readonly_root_filesystem=exec_log is None,
             linux_parameters=linux_parameters(self),
             environment=dict(environment),
             secrets={
                 variable: ecs.Secret.from_secrets_manager(secret) for variable, secret in secrets.items()
             },
-            logging=ecs.LogDrivers.aws_logs(stream_prefix=_CONTAINER, log_group=self.log_group),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=self.log_group),
             port_mappings=[ecs.PortMapping(container_port=port)],
             stop_timeout=stop_timeout,
             health_check=health_check(port, health_check_command, start_time),
@@ -238,7 +236,7 @@ class WebService(Construct):
         # With its policy: ECS uses it at once.
         self.service.node.add_dependency(role)
         self.service.load_balancer_target(
-            container_name=_CONTAINER,
+            container_name=CONTAINER,
             container_port=port,
             alternate_target=ecs.AlternateTarget(
                 "AlternateTarget",

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pg8000.native
 
+from contract.database import ADMINISTRATION
+
 _BUNDLE = Path(__file__).parent / "rds-global-bundle.pem"
 _TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute to wake up
-# A database of the platform alone. Roles are the same in all databases, so that nothing privileged needs to
-# be done where the application may have put a function, a lock or a setting in the way.
-ADMINISTRATION = "gantry"
 ANY_DATABASE = "postgres"  # which every cluster has
 LOCK_TIMEOUT = "20s"
 _LOCK_NOT_AVAILABLE = "55P03"

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from pg8000.native import Connection, InterfaceError
 
+from contract.database import ADMINISTRATION
 from database_roles.roles import RolesError, ensure_database, ensure_roles, ensure_schema
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
@@ -53,9 +54,7 @@ def ensure(server: PostgresServer, user: str = "app_a") -> None:
         ensure_schema(connection)
 
 
-def as_master(
-    server: PostgresServer, database: str = postgres.ADMINISTRATION
-) -> AbstractContextManager[Connection]:
+def as_master(server: PostgresServer, database: str = ADMINISTRATION) -> AbstractContextManager[Connection]:
     return postgres.privileged(
         host="127.0.0.1", port=server.port, database=database, user="master", password=PASSWORDS["master"]
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import contract.database
 from taskboard import migrate as migrate_module
 from taskboard.database import LOAN_TIMEOUT, STATEMENT_TIMEOUT, TABLE_LOCK_TIMEOUT
 from taskboard.migrate import Migration, MigrationError, load, migrate
@@ -139,8 +140,7 @@ CREATE INDEX CONCURRENTLY by_id ON first (id);
 def test_limits_of_time_are_in_order_and_the_platforms() -> None:
     assert TABLE_LOCK_TIMEOUT <= 1
     assert TABLE_LOCK_TIMEOUT < STATEMENT_TIMEOUT < LOAN_TIMEOUT
-    functions = (ROOT / "lambdas" / "database_roles" / "functions.sql").read_text()
-    assert f"SET statement_timeout = %L', target, '{STATEMENT_TIMEOUT:.0f}s'" in functions
+    assert f"{STATEMENT_TIMEOUT:.0f}s" == contract.database.STATEMENT_TIMEOUT
 
 
 def test_changed_history_is_refused(apply: Apply) -> None:

@@ -1,0 +1,3 @@
+"""The cache's address."""
+
+PORT = 6379
