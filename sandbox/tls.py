@@ -1,22 +1,19 @@
 """The sandbox's certificate authority, which signs the certificates of its servers."""
 
 import datetime
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.files import write_atomically
 
 _LIFETIME = datetime.timedelta(days=365)
 # Renewed well before its end, so that a sandbox that runs for days keeps a valid one.
 _RENEWAL = datetime.timedelta(days=30)
-_HOSTS = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")))
+_HOSTS = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True)
@@ -61,64 +58,18 @@ def ensure_authority(folder: Path) -> Authority:
 
 def _is_usable(authority: Authority) -> bool:
     try:
-        certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+        certificate = x509.load_pem_x509_certificate(authority.server_certificate.read_bytes())
         authority.server_context()
+        authority.client_context()
     except (OSError, ValueError):
         return False
     return certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > _RENEWAL
 
 
 def _make(authority: Authority) -> None:
-    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gantry sandbox")])
-    certificate_signing = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
-        key_encipherment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    ca_identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    ca_certificate = (
-        _builder(ca_name, ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(certificate_signing, critical=True)
-        .add_extension(ca_identifier, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    server_certificate = (
-        _builder(server_name, ca_name, server_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(_HOSTS), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_identifier), critical=False
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
     # The authority's own key is kept nowhere: a new server certificate comes with a new authority.
-    write_atomically(
-        authority.server_key,
-        server_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-    )
-    for path, certificate in (
-        (authority.server_certificate, server_certificate),
-        (authority.certificate, ca_certificate),
-    ):
-        write_atomically(path, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + _LIFETIME)
-    )
+    ca = trustme.CA(organization_name="Gantry sandbox")
+    server = ca.issue_cert(*_HOSTS, not_after=datetime.datetime.now(datetime.UTC) + _LIFETIME)
+    write_atomically(authority.server_key, server.private_key_pem.bytes())
+    write_atomically(authority.server_certificate, server.cert_chain_pems[0].bytes(), mode=0o644)
+    write_atomically(authority.certificate, ca.cert_pem.bytes(), mode=0o644)
