@@ -234,6 +234,8 @@ def _change_groups(caches: Caches) -> None:
             return elasticache._error(  # type: ignore[no-any-return]
                 "InvalidUserGroupState", f"User group {group['UserGroupId']} is not in active state.", 400
             )
+        if problem := _membership_problem(p, group):
+            return problem
 
         def change() -> None:
             before = _users_of(group)
@@ -280,6 +282,30 @@ def _state_problem(user: User | None) -> Response | None:
     return elasticache._error(  # type: ignore[no-any-return]
         "InvalidUserState", f"User {user['UserId']} is not in active state.", 400
     )
+
+
+def _membership_problem(p: dict[str, Any], group: dict[str, Any]) -> Response | None:
+    """Refuse a change of a group as a whole when a part of it is none, as AWS does.
+
+    That ElastiCache refuses to remove who is no member is reported of it (hashicorp/terraform-provider-aws
+    49948); its API reference lists the other errors without saying when they come.
+    """
+    added, removed = (_members(p, f"UserIdsTo{change}") for change in ("Add", "Remove"))
+    for user_id in (*added, *removed):
+        if user_id not in elasticache._users:
+            return elasticache._error("UserNotFound", f"User {user_id} not found.", 404)  # type: ignore[no-any-return]
+    for user_id in removed:
+        if user_id not in group["UserIds"]:
+            return _invalid(f"User {user_id} is not a member of user group {group['UserGroupId']}.")
+    if not set(added).isdisjoint(group["UserIds"]):
+        message = "Users in a user group need unique user names."
+        return elasticache._error("DuplicateUserName", message, 400)  # type: ignore[no-any-return]
+    return None
+
+
+def _members(p: dict[str, Any], name: str) -> list[str]:
+    prefix = f"{name}.member."
+    return [elasticache._p(p, key) for key in p if key.startswith(prefix)]
 
 
 def _set_passwords(user: User, passwords: list[str]) -> None:

@@ -126,6 +126,25 @@ def test_a_user_that_leaves_the_group_loses_its_connections(cache: Cache) -> Non
     assert cache.logs_in(FIRST)
 
 
+def test_a_change_of_the_group_that_is_none_in_part_is_refused_as_a_whole(cache: Cache) -> None:
+    faults = cache.client.exceptions
+    for changes, fault in (
+        ({"UserIdsToRemove": ["app-user", "app-user-2"]}, faults.UserNotFoundFault),
+        ({"UserIdsToAdd": ["app-user"]}, faults.DuplicateUserNameFault),
+    ):
+        with pytest.raises(fault):
+            cache.client.modify_user_group(UserGroupId="group", **changes)
+    assert cache.group_status() == "active"
+    remove = {"UserGroupId": "group", "UserIdsToRemove": ["app-user"]}
+    cache.client.modify_user_group(**remove)
+    wait_until(lambda: cache.group_status() == "active")
+    with pytest.raises(faults.InvalidParameterValueException, match="not a member of user group"):
+        cache.client.modify_user_group(**remove)
+    cache.client.modify_user_group(UserGroupId="group", UserIdsToAdd=["app-user"])
+    wait_until(lambda: cache.group_status() == "active")
+    assert cache.logs_in(FIRST)
+
+
 def test_a_third_password_and_a_short_one_are_refused(cache: Cache) -> None:
     for passwords in ([FIRST, SECOND, THIRD], ["short"]):
         with pytest.raises(cache.client.exceptions.InvalidParameterValueException):
