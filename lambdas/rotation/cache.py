@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ import valkey
 
 from gantry_runtime.access_strings import CLOSED, is_closed
 from gantry_runtime.clock import Clock, TimeLimit
-from rotation.alternation import AlternatingUsers, other, require_different_users, user_of
+from rotation.alternation import AlternatingUsers, other, user_of
+from rotation.cache_changes import BusyError, CacheUsers, Change
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, RotationError, Target
 
@@ -29,14 +30,10 @@ _EFFECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0
 # ElastiCache has neither a lock nor a conditional change. What keeps a rotation and a retirement apart is
 # that a pending version announces the one, the other looks for it just before it acts, and the one waits
-# until whoever looked before the announcement must have acted or given up: a change begins within `_HASTE` of
-# the look, and the call that makes it gives up soon after (`wiring`).
+# until whoever looked before the announcement must have acted or given up: a change begins within `HASTE` of
+# the look, and the call that makes it gives up soon after (`wiring`). The announcement's time is AWS's, the
+# wait ends by this machine's clock: three of the seconds are for clocks that differ.
 NOTICE = timedelta(seconds=10)
-_HASTE = timedelta(seconds=4)
-
-
-class _BusyError(RotationError):
-    """A user or the group is being changed by somebody else."""
 
 
 class AlternatingCacheUsers(AlternatingUsers):
@@ -44,8 +41,8 @@ class AlternatingCacheUsers(AlternatingUsers):
 
     Retiring takes all rights away and has the user leave the group, which ends its open connections ("Any
     open connections belonging to a user removed from a user group are ended": Role-Based Access Control in
-    the ElastiCache User Guide). A user that is in the group and has no rights must leave before it is turned
-    on: connections of its last turn would work again.
+    the ElastiCache User Guide). A user that is in the group must leave before it is turned on: connections of
+    its last turn, or of a password that somebody else gave it, would work with its rights.
 
     Parameters
     ----------
@@ -76,6 +73,8 @@ class AlternatingCacheUsers(AlternatingUsers):
         super().__init__(tuple(ids))
         self._client, self._ids, self._group, self._access = client, ids, group, access
         self._connect, self._clock = connect, clock
+        # Ids of the versions whose passwords this process gave to users. Another process gives them again.
+        self._turned_on: dict[str, str] = {}
 
     def verify(self, version: Version) -> None:
         """Log in over verified TLS, once a change that is on its way has taken effect."""
@@ -108,12 +107,12 @@ class AlternatingCacheUsers(AlternatingUsers):
         """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""
         if announced_at is None:
             self._give_changes_a_moment()
-            yield _Users(self, limit=None)
+            yield CacheUsers(self, limit=None)
             return
         self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
         limit = TimeLimit(self._clock, _ADMISSION_SECONDS)
         self.wait_until_in_effect(limit, *self._names)
-        yield _Users(self, limit=limit)
+        yield CacheUsers(self, limit=limit)
 
     def describe(self, name: str) -> "UserTypeDef":
         """Return what ElastiCache says of a user."""
@@ -143,39 +142,34 @@ class AlternatingCacheUsers(AlternatingUsers):
         """Return the user of a version and the other one."""
         return user_of(version, self._names), other(version, self._names)
 
-    def advance(self, version: Version) -> bool:
-        """Begin what is next to let a version log in, and no other one of its user.
+    def next_change(self, version: Version, *, idle: bool) -> Change:
+        """Return what is next to let a version log in, and no other one of its user.
 
-        Returns
-        -------
-        bool
-            Whether nothing is left to be done once that is in effect.
-
-        Raises
-        ------
-        _BusyError
-            When the user or the group is being changed.
+        Parameters
+        ----------
+        idle
+            Whether no task may use the user: who is connected as it leaves the group with it.
         """
         name = user_of(version, self._names)
-        member = self.is_member(name, self.describe_group())
         closed = is_closed(self.describe(name)["AccessString"])
-        if member and closed:
-            self.leave(name)
-        elif closed or member:
-            self._modify(name, access=self._access, password=version.document["password"])
-        else:
-            with self._telling_who_is_busy(f"the user group {self._group}"):
-                self._client.modify_user_group(UserGroupId=self._group, UserIdsToAdd=[self._ids[name]])
-        return not closed
+        if self.is_member(name, self.describe_group()):
+            if closed or (idle and not self._logs_in(version)):
+                return Change(partial(self.leave, name))
+            return Change(partial(self._turn_on, name, version), is_last=True)
+        # ElastiCache does not say which password a user has, and outside of the group it cannot be tried.
+        if closed or self._turned_on.get(name) != version.id:
+            return Change(partial(self._turn_on, name, version))
+        return Change(partial(self._join, name), is_last=True)
 
     def turn_off(self, name: str) -> None:
         """Begin to take a user's rights away, also from connections that are open, and its password.
 
         Raises
         ------
-        _BusyError
+        BusyError
             When the user is being changed.
         """
+        self._turned_on.pop(name, None)
         # ElastiCache wants a password even so.
         self._modify(name, access=CLOSED, password=secrets.token_hex(32))
 
@@ -184,11 +178,20 @@ class AlternatingCacheUsers(AlternatingUsers):
 
         Raises
         ------
-        _BusyError
+        BusyError
             When the group is being changed.
         """
+        self._turned_on.pop(name, None)
         with self._telling_who_is_busy(f"the user group {self._group}"):
             self._client.modify_user_group(UserGroupId=self._group, UserIdsToRemove=[self._ids[name]])
+
+    def _join(self, name: str) -> None:
+        with self._telling_who_is_busy(f"the user group {self._group}"):
+            self._client.modify_user_group(UserGroupId=self._group, UserIdsToAdd=[self._ids[name]])
+
+    def _turn_on(self, name: str, version: Version) -> None:
+        self._modify(name, access=self._access, password=version.document["password"])
+        self._turned_on[name] = version.id
 
     def wait_until_in_effect(self, limit: TimeLimit, *names: str) -> None:
         """Wait until no change of users and their group is on its way.
@@ -223,7 +226,7 @@ class AlternatingCacheUsers(AlternatingUsers):
         except (faults.InvalidUserStateFault, faults.InvalidUserGroupStateFault):
             busy = True
         if busy:
-            raise _BusyError(f"{what} is being changed; the step can be run again")
+            raise BusyError(f"{what} is being changed; the step can be run again")
 
     def _logs_in(self, version: Version) -> bool:
         document = version.document
@@ -232,54 +235,6 @@ class AlternatingCacheUsers(AlternatingUsers):
                 return bool(client.ping())
         except (valkey.AuthenticationError, valkey.exceptions.NoPermissionError):
             return False
-
-
-class _Users(Target):
-    """The pair of users.
-
-    Parameters
-    ----------
-    limit
-        The time for all changes together; None if they are made soon or not at all, because a rotation may
-        begin any time. What was not made then is made when the secret is looked after again.
-    """
-
-    def __init__(self, strategy: AlternatingCacheUsers, *, limit: TimeLimit | None) -> None:
-        self._strategy, self._limit = strategy, limit
-        self._until = strategy.now() + _HASTE
-
-    def admit(self, version: Version, *, beside: Version) -> None:
-        require_different_users(version, beside)
-        if self._limit is None:
-            # Whoever looks after the secret has just seen that the version does not log in.
-            self._hastily(partial(self._strategy.advance, version))
-        # A change that is made again, even to the same password, would have to be waited for again.
-        elif not self._strategy.works(version):
-            while not self._strategy.advance(version):
-                self._strategy.wait_until_in_effect(self._limit, version.document["username"])
-
-    def restrict(self, version: Version, *, works: bool) -> bool:
-        name, idle = self._strategy.pair(version)
-        user, idle_user = self._strategy.describe(name), self._strategy.describe(idle)
-        group = self._strategy.describe_group()
-        # What takes longer is found in effect when the secret is looked after again.
-        if any(each["Status"] != "active" for each in (user, idle_user, group)):
-            return False
-        # A second password is what earlier versions of this function rotated.
-        alone = works and user["Authentication"]["PasswordCount"] == 1
-        closed, gone = is_closed(idle_user["AccessString"]), not self._strategy.is_member(idle, group)
-        if not alone:
-            self._hastily(partial(self._strategy.advance, version))
-        if not closed:
-            self._hastily(partial(self._strategy.turn_off, idle))
-        elif not gone:
-            self._hastily(partial(self._strategy.leave, idle))
-        return alone and closed and gone
-
-    def _hastily(self, change: Callable[[], object]) -> None:
-        if self._strategy.now() < self._until:
-            with suppress(_BusyError):
-                change()
 
 
 def connection(host: str, port: int, user: str, password: str) -> valkey.Valkey:

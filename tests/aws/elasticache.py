@@ -115,8 +115,13 @@ class ElastiCache:
             raise AwsError("InvalidUserGroupState", f"User group {GROUP} is not in active state.")
         if any(self._find(each).status != "active" for each in (*user_ids_to_add, *user_ids_to_remove)):
             raise AwsError("InvalidUserState", "A user is not in active state.")
+        for each in user_ids_to_remove:
+            if each not in self.group.members:
+                raise AwsError("InvalidParameterValue", f"User {each} is not a member of user group {GROUP}.")
+        if not set(user_ids_to_add).isdisjoint(self.group.members):
+            raise AwsError("DuplicateUserName", "Users in a user group need unique user names.")
         kept = [each for each in self.group.members if each not in user_ids_to_remove]
-        self.group.pending = [*kept, *(each for each in user_ids_to_add if each not in kept)]
+        self.group.pending = [*kept, *user_ids_to_add]
         self.group.effective_at = self._clock.now() + self.effect()
         return self._described_group()
 

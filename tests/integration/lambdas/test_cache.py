@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError
 
 from cache_user.user import CacheUserError
 from gantry_runtime.access_strings import CLOSED
-from rotation import cache as users
 from rotation import wiring
 from rotation.cache import NOTICE
+from rotation.cache_changes import HASTE, Change
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
@@ -111,6 +111,74 @@ def test_idle_user_that_is_in_the_group_leaves_it_before_it_is_turned_on(harness
         assert harness.works(current(harness))
         operations = [name for name, _ in harness.aws.calls if name.startswith("Modify")]
         assert operations[-3:] == ["ModifyUserGroup", "ModifyUser", "ModifyUserGroup"]
+
+
+STRANGE = 32 * "?"
+
+
+def open_by_hand(harness: CacheHarness, *, in_the_group: bool) -> dict[str, Any]:
+    """Turn the idle user on with a password that no version has; return the credential."""
+    harness.elasticache.modify_user(USER_IDS["app_b"], access_string="on ~* +@all", passwords=[STRANGE])
+    harness.clock.sleep(600)
+    if in_the_group:
+        harness.elasticache.modify_user_group(GROUP, user_ids_to_add=[USER_IDS["app_b"]])
+        harness.clock.sleep(600)
+        harness.elasticache.settle()
+    return {"username": "app_b", "password": STRANGE}
+
+
+def test_user_that_is_on_outside_of_the_group_joins_it_with_the_versions_password(
+    harness: CacheHarness,
+) -> None:
+    strange = open_by_hand(harness, in_the_group=False)
+    token = harness.secret.begin_rotation()
+    for step in STEPS:
+        harness.run(step, token)
+        harness.clock.sleep(600)
+        assert not harness.works(strange)
+    assert harness.works(current(harness))
+
+
+def test_user_that_is_on_in_the_group_with_another_password_leaves_it_first(harness: CacheHarness) -> None:
+    with harness.connection(open_by_hand(harness, in_the_group=True)) as client:
+        client.set("key", "value")
+        with mock.patch.object(harness.elasticache, "effect", return_value=timedelta(minutes=4)):
+            harness.rotate()
+        assert current(harness)["username"] == "app_b"
+        assert is_ended(client)
+
+
+def test_current_user_whose_password_somebody_changed_keeps_its_connections(harness: CacheHarness) -> None:
+    with harness.connection(current(harness)) as client:
+        client.set("key", "value")
+        harness.rotate()
+        harness.secret.put("0" * 32, json.dumps(harness.secret.document("AWSPREVIOUS")), "AWSCURRENT")
+        harness.elasticache.modify_user(USER_IDS["app"], passwords=[STRANGE])
+        harness.clock.sleep(600)
+        assert not harness.works(current(harness))
+        for _ in range(2):
+            harness.reconcile()
+            harness.clock.sleep(600)
+        assert harness.works(current(harness))
+        assert not is_ended(client)
+
+
+def test_change_that_was_found_too_late_is_not_begun(harness: CacheHarness) -> None:
+    """To find it takes calls of ElastiCache, which may be slow, after the look at the labels."""
+    retired = json.dumps(current(harness))
+    harness.rotate()
+    harness.come_to_rest()
+    harness.secret.put("0" * 32, retired, "AWSCURRENT")
+    find, before = harness.strategy.next_change, changes(harness)  # type: ignore[attr-defined]
+
+    def find_slowly(version: Version, *, idle: bool) -> Change:
+        harness.clock.sleep(5)
+        found: Change = find(version, idle=idle)
+        return found
+
+    with mock.patch.object(harness.strategy, "next_change", find_slowly):
+        harness.reconcile()
+    assert changes(harness) == before
 
 
 def test_change_of_the_access_string_leaves_passwords_and_retired_users_alone(harness: CacheHarness) -> None:
@@ -392,7 +460,7 @@ def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() ->
     limits = vars(wiring._PROMPT)
     patience = timedelta(seconds=limits["connect_timeout"] + limits["read_timeout"])
     assert limits["retries"] == {"total_max_attempts": 1}
-    assert users._HASTE + patience + timedelta(seconds=3) <= NOTICE
+    assert HASTE + patience + timedelta(seconds=3) <= NOTICE
 
 
 def test_user_that_somebody_else_changes_is_not_taken_for_changed(harness: CacheHarness) -> None:
