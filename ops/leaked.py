@@ -18,7 +18,7 @@ from ops import rotate
 from ops.aws import Environment, connect
 from ops.console import CliError, Phase, err, out, phase
 from ops.old_tasks import OldTasks
-from ops.rotated_secrets import RotatedSecret
+from ops.rotated_secrets import RotatedSecret, version_ids
 from ops.secret_function import FunctionError, call
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class _Leak:
         return self.environment.secrets
 
     def labels(self) -> dict[str, str]:
-        stages = self._client.describe_secret(SecretId=self.arn)["VersionIdsToStages"]
-        return {label: version for version, labels in stages.items() for label in labels}
+        return version_ids(self._client, self.arn)
 
     def mark(self) -> str:
         """Label the current version as leaked, or find the one of a run that was interrupted."""
@@ -81,6 +80,17 @@ class _Leak:
                 SecretId=self.arn, VersionStage=_LABEL, MoveToVersionId=current, **leaving
             )
         return current
+
+    def is_replaced(self, version: str) -> bool:
+        """Tell whether another credential is the current one, by this command or by a rotation meanwhile.
+
+        A rotation of the ring keeps the key of before for the lifetime of a session.
+        """
+        if self.labels()[_CURRENT] == version:
+            return False
+        return self.secret is not RotatedSecret.SIGNING_KEY or not any(
+            self.ask({"Openings": version}).values()
+        )
 
     def unmark(self, version: str) -> None:
         self._client.update_secret_version_stage(
@@ -129,7 +139,7 @@ def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
     leaked = leak.mark()
     report = Report(secret=secret.value, version="", leaked=leaked)
     began = time.monotonic()
-    if leak.labels()[_CURRENT] == leaked:
+    if not leak.is_replaced(leaked):
         _replace(leak, report)
     report.version = leak.labels()[_CURRENT]
     _replace_tasks(leak, "Old tasks gone")

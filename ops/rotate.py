@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ops.aws import Environment, connect, time_of
 from ops.console import CliError, Phase, err, out, phase
-from ops.rotated_secrets import RotatedSecret
+from ops.rotated_secrets import RotatedSecret, version_ids
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -59,8 +59,7 @@ class Rotation:
 
     def labels(self) -> dict[str, str]:
         """Return the version of each label."""
-        stages = self.client.describe_secret(SecretId=self.arn)["VersionIdsToStages"]
-        return {label: version for version, labels in stages.items() for label in labels}
+        return version_ids(self.client, self.arn)
 
 
 def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -> None:

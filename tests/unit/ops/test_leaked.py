@@ -140,6 +140,20 @@ def test_run_that_was_interrupted_anywhere_is_finished_by_the_next(
     assert at > 20
 
 
+def test_rotation_between_an_interrupted_run_and_the_next_keeps_no_key(
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run was cut off before it made a key; a rotation makes one next to the key that leaked."""
+    key = (harness.secret.document("AWSCURRENT") or {})["current"]
+    harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
+    harness.rotate()
+    assert harness.verifies(key)
+    between_polls(monkeypatch, harness.ecs.complete_deployment, harness.ecs.complete_deployment)
+    run()
+    assert not harness.verifies(key)
+    assert set(harness.secret.document("AWSCURRENT") or {}) == {"current"}
+
+
 def test_deployment_that_failed_before_is_no_reason_to_wait(
     harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
