@@ -5,7 +5,7 @@ Whoever else calls the function, a schedule or an operator, has it change the ro
 
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,10 @@ _PHYSICAL_ID = "database-roles"
 _POLL_SECONDS = 5.0
 # For readers to learn of a new password, and for sessions to end; lambdas/rotation/database.py waits as long.
 _EFFECT_SECONDS = 20.0
-# PostgreSQL's "invalid_password", "cannot_connect_now" and "too_many_connections".
-_PASSING = frozenset({"28P01", "57P03", "53300"})
+# PostgreSQL's "invalid_password", "admin_shutdown", "crash_shutdown", "cannot_connect_now" and
+# "too_many_connections".
+_PASSING = frozenset({"28P01", "57P01", "57P02", "57P03", "53300"})
+_BROKEN = "network error"  # what pg8000 says of a connection that the server ended
 
 
 class RotatorError(SafeError):
@@ -87,19 +89,33 @@ def change_rotator(environ: Mapping[str, str], limit: TimeLimit) -> dict[str, in
                 properties | {"ClusterEndpoint": host}, client, limit, database=ADMINISTRATION
             )
 
-        found = end_sessions(cluster, master, limit.within(_EFFECT_SECONDS))
-        try:
-            found |= openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
-        except roles.RolesError:
-            # A session that was still open has set another password: none must be when it is set again.
-            roles.lock_rotator_out(opened)
+        def shut_out() -> dict[str, int]:
             found = end_sessions(cluster, master, limit.within(_EFFECT_SECONDS))
-            secret.set_again(opened)
-            found |= openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+            try:
+                return found | openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+            except roles.RolesError:
+                # A session that was still open has set another password: none must be when it is set again.
+                roles.lock_rotator_out(opened)
+                found = end_sessions(cluster, master, limit.within(_EFFECT_SECONDS))
+                secret.set_again(opened)
+                return found | openings(cluster, secret.read(), old, limit.within(_EFFECT_SECONDS))
+
+        found = _persistently(shut_out, limit)
     if any(found.values()):
         raise RotatorError(", ".join(f"{what}: {number}" for what, number in found.items()))
     logger.info("the rotator has a new password", extra={"openings": found})
     return found
+
+
+def _persistently(shut_out: Callable[[], dict[str, int]], limit: TimeLimit) -> dict[str, int]:
+    """Do what every instance must be there for; all of it again when one restarted meanwhile."""
+    while True:
+        try:
+            return shut_out()
+        except (DatabaseError, InterfaceError, OSError) as error:
+            if not (_may_pass(error) and limit.wait(_POLL_SECONDS)):
+                raise
+            logger.info("an instance does not answer", extra={"failure": describe(error)})
 
 
 def act(request: Request) -> None:
@@ -185,7 +201,7 @@ def _may_pass(error: Exception) -> bool:
     if isinstance(error, DatabaseError):
         return isinstance(error.args[0], dict) and error.args[0].get("C") in _PASSING
     if isinstance(error, InterfaceError):
-        return isinstance(error.__cause__, OSError)
+        return isinstance(error.__cause__, OSError) or error.args[0] == _BROKEN
     return not isinstance(error, ssl.SSLCertVerificationError)
 
 

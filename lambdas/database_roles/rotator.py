@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
 _POLL_SECONDS = 1.0
-_REFUSED = "28P01"
+# invalid_authorization_specification (the role may not log in), invalid_password
+_REFUSALS = frozenset({"28000", "28P01"})
 
 
 class RotatorSecret:
@@ -162,6 +163,6 @@ def _logs_in(login: Mapping[str, Any], host: str) -> bool:
         with _session(login, host):
             return True
     except DatabaseError as error:
-        if error.args[0].get("C") != _REFUSED:
+        if error.args[0].get("C") not in _REFUSALS:
             raise
         return False

@@ -4,10 +4,12 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pkgutil import resolve_name
 from unittest import mock
 
 import psycopg
 import pytest
+from pg8000.native import DatabaseError, InterfaceError
 
 from gantry_runtime.failures import SafeError
 from sandbox.postgres import PostgresServer
@@ -80,6 +82,35 @@ def test_session_that_sets_its_own_password_again_and_again_is_ended(harness: Da
         thief.close()
         thread.join()
     harness.rotate()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        InterfaceError("network error"),
+        DatabaseError({"C": "57P01", "M": "terminating connection due to administrator command"}),
+        DatabaseError({"C": "57P03", "M": "the database system is starting up"}),
+    ],
+    ids=["ended", "stopping", "starting"],
+)
+@pytest.mark.parametrize("part", ["roles.end_rotator_sessions", "rotator.privileged"])
+def test_instance_that_restarts_is_waited_for(
+    harness: DatabaseHarness, part: str, failure: Exception
+) -> None:
+    """All is done that must be done on every instance, for the one password that was made."""
+    name = f"database_roles.{part}"
+    real, fails, versions = resolve_name(name), [True] * 3, len(harness.rotator.history)
+
+    def restart(*args: object, **kwargs: object) -> object:
+        if fails:
+            fails.pop()
+            raise failure
+        return real(*args, **kwargs)
+
+    with mock.patch(name, restart):
+        assert set(harness.change_rotator().values()) == {0}
+    assert not fails
+    assert len(harness.rotator.history) == versions + 1
 
 
 @pytest.mark.parametrize("where", ["", "IN DATABASE gantry"])
