@@ -66,6 +66,7 @@ class BoundedHeads(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._held: bytes | None = b""  # of a head; None while a message is passed on
+        self._passed = 0  # bytes of a head that was passed on in parts
         self._heads = 0
         self._url = b""
         self._in_message = False
@@ -87,7 +88,7 @@ class BoundedHeads(asyncio.Protocol):
         """Take bytes of a request."""
         if self._refused:
             return
-        heads = self._heads
+        heads, passes_head = self._heads, self._passes_head
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -95,24 +96,40 @@ class BoundedHeads(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
-        if self._held is not None:
-            data = self._held + data
-            is_whole = self._heads > heads
-            if (data.find(b"\r\n\r\n") if is_whole else len(data)) > MAX_HEAD:
+        is_whole = self._heads > heads
+        data = (self._held or b"") + data
+        if self._held is not None or passes_head:
+            size = self._passed + (data.find(b"\r\n\r\n") if is_whole else len(data))
+            if size > MAX_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
             if not is_whole:
-                self._hold(data)
+                self._await_rest(data, passes_head=passes_head)
                 return
         self._stop_timer()
         self._held = None if self._in_message else b""
+        self._passed = 0
+        if self._passes_head:  # the first part of the next one, which cannot be told from this packet's rest
+            self._start_timer()
         self._server.data_received(data)
 
-    def _hold(self, data: bytes) -> None:
+    @property
+    def _passes_head(self) -> bool:
+        """Whether the beginning of a head was passed on behind an earlier request in one packet."""
+        return self._held is None and self._in_message and self._in_head
+
+    def _await_rest(self, data: bytes, *, passes_head: bool) -> None:
+        if passes_head:
+            self._passed += len(data)
+            self._server.data_received(data)
+            return
         if not self._held:
-            self._stop_timer()
-            self._timer = self._loop.call_later(HEAD_TIMEOUT, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+            self._start_timer()
         self._held = data
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(HEAD_TIMEOUT, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._stop_timer()

@@ -122,6 +122,28 @@ def test_head_that_does_not_end_in_time_is_refused(address: tuple[str, int]) -> 
     pytest.fail("the head was never too slow")
 
 
+# A request, and the beginning of the next one's head in the same packet.
+FOLLOWED = POST + b"content-length: 2\r\n\r\n{}" + GOOD[:-2]
+
+
+def test_head_that_follows_a_request_in_one_packet_has_the_same_size(address: tuple[str, int]) -> None:
+    with connect(address) as connection:
+        connection.sendall(FOLLOWED)
+        with suppress(OSError):  # reset, or shut
+            for _ in range(heads.MAX_HEAD // 6 // 100 + 10):
+                connection.sendall(b"a: b\r\n" * 100)
+                time.sleep(0.001)
+            connection.sendall(b"connection: close\r\n\r\n")
+            assert len(answers(connection)) < 2
+
+
+def test_head_that_follows_a_request_in_one_packet_has_the_same_time(address: tuple[str, int]) -> None:
+    with connect(address) as connection:
+        connection.settimeout(_PATIENCE * 3)
+        connection.sendall(FOLLOWED)
+        assert len(answers(connection)) == 1
+
+
 def test_connection_that_served_may_be_refused(address: tuple[str, int]) -> None:
     with connect(address) as connection:
         for _ in range(2):
