@@ -28,8 +28,12 @@ BODY_TIMEOUT = 20.0  # seconds
 # Whole requests that a worker answers at a time: more would only wait, for connections to cache and database
 # and for their turn. With twice as many the goodput at 400 connections was measured to be two thirds of this.
 MAX_IN_FLIGHT = 20
+# Requests of a worker whose bodies are on their way: what is read of them stays in memory, 13 MB at most.
+MAX_ARRIVING = 200
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._=;-]{8,128}")
 _GIVEN_IDS = {"client_request_id": "x-request-id", "trace_id": "x-amzn-trace-id"}
+# One of them is there if there is a body (RFC 9112, section 6).
+_BODY_HEADERS = frozenset({"content-length", "transfer-encoding"})
 _HEALTH_PATH = "/healthz"
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -70,6 +74,7 @@ class RequestMiddleware:
         self._board = board
         self._health = health
         self._whole = 0  # requests that are whole and have no answer yet
+        self._arriving = 0  # requests that are not
         self._headers = _SECURITY_HEADERS | (_HTTPS_ONLY if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +130,7 @@ class RequestMiddleware:
             scope["method"] = scope["path"] = "-"  # for the log
             raise refused
         # First the whole of it: who sends it slowly takes no one's turn.
-        body = await _body(receive)
+        body = await self._arrived(scope, receive, context)
         if self._whole >= MAX_IN_FLIGHT and path != _HEALTH_PATH:
             context.log["shed"] = True
             raise OverloadedError
@@ -134,6 +139,16 @@ class RequestMiddleware:
             await self._app(scope, _again(body, receive), send)
         finally:
             self._whole -= 1
+
+    async def _arrived(self, scope: Scope, receive: Receive, context: RequestContext) -> bytes:
+        if self._arriving >= MAX_ARRIVING and not _BODY_HEADERS.isdisjoint(Headers(scope=scope)):
+            context.log["shed"] = True
+            raise OverloadedError
+        self._arriving += 1
+        try:
+            return await _body(receive)
+        finally:
+            self._arriving -= 1
 
     def _add_headers(self, headers: MutableHeaders, context: RequestContext) -> None:
         headers["x-request-id"] = context.id

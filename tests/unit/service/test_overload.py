@@ -12,12 +12,12 @@ from starlette.types import Message, Receive, Scope, Send
 from taskboard import middleware as middleware_module
 from taskboard.board import Board
 from taskboard.errors import OverloadedError
-from taskboard.middleware import MAX_IN_FLIGHT, RequestMiddleware
+from taskboard.middleware import MAX_ARRIVING, MAX_IN_FLIGHT, RequestMiddleware
 from taskboard.passwords import MAX_WAITING, Passwords
 
 
 async def answer(
-    middleware: RequestMiddleware, path: str, *, slow: bool = False
+    middleware: RequestMiddleware, path: str, *, body: bool = False, slow: bool = False
 ) -> tuple[int, dict[str, str], bytes]:
     sent: list[Message] = []
 
@@ -29,12 +29,13 @@ async def answer(
     async def send(message: Message) -> None:
         sent.append(message)
 
+    headers = [(b"content-length", b"2")] if body else []
     scope: Scope = {
-        "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "client": None
+        "type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, "client": None
     }  # fmt: skip
     await middleware(scope, receive, send)
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], headers, b"".join(message["body"] for message in sent[1:])
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], answered, b"".join(message["body"] for message in sent[1:])
 
 
 def test_requests_beyond_the_bound_are_refused_at_once_and_health_is_not(
@@ -71,12 +72,17 @@ def test_slow_bodies_keep_no_one_waiting_and_end(monkeypatch: pytest.MonkeyPatch
         middleware = RequestMiddleware(
             PlainTextResponse("done"), board=Board(), https=False, health=PlainTextResponse("ok")
         )
-        slow = [asyncio.ensure_future(answer(middleware, "/x", slow=True)) for _ in range(200)]
+        slow = [
+            asyncio.ensure_future(answer(middleware, "/x", body=True, slow=True)) for _ in range(MAX_ARRIVING)
+        ]
         await asyncio.sleep(0)
         assert (await answer(middleware, "/x"))[0] == HTTPStatus.OK
+        status, headers, _ = await answer(middleware, "/x", body=True)
+        assert (status, headers["retry-after"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
         for status, headers, body in await asyncio.gather(*slow):
             assert (status, headers["connection"]) == (HTTPStatus.REQUEST_TIMEOUT, "close")
             assert json.loads(body)["error"]["code"] == "request_timeout"
+        assert (await answer(middleware, "/x", body=True))[0] == HTTPStatus.OK
 
     asyncio.run(test())
 
