@@ -1,6 +1,6 @@
 """What the endpoints are given."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, cast
@@ -88,28 +88,18 @@ class _SignedIn(APIKeyCookie):
 SessionDep = Annotated[Session, Security(_SignedIn())]
 
 
-async def limit_sign_ins(services: ServicesDep, context: ContextDep) -> None:
-    """Count an attempt to sign in, by the client's address.
+def _limit(kind: str) -> Callable[[Services, RequestContext], Awaitable[None]]:
+    """Return what counts attempts of a kind by the client's address, apart from those of other kinds."""
 
-    Raises
-    ------
-    ApiError
-        If there were too many in this minute, or the count fails.
-    """
-    limit = services.settings.sign_in_rate_limit_per_minute
-    await count_request(services, context, "sign-in", context.client, limit)
+    async def limit(services: ServicesDep, context: ContextDep) -> None:
+        most = services.settings.sign_in_rate_limit_per_minute
+        await count_request(services, context, kind, context.client, most)
+
+    return limit
 
 
-async def limit_sign_ups(services: ServicesDep, context: ContextDep) -> None:
-    """Count an attempt to sign up, by the client's address and apart from those to sign in.
-
-    Raises
-    ------
-    ApiError
-        If there were too many in this minute, or the count fails.
-    """
-    limit = services.settings.sign_in_rate_limit_per_minute
-    await count_request(services, context, "sign-up", context.client, limit)
+limit_sign_ins = _limit("sign-in")
+limit_sign_ups = _limit("sign-up")
 
 
 async def count_request(services: Services, context: RequestContext, kind: str, who: str, limit: int) -> None:
