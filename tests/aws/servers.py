@@ -64,9 +64,8 @@ def cache(folder: Path) -> Iterator[Cache]:
     authority = ensure_authority(folder / "tls")
     server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
     server.start()
-    port = free_port()
     try:
-        with _terminator(port, server.port, authority):
+        with tls_in_front_of(server.port, authority) as port:
             yield Cache(server, port, authority)
     finally:
         server.destroy()
@@ -80,11 +79,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def _terminator(port: int, upstream_port: int, authority: Authority) -> Iterator[None]:
-    serving, done = threading.Event(), threading.Event()
+def tls_in_front_of(port: int, authority: Authority) -> Iterator[int]:
+    """Speak TLS on another port of this machine, which is returned, in front of one."""
+    listen_on, serving, done = free_port(), threading.Event(), threading.Event()
 
     async def serve() -> None:
-        server = await terminator.serve(port, upstream_port, authority.server_context())
+        server = await terminator.serve(listen_on, port, authority.server_context())
         serving.set()
         await asyncio.to_thread(done.wait)
         server.close()
@@ -94,7 +94,7 @@ def _terminator(port: int, upstream_port: int, authority: Authority) -> Iterator
     thread.start()
     assert serving.wait(timeout=5)
     try:
-        yield
+        yield listen_on
     finally:
         done.set()
         thread.join(timeout=5)

@@ -1,13 +1,10 @@
 """The real servers behind the emulated database and cache."""
 
-import asyncio
 import dataclasses
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,20 +14,13 @@ import psycopg
 import pytest
 import valkey
 
-from sandbox import terminator
 from sandbox.ports import Ports
 from sandbox.postgres import PostgresServer
 from sandbox.processes import ProcessIdentity, bound_command
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
+from tests.aws.servers import tls_in_front_of
 from tests.integration.sandbox.emulator import wait_until
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def kept_port(folder: Path) -> int:
@@ -81,25 +71,6 @@ def log_in(server: ValkeyServer, name: str, password: str) -> Iterator[valkey.Va
     with valkey.Valkey(host="127.0.0.1", port=server.port, username=name, password=password) as client:
         client.ping()
         yield client
-
-
-@contextmanager
-def terminator_in_thread(port: int, upstream_port: int, authority: Authority) -> Iterator[None]:
-    serving, done = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        server = await terminator.serve(port, upstream_port, authority.server_context())
-        serving.set()
-        await asyncio.to_thread(done.wait)
-        server.close()
-        await asyncio.sleep(0.1)  # the connections of clients that hung up
-
-    thread = threading.Thread(target=asyncio.run, args=[serve()])
-    thread.start()
-    assert serving.wait(timeout=5)
-    yield
-    done.set()
-    thread.join(timeout=5)
 
 
 def test_authority_is_kept_until_its_files_are_damaged(tmp_path: Path) -> None:
@@ -237,9 +208,8 @@ def test_cache_takes_over_a_snapshot_of_before_it_kept_a_log(cache: ValkeyServer
 
 def test_terminator_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:
     cache.set_user("app", passwords=["one"], access="on ~* +@all")
-    port = free_port()
     with (
-        terminator_in_thread(port, cache.port, authority),
+        tls_in_front_of(cache.port, authority) as port,
         valkey.Valkey(
             host="localhost",
             port=port,

@@ -11,13 +11,12 @@ from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
 from taskboard.cache import Cache
 from taskboard.settings import Settings
+from tests.aws.servers import free_port, tls_in_front_of
 from tests.integration.service.support import (
     ROLES,
     Backends,
     RunningService,
     ServiceFactory,
-    free_port,
-    tls_in_front_of,
 )
 
 WithCache = Callable[[Callable[[Cache], Awaitable[None]]], None]

@@ -1,14 +1,11 @@
 """What the service's integration tests share: real servers and real processes of the service."""
 
-import asyncio
 import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +16,10 @@ from typing import TypeVar
 import httpx
 import psycopg
 
-from sandbox import terminator
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority
 from sandbox.valkey import ValkeyServer
+from tests.aws.servers import free_port
 
 T = TypeVar("T")
 
@@ -47,13 +44,6 @@ def eventually(attempt: Callable[[], T | None], seconds: float = 20) -> T:
         assert time.monotonic() < deadline, f"nothing after {seconds} s"
         time.sleep(0.05)
     return result
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -179,21 +169,3 @@ class ServiceFactory:
             return None
 
         assert eventually(answer).status_code == 200
-
-
-@contextmanager
-def tls_in_front_of(port: int, authority: Authority) -> Iterator[int]:
-    listen_on, serving, done = free_port(), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        server = await terminator.serve(listen_on, port, authority.server_context())
-        serving.set()
-        await asyncio.to_thread(done.wait)
-        server.close()
-
-    thread = threading.Thread(target=asyncio.run, args=[serve()])
-    thread.start()
-    assert serving.wait(timeout=5)
-    yield listen_on
-    done.set()
-    thread.join(timeout=5)

@@ -19,7 +19,8 @@ import psutil
 
 from sandbox.tls import ensure_authority
 from taskboard.migrate import load
-from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually, free_port
+from tests.aws.servers import free_port
+from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually
 from tests.integration.service.test_api import PASSWORD, create_project, sign_up
 
 
