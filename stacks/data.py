@@ -38,6 +38,7 @@ from stacks.settings import Settings
 from stacks.state import StateRefs
 
 _CACHE_USER = "app"  # the first of two that take turns
+_ROTATOR_NAME = "database-rotator"
 _ROTATOR = (
     "The function that makes the application's roles changes it every week as the master user, which Secrets "
     "Manager's rotation could not: docs/decisions/0047-rotator-is-changed-by-the-master-user.md"
@@ -57,7 +58,7 @@ class DataRefs:
     database_secret: secretsmanager.ISecret
     rotator_secret: secretsmanager.ISecret
     valkey_secret: secretsmanager.ISecret
-    rotator_alarm: str
+    rotator_alarms: tuple[str, ...]
     restore_test_plan: str | None
     restore_test_alarms: tuple[str, ...]
 
@@ -83,7 +84,7 @@ class DataStack(LayerStack):
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._database_secret = self._secret("DatabaseSecret", "database", username=LOGIN_ROLES[0])
         self._rotator_secret = self._secret(
-            "RotatorSecret", "database-rotator", username=ROTATOR, unrotated=_ROTATOR
+            "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_ROTATOR
         )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
         self._proxy: DatabaseProxy | None = None
@@ -106,7 +107,7 @@ class DataStack(LayerStack):
             database_secret=self._database_secret,
             rotator_secret=self._rotator_secret,
             valkey_secret=self._valkey_secret,
-            rotator_alarm=self._rotator_alarm,
+            rotator_alarms=self._rotator_alarms,
             restore_test_plan=testing.plan_name if testing else None,
             restore_test_alarms=tuple(alarm.full_name for alarm in testing.alarms) if testing else (),
         )
@@ -168,6 +169,7 @@ class DataStack(LayerStack):
             database=DATABASE,
             master_secret=aurora.master_secret,
             rotator_secret=self._rotator_secret,
+            rotator_name=f"{settings.prefix}/{_ROTATOR_NAME}",
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
             proxy_secrets=self._proxy.secrets if self._proxy else None,
@@ -177,7 +179,7 @@ class DataStack(LayerStack):
                 runbook=settings.runbook("rotation.md"),
             ),
         )
-        self._rotator_alarm = roles.alarm.full_name
+        self._rotator_alarms = tuple(alarm.full_name for alarm in roles.alarms)
         CfnOutput(self, "DatabaseRolesFunction", value=roles.function.function_name)
         return aurora
 

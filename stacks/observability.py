@@ -140,7 +140,7 @@ class ObservabilityStack(LayerStack):
     ) -> list[AlarmGroup]:
         deployment = self._named("Deployment", self._compute.deployment_alarms)
         network = self._named("Network", self._network.alarms)
-        rotation = self._named("Rotation", (*self._security.rotation_alarms, self._data.rotator_alarm))
+        rotation = self._named("Rotation", (*self._security.rotation_alarms, *self._data.rotator_alarms))
         restores = self._named("RestoreTest", self._data.restore_test_alarms)
         return [
             AlarmGroup(title="Pages", alarms=pages, width=6),

@@ -59,6 +59,8 @@ def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
                 parts.releases.stop_overdue()
             report = parts.reconciler.run()
         _measure(report, parts.clock.now())
+        if parts.rotator is not None:
+            _measure_age(*parts.rotator(), parts.clock.now())
         return _told(report)
     if event["SecretId"] != parts.store.arn:
         raise SafeError(f"this function rotates {parts.store.arn} and not {event['SecretId']}")
@@ -76,10 +78,14 @@ def _parts() -> Parts:
 
 def _measure(report: Report, now: datetime) -> None:
     overdue = 0.0 if report.settled else (now - report.expected).total_seconds()
-    metrics.add_dimension("Secret", report.name)
-    age = (now - report.rotated_at).total_seconds()
-    metrics.add_metric("DaysSinceRotation", MetricUnit.Count, age / _SECONDS_A_DAY)
     metrics.add_metric("HoursUnretired", MetricUnit.Count, max(0.0, overdue) / _SECONDS_AN_HOUR)
+    _measure_age(report.name, report.rotated_at, now)
+
+
+def _measure_age(secret: str, since: datetime, now: datetime) -> None:
+    metrics.add_dimension("Secret", secret)
+    age = (now - since).total_seconds()
+    metrics.add_metric("DaysSinceRotation", MetricUnit.Count, age / _SECONDS_A_DAY)
     metrics.flush_metrics()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import boto3
@@ -26,7 +26,14 @@ _PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the function is made of, for one secret."""
+    """What the function is made of, for one secret.
+
+    Attributes
+    ----------
+    rotator
+        Tells the name of the secret of the role that rotates the others, and when its current version was
+        made; None where there is no such role. Who changes it cannot tell that nothing calls them.
+    """
 
     clock: Clock
     store: SecretStore
@@ -34,6 +41,7 @@ class Parts:
     rotation: Rotation
     reconciler: Reconciler
     releases: Releases | None
+    rotator: Callable[[], tuple[str, datetime]] | None
 
 
 def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = None) -> Parts:
@@ -70,7 +78,20 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
         rotation=Rotation(store=store, strategy=strategy, service=service, logger=logger),
         reconciler=Reconciler(store=store, strategy=strategy, service=service, clock=clock, logger=logger),
         releases=_releases(environ, clock, logger),
+        rotator=_rotator(environ),
     )
+
+
+def _rotator(environ: Mapping[str, str]) -> Callable[[], tuple[str, datetime]] | None:
+    if "ROTATOR_SECRET_ARN" not in environ:
+        return None
+    client = boto3.client("secretsmanager")
+
+    def look() -> tuple[str, datetime]:
+        version = client.get_secret_value(SecretId=environ["ROTATOR_SECRET_ARN"])
+        return version["Name"], version["CreatedDate"]
+
+    return look
 
 
 def _releases(environ: Mapping[str, str], clock: Clock, logger: Logger) -> Releases | None:

@@ -233,6 +233,17 @@ def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) 
         assert "docs/rotation.md" in alarm.get("AlarmDescription")
 
 
+def test_rotators_password_that_nothing_changes_any_more_is_noticed(platform: Synthesised) -> None:
+    """Its schedule cannot tell; the function that logs in with it tells how old it is."""
+    alarm = platform.only("AWS::CloudWatch::Alarm", path="DatabaseRoles/OverdueAlarm")
+    secret = platform.only("AWS::SecretsManager::Secret", path="RotatorSecret")
+    dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions")}
+    assert (alarm.get("MetricName"), dimensions["Secret"]) == ("DaysSinceRotation", secret.get("Name"))
+    assert alarm.get("Threshold") == pytest.approx(7 * 1.2)
+    rule = platform.only("AWS::Events::Rule", path="DatabaseRoles/Weekly")
+    assert rule.get("ScheduleExpression").endswith(" ? * WED *)")
+
+
 @each_rotation
 def test_function_that_nothing_calls_any_more_is_noticed(platform: Synthesised, rotation: str) -> None:
     (alarm,) = (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -15,12 +16,15 @@ from constructs import Construct
 from gantry.database.restored_clusters import database_arn
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
+from gantry.monitoring import metrics
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.secrets.secret import read_statements
 
 _ASSET = "database_roles"
 # In UTC, by day, and not within the window of any rotation by default (gantry.secrets.rotation).
 _ROTATOR_SCHEDULE = "cron(0 12 ? * WED *)"
+# A week and a fifth, as for the secrets that have steps.
+_OVERDUE_DAYS = 7 * 1.2
 
 
 class DatabaseRoles(FunctionResource):
@@ -42,17 +46,19 @@ class DatabaseRoles(FunctionResource):
     rotator_secret, application_secret
         Log-ins of the role that rotates passwords and of the application; the function completes both with
         the cluster's address.
+    rotator_name
+        Name of the secret of the role that rotates passwords.
     proxy_secrets
         Of a proxy, the secret of each application role; the function writes the one of the role in use.
     secrets_key
         Encrypts all of these secrets.
     alarm_defaults
-        Names, topic and runbook of the alarm.
+        Names, topic and runbook of the alarms.
 
     Attributes
     ----------
-    alarm
-        Tells when the password of the rotator was not changed.
+    alarms
+        Tell when the password of the rotator was not changed.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class DatabaseRoles(FunctionResource):
         database: str,
         master_secret: secretsmanager.ISecret,
         rotator_secret: secretsmanager.ISecret,
+        rotator_name: str,
         application_secret: secretsmanager.ISecret,
         secrets_key: kms.IKey,
         alarm_defaults: AlarmDefaults,
@@ -118,6 +125,7 @@ class DatabaseRoles(FunctionResource):
                 "Revision": functions.source.digest(_ASSET),
             },
         )
+        self._alarm_defaults = alarm_defaults
         # The writer must run before the function can log in.
         self.resource.node.add_dependency(cluster)
         events.Rule(
@@ -127,15 +135,29 @@ class DatabaseRoles(FunctionResource):
             schedule=events.Schedule.expression(_ROTATOR_SCHEDULE),
             targets=[targets.LambdaFunction(self.function)],
         )
-        self.alarm = NotifyingAlarm(
-            self,
-            "FailedAlarm",
-            name="failed",
-            alarm_defaults=alarm_defaults,
+        self.alarms = [
             # CloudFormation's requests are answered, also when they fail.
-            description="The password of the role that rotates passwords was not changed.",
-            metric=self.function.metric_errors(period=Duration.minutes(5)),
-            threshold=0,
+            self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+                        "The password of the role that rotates passwords was not changed."),
+            # By the function that rotates the database's secret: this one may not be called, and CloudWatch
+            # looks back for seven days at most ("Alarm evaluation" in the CloudWatch User Guide).
+            self._alarm("Overdue",
+                        metrics.rotation(rotator_name, "DaysSinceRotation", period=Duration.hours(1)),
+                        _OVERDUE_DAYS, "The password of the role that rotates passwords is older than "
+                        f"{_OVERDUE_DAYS:g} days."),
+        ]  # fmt: skip
+
+    def _alarm(
+        self, construct_id: str, metric: cloudwatch.Metric, threshold: float, description: str
+    ) -> NotifyingAlarm:
+        return NotifyingAlarm(
+            self,
+            f"{construct_id}Alarm",
+            name=construct_id.lower(),
+            alarm_defaults=self._alarm_defaults,
+            description=description,
+            metric=metric,
+            threshold=threshold,
             periods=1,
             section="the-rotators-password",
         )

@@ -1,6 +1,7 @@
 """The password of the role that rotates passwords changes, whatever ends a change in between."""
 
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +13,7 @@ import pytest
 from pg8000.native import DatabaseError, InterfaceError
 
 from gantry_runtime.failures import SafeError
+from rotation import handler as rotation_handler
 from sandbox.postgres import PostgresServer
 from tests.aws.harness import DatabaseHarness
 from tests.aws.transport import Crash, crash
@@ -82,6 +84,25 @@ def test_session_that_sets_its_own_password_again_and_again_is_ended(harness: Da
         thief.close()
         thread.join()
     harness.rotate()
+
+
+def test_function_that_rotates_the_others_tells_the_passwords_age(
+    harness: DatabaseHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harness.come_to_rest()
+    harness.change_rotator()
+    harness.clock.sleep(9 * 86400)
+    rotation_handler._parts.cache_clear()
+    with (
+        mock.patch.dict("os.environ", harness.environ),
+        mock.patch("rotation.wiring.Clock", return_value=harness.clock),
+    ):
+        rotation_handler.handler({}, None)
+    rotation_handler._parts.cache_clear()
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    ages = {each["Secret"]: each["DaysSinceRotation"][0] for each in told}
+    assert ages["rotator"] == pytest.approx(9, rel=0.01)
+    assert set(ages) == {"database", "rotator"}
 
 
 @pytest.mark.parametrize(
