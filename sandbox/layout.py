@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Logs of the control plane, the edge and the backing servers."""
+        """Logs of the control plane, the load balancer and the backing servers."""
         return self.root / "logs"
 
     @property

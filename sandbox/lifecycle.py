@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from sandbox import environment, relocation
-from sandbox.edge.control import EdgeControl
 from sandbox.environment import IDENTITY_PATH, PROBLEMS_PATH
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.parts import Part
-from sandbox.ports import EDGE_PORTS, HOST, LOAD_BALANCER_PORTS, Ports, taken
+from sandbox.ports import HOST, LOAD_BALANCER_PORTS, SERVICE_PORTS, Ports, taken
 from sandbox.postgres import PostgresServer
 from sandbox.problems import Problem, SandboxError
 from sandbox.processes import ProcessIdentity
@@ -37,7 +37,7 @@ class SandboxStatus:
     Attributes
     ----------
     running
-        Whether the control plane and the edge serve.
+        Whether the control plane and the load balancer serve.
     endpoint_url
         URL of the control plane; None when it was never started.
     pids
@@ -64,7 +64,7 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
-        self._edge = Part("edge", "The local load balancer", self._layout)
+        self._load_balancer = Part("load_balancer", "The local load balancer", self._layout)
         self._server = Part("server", "The embedded AWS", self._layout)
         self._supervisor = Part("supervisor", "The supervisor", self._layout)
 
@@ -182,16 +182,19 @@ class Sandbox:
 
     @property
     def _serving_parts(self) -> tuple[Part, Part]:
-        return self._edge, self._server
+        return self._load_balancer, self._server
 
     def _serving(self) -> dict[Part, bool]:
         """Return which parts serve this sandbox: another one's may have its port by now."""
-        edge, server = (part.identity() is not None for part in self._serving_parts)
+        balancer, server = (part.identity() is not None for part in self._serving_parts)
         server = server and _ask(self._ports.known().get("aws"), IDENTITY_PATH) == str(self._layout.root)
-        return {self._edge: edge and EdgeControl(self._layout.root).is_running(), self._server: server}
+        return {
+            self._load_balancer: balancer and LoadBalancerControl(self._layout.root).is_running(),
+            self._server: server,
+        }
 
     def _start_parts(self, parts: Collection[Part]) -> Collection[Part]:
-        # The edge serves on while the control plane is away, and the other way round.
+        # The load balancer serves on while the control plane is away, and the other way round.
         for part in parts:
             part.end()
         if self._server in parts:
@@ -201,8 +204,8 @@ class Sandbox:
             folder.mkdir(parents=True, exist_ok=True)
         parts = self._settle(parts)
         environment.write_profile(self._layout)
-        if self._edge in parts:
-            self._edge.start(environment.clean_environment())
+        if self._load_balancer in parts:
+            self._load_balancer.start(environment.clean_environment())
         if self._server in parts:
             authority = ensure_authority(self._layout.tls)
             self._server.start(environment.for_control_plane(self._layout, self._aws_port(), authority))
@@ -226,12 +229,12 @@ class Sandbox:
         used = {
             name: port
             for name, port in known.items()
-            if (self._edge if name.startswith(EDGE_PORTS) else self._server) in parts
+            if (self._load_balancer if name.startswith(LOAD_BALANCER_PORTS) else self._server) in parts
         }
         others = taken(used.values())
         lost = [name for name, port in used.items() if port in others]
         for name in lost:
-            if name.startswith(LOAD_BALANCER_PORTS):
+            if name.startswith(SERVICE_PORTS):
                 raise SandboxError(
                     f"Port {known[name]}, the service's address, is in use by another program: end that one "
                     "and run again, or begin without data on another port after `./gantry down --wipe`."
@@ -251,8 +254,8 @@ class Sandbox:
             time.sleep(0.05)
 
     def _end_processes(self) -> bool:
-        # The edge goes last: it still serves the requests that the tasks are answering.
-        return any([self._server.end(), self._end_leftovers(), self._edge.end()])
+        # The load balancer goes last: it still serves the requests that the tasks are answering.
+        return any([self._server.end(), self._end_leftovers(), self._load_balancer.end()])
 
     def _end_leftovers(self) -> bool:
         # What a control plane that was killed left behind, where nothing ties its children to it.

@@ -11,10 +11,10 @@ from pathlib import Path
 from sandbox.files import write_atomically
 
 HOST = "127.0.0.1"
-# Ports whose names begin so are the edge's, all others the control plane's and its children's.
-EDGE_PORTS = "edge/"
+# Ports whose names begin so are the load balancer's, all others the control plane's and its children's.
+LOAD_BALANCER_PORTS = "load-balancer/"
 # Among them those of load balancers: addresses that people know.
-LOAD_BALANCER_PORTS = "edge/loadbalancer/"
+SERVICE_PORTS = "load-balancer/loadbalancer/"
 # Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 elsewhere): a
 # port that is kept for months would otherwise be in use by some connection now and then.
 _RANGE = range(20000, 32000)

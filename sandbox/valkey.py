@@ -26,7 +26,7 @@ class ValkeyError(DataServerError):
 class ValkeyServer(DataServer):
     """A server in plain text on the loopback interface, because the packaged one has no TLS.
 
-    What clients reach is the TLS terminator in front of it. Its users are part of its data.
+    What clients reach is the TLS proxy in front of it. Its users are part of its data.
     """
 
     name = "Valkey"

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.plugin.backing_servers import BackingServers
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import Ports
@@ -22,8 +22,8 @@ class Context:
         Its ports.
     authority
         Signs the certificates of its servers.
-    edge
-        Its load balancer and TLS terminators.
+    load_balancer
+        Its load balancer and TLS proxies.
     backing_servers
         Runs its database and cache servers.
     keeper
@@ -33,6 +33,6 @@ class Context:
     layout: Layout
     ports: Ports
     authority: Authority
-    edge: EdgeControl
+    load_balancer: LoadBalancerControl
     backing_servers: BackingServers
     keeper: StateKeeper

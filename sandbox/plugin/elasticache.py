@@ -9,14 +9,14 @@ from xml.sax.saxutils import escape
 from ministack.core.concurrency import spawn_background
 from ministack.services import elasticache
 
-from sandbox.edge.config import Terminator
+from sandbox.load_balancer.config import TlsProxy
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import (
     run_off_the_event_loop,
 )
 from sandbox.plugin.responses import Action, Response, failed
-from sandbox.ports import EDGE_PORTS, HOST
+from sandbox.ports import HOST, LOAD_BALANCER_PORTS
 from sandbox.valkey import ValkeyServer
 
 Cache = dict[str, Any]
@@ -35,13 +35,13 @@ class Caches:
         self._context = context
 
     def create(self, cache: Cache) -> None:
-        """Start a new cache's server and the TLS terminator in front of it, and give it its users."""
+        """Start a new cache's server and the TLS proxy in front of it, and give it its users."""
         name = _name(cache)
-        port = self._context.ports.get(EDGE_PORTS + name)
+        port = self._context.ports.get(LOAD_BALANCER_PORTS + name)
         server = self._server(cache)
         self._context.backing_servers.start(name, server)
-        self._context.edge.put_terminator(
-            Terminator(
+        self._context.load_balancer.put_tls_proxy(
+            TlsProxy(
                 port=port,
                 upstream_port=server.port,
                 certificate=str(self._context.authority.server_certificate),
@@ -61,9 +61,9 @@ class Caches:
         """Stop the server and remove its data."""
         name = _name(cache)
         ports = self._context.ports
-        self._context.edge.remove_terminator(ports.get(EDGE_PORTS + name))
+        self._context.load_balancer.remove_tls_proxy(ports.get(LOAD_BALANCER_PORTS + name))
         self._context.backing_servers.destroy(name, self._server(cache))
-        ports.release(EDGE_PORTS + name)
+        ports.release(LOAD_BALANCER_PORTS + name)
         ports.release(name)
 
     def refresh_users(self, cache: Cache) -> None:

@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: the edge serves each Application Load Balancer at the one port in its DNS name.
+"""Elastic Load Balancing: the local load balancer serves each load balancer at the one port in its DNS name.
 
 What is served there is the listener that forwards; an HTTPS one goes before one that speaks HTTP. Listeners
 that redirect exist without behaviour: there is no second port.
@@ -10,12 +10,12 @@ from xml.sax.saxutils import escape
 
 from ministack.services import alb
 
-from sandbox.edge.config import Listener
+from sandbox.load_balancer.config import Listener
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, follow_changes, handlers
 from sandbox.plugin.responses import Action, Response
-from sandbox.ports import EDGE_PORTS, HOST
+from sandbox.ports import HOST, LOAD_BALANCER_PORTS
 
 Record = dict[str, Any]
 
@@ -36,7 +36,7 @@ def _provision_load_balancers(context: Context) -> None:
     entry = handlers("AWS::ElasticLoadBalancingV2::LoadBalancer")
 
     def stop_serving(arn: str) -> None:
-        context.edge.remove_listener(context.ports.get(_port_name(arn)))
+        context.load_balancer.remove_listener(context.ports.get(_port_name(arn)))
         context.ports.release(_port_name(arn))
 
     @wrap(entry, "create")
@@ -104,13 +104,13 @@ def _serve(context: Context, balancer: str) -> None:
     port = context.ports.get(_port_name(balancer))
     serving = [each for each in _listeners(balancer) if _targets(each)]
     if not serving:
-        context.edge.remove_listener(port)
+        context.load_balancer.remove_listener(port)
         return
     listener = min(serving, key=lambda each: (each["Protocol"] != "HTTPS", each["Port"]))
     authority = context.authority
     timeout = _attribute(balancer, "idle_timeout.timeout_seconds", "60")
     secure = listener["Protocol"] == "HTTPS"
-    context.edge.put_listener(
+    context.load_balancer.put_listener(
         Listener(
             port=port,
             forward=_targets(listener),
@@ -136,12 +136,12 @@ def _targets(listener: Record) -> dict[str, int]:
 def _provision_target_groups(context: Context) -> None:
     @wrap(handlers("AWS::ElasticLoadBalancingV2::TargetGroup"), "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
-        context.edge.remove_target_group(physical_id)
+        context.load_balancer.remove_target_group(physical_id)
         original(physical_id, props)
 
 
 def _describe_health(context: Context) -> None:
-    # The edge knows the targets; ministack calls every registered one healthy.
+    # The load balancer knows the targets; ministack calls every registered one healthy.
     @wrap(alb._ACTION_MAP, "DescribeTargetHealth")
     def describe_target_health(original: Action, params: dict[str, Any]) -> Response:
         arn = alb._p(params, "TargetGroupArn")
@@ -150,7 +150,7 @@ def _describe_health(context: Context) -> None:
         members = "".join(
             f"<member><Target><Id>{escape(target.host)}</Id><Port>{target.port}</Port></Target>"
             f"<TargetHealth><State>{target.state}</State></TargetHealth></member>"
-            for target in context.edge.targets(arn)
+            for target in context.load_balancer.targets(arn)
         )
         descriptions = f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>"
         return alb._xml(200, "DescribeTargetHealth", descriptions)  # type: ignore[no-any-return]
@@ -177,4 +177,4 @@ def _is_protected(load_balancer: str) -> bool:
 
 
 def _port_name(arn: str) -> str:
-    return EDGE_PORTS + arn.rpartition(":")[2]
+    return LOAD_BALANCER_PORTS + arn.rpartition(":")[2]

@@ -9,8 +9,8 @@ from typing import Any
 
 from ministack import app
 
-from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.plugin import (
     cloudformation,
     ecs,
@@ -70,7 +70,7 @@ class ControlPlane:
             layout=layout,
             ports=ports,
             authority=authority,
-            edge=EdgeControl(layout.root),
+            load_balancer=LoadBalancerControl(layout.root),
             backing_servers=BackingServers(),
             keeper=StateKeeper(layout.control_plane),
         )
@@ -79,7 +79,7 @@ class ControlPlane:
             folder=_SERVICE_FOLDER,
             variables={"HOST": HOST, **{name: os.environ[name] for name in _TRUST}},
             aws=dataclasses.replace(ecs_tasks.aws(), put_event=self._put_event),
-            edge=self._context.edge,
+            load_balancer=self._context.load_balancer,
         )
         self._rotations = self._install(ports)
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sandbox.edge.control import EdgeControl
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.ports import is_free
 from sandbox.processes import ProcessIdentity
 from sandbox.tasks import volumes
@@ -61,7 +61,7 @@ class Host:
     log_dir: Path
     home: Path
     aws: Aws
-    edge: EdgeControl
+    load_balancer: LoadBalancerControl
     timings: Timings
     ports: "PortPool"
 

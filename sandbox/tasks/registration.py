@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from sandbox.edge.config import Target, TargetState
-from sandbox.edge.control import EdgeControl, EdgeError
+from sandbox.load_balancer.config import Target, TargetState
+from sandbox.load_balancer.control import LoadBalancerControl, LoadBalancerError
 
 _logger = logging.getLogger(__name__)
 
@@ -19,14 +19,14 @@ _POLL_INTERVAL = 0.05  # seconds, only while a target drains
 class Registration:
     """Registers one task as a target, and takes it out without breaking a request.
 
-    The edge has acknowledged every step when it returns. A task that is being taken out stays so, whatever
-    its health check says.
+    The load balancer has acknowledged every step when it returns. A task that is being taken out stays so,
+    whatever its health check says.
     """
 
     def __init__(
-        self, edge: EdgeControl, target_group: str, *, port: int, deregistration_delay: float
+        self, load_balancer: LoadBalancerControl, target_group: str, *, port: int, deregistration_delay: float
     ) -> None:
-        self._edge = edge
+        self._load_balancer = load_balancer
         self._group = target_group
         self._target = Target(port=port)
         self._delay = deregistration_delay
@@ -45,7 +45,7 @@ class Registration:
         await self.set_state(TargetState.DRAINING)
         deadline = asyncio.get_running_loop().time() + self._delay
         while asyncio.get_running_loop().time() < deadline:
-            if not await _tell(self._edge.in_flight, self._target.address):
+            if not await _tell(self._load_balancer.in_flight, self._target.address):
                 return
             await asyncio.sleep(_POLL_INTERVAL)
 
@@ -53,24 +53,24 @@ class Registration:
         """Deregister the target."""
         async with self._order:
             self._target = dataclasses.replace(self._target, state=TargetState.DRAINING)
-            await _tell(self._edge.remove_target, self._group, self._target.address)
+            await _tell(self._load_balancer.remove_target, self._group, self._target.address)
 
     async def _set_state(self, state: TargetState) -> None:
         async with self._order:
             if self._target.state is not TargetState.DRAINING:
                 self._target = dataclasses.replace(self._target, state=state)
-                await _tell(self._edge.put_target, self._group, self._target)
+                await _tell(self._load_balancer.put_target, self._group, self._target)
 
 
 async def _tell(
     function: Callable[_Parameters, _ResultT], *args: _Parameters.args, **kwargs: _Parameters.kwargs
 ) -> _ResultT | None:
-    """Call a function of the edge's control off the event loop.
+    """Call a function of the load balancer's control off the event loop.
 
-    An edge that hangs has the change in its file, and obeys when it is started again; tasks go on meanwhile.
+    A load balancer that hangs has the change in its file, and obeys at its next start; tasks go on meanwhile.
     """
     try:
         return await asyncio.to_thread(function, *args, **kwargs)
-    except EdgeError:
-        _logger.exception("the edge was not told about a target")
+    except LoadBalancerError:
+        _logger.exception("the load balancer has not confirmed a change of a target")
         return None

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox.edge.control import EdgeControl
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.tasks.definition import Document, TaskDefinition
 from sandbox.tasks.dispatch import Dispatcher
 from sandbox.tasks.errors import TaskError
@@ -44,7 +44,7 @@ class TaskScheduler:
         What every task gets in its environment, whatever its definition says.
     aws
         The emulated AWS.
-    edge
+    load_balancer
         The load balancer.
     timings
         How fast things happen.
@@ -57,7 +57,7 @@ class TaskScheduler:
         folder: Path,
         variables: Mapping[str, str],
         aws: Aws,
-        edge: EdgeControl,
+        load_balancer: LoadBalancerControl,
         timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
         self._file = layout.root / "services.json"
@@ -69,7 +69,7 @@ class TaskScheduler:
             log_dir=layout.task_logs,
             home=layout.home,
             aws=self._dispatcher.aws,
-            edge=edge,
+            load_balancer=load_balancer,
             timings=timings,
             ports=PortPool(),
         )
@@ -91,7 +91,7 @@ class TaskScheduler:
         for document in documents:
             spec = ServiceSpec.from_api(**document["source"])
             if spec.target_group is not None:
-                self._host.edge.remove_target_group(spec.target_group.arn)
+                self._host.load_balancer.remove_target_group(spec.target_group.arn)
             self._call(functools.partial(self._keep, spec, document))
 
     def stop(self) -> None:

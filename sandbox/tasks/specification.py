@@ -17,7 +17,7 @@ class TargetGroup:
     Attributes
     ----------
     arn
-        The target group's ARN, the key of its targets in the edge.
+        The target group's ARN, the key of its targets in the load balancer.
     health_check_path
         Path that answers with a status from 200 to 299 when the task is healthy.
     deregistration_delay

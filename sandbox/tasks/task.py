@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from sandbox.edge.config import TargetState
+from sandbox.load_balancer.config import TargetState
 from sandbox.processes import ProcessIdentity, bound_command, kill_group
 from sandbox.tasks import volumes
 from sandbox.tasks.clock import now
@@ -249,7 +249,7 @@ class Task:
 
     def _register(self, group: TargetGroup, port: int) -> Registration:
         delay = min(group.deregistration_delay, self._host.timings.deregistration_delay)
-        return Registration(self._host.edge, group.arn, port=port, deregistration_delay=delay)
+        return Registration(self._host.load_balancer, group.arn, port=port, deregistration_delay=delay)
 
     def _override(self) -> dict[str, Any]:
         overrides = self.record.overrides.get("containerOverrides") or ()

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, Field
 from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
-from stacks.settings.edge import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.firewall import FirewallSettings
 from stacks.settings.images import IMAGE, EcrRepository, ecr_repository
+from stacks.settings.ingress import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.model import Lasting, Problem, SettingsModel
 from stacks.settings.network import NetworkSettings
 from stacks.settings.observability import ObservabilitySettings

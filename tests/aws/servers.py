@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from sandbox import terminator
+from sandbox import tls_proxy
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -84,7 +84,7 @@ def tls_in_front_of(port: int, authority: Authority) -> Iterator[int]:
     listen_on, serving, done = free_port(), threading.Event(), threading.Event()
 
     async def serve() -> None:
-        server = await terminator.serve(listen_on, port, authority.server_context())
+        server = await tls_proxy.serve(listen_on, port, authority.server_context())
         serving.set()
         await asyncio.to_thread(done.wait)
         server.close()

@@ -24,16 +24,16 @@ def rules(platform: Synthesised, direction: str) -> Iterator[tuple[str, str, int
     for group in platform.of_type("AWS::EC2::SecurityGroup"):
         for rule in group.get(inline, default=()):
             if rule["CidrIp"] != "255.255.255.255/32":  # the CDK's way of writing "nowhere"
-                yield _edge(direction, group_name(group), WORLD, rule)
+                yield _connection(direction, group_name(group), WORLD, rule)
     for rule in platform.of_type(f"AWS::EC2::{inline}"):
         if rule.get("DestinationPrefixListId"):
             continue
         (group,) = platform.assembly.referents(rule, rule.get("GroupId"))
         (peer,) = platform.assembly.referents(rule, rule.get(f"{peer_key}SecurityGroupId"))
-        yield _edge(direction, group_name(group), group_name(peer), rule.properties)
+        yield _connection(direction, group_name(group), group_name(peer), rule.properties)
 
 
-def _edge(direction: str, group: str, peer: str, rule: Mapping[str, Any]) -> tuple[str, str, int, int]:
+def _connection(direction: str, group: str, peer: str, rule: Mapping[str, Any]) -> tuple[str, str, int, int]:
     source, target = (peer, group) if direction == "Ingress" else (group, peer)
     return source, target, rule["FromPort"], rule["ToPort"]
 

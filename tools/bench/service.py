@@ -20,7 +20,7 @@ import httpx
 import uvloop
 
 from ops.paths import ROOT
-from sandbox import terminator
+from sandbox import tls_proxy
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -179,7 +179,7 @@ def _backends(folder: Path) -> Iterator[dict[str, str]]:
 
 def _end_tls(port: int, upstream: int, authority: Authority) -> None:
     async def serve() -> None:
-        await (await terminator.serve(port, upstream, authority.server_context())).serve_forever()
+        await (await tls_proxy.serve(port, upstream, authority.server_context())).serve_forever()
 
     uvloop.run(serve())
 

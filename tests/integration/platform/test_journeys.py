@@ -159,7 +159,7 @@ def test_every_part_that_is_killed_comes_back_by_itself_with_what_was_written(
 ) -> None:
     layout = Layout(platform.state_dir)
     files = [
-        *(layout.run / f"{part}.json" for part in ("server", "edge")),
+        *(layout.run / f"{part}.json" for part in ("server", "load_balancer")),
         *layout.databases.glob("*.process.json"),
         *layout.caches.glob("*/process.json"),
     ]

@@ -82,7 +82,7 @@ class Vault:
     def connect_to_cache(self, login: dict[str, str]) -> valkey.Valkey:
         """Return a client with one connection."""
         ports = Sandbox(self.platform.state_dir).status().ports
-        port = next(port for name, port in ports.items() if name.startswith("edge/valkey"))
+        port = next(port for name, port in ports.items() if name.startswith("load-balancer/valkey"))
         client = valkey.Valkey(
             host="localhost", port=port, username=login["username"], password=login["password"],
             ssl=True, ssl_ca_certs=self.authority, single_connection_client=True,

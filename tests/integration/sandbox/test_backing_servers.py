@@ -206,7 +206,7 @@ def test_cache_takes_over_a_snapshot_of_before_it_kept_a_log(cache: ValkeyServer
         assert client.get("session") == b"of old"
 
 
-def test_terminator_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:
+def test_tls_proxy_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:
     cache.set_user("app", passwords=["one"], access="on ~* +@all")
     with (
         tls_in_front_of(cache.port, authority) as port,

@@ -69,7 +69,7 @@ def test_what_was_done_survives_the_death_of_every_process(emulator: Emulator) -
     pids = emulator.sandbox.status().pids
     assert emulator.create("kept", queue) == "CREATE_COMPLETE"
     secrets.put_secret_value(SecretId="kept", SecretString="two")
-    for name in ("server", "supervisor", "edge"):  # at once: what was answered is on disk
+    for name in ("server", "supervisor", "load_balancer"):  # at once: what was answered is on disk
         os.kill(pids[name], signal.SIGKILL)
     wait_until(lambda: not emulator.sandbox.status().pids)
     emulator.sandbox.start()
@@ -137,7 +137,7 @@ def test_a_taken_port_is_replaced_unless_it_is_the_services_address(emulator: Em
         (url,) = emulator.client("sqs").list_queues()["QueueUrls"]
         emulator.client("sqs").send_message(QueueUrl=url, MessageBody="one")
     emulator.sandbox.stop()
-    address = Ports(emulator.state_dir / "ports.json").get("edge/loadbalancer/app/web/1")
+    address = Ports(emulator.state_dir / "ports.json").get("load-balancer/loadbalancer/app/web/1")
     with (
         listening(address),
         pytest.raises(SandboxError, match=rf"Port {address}, the service's address, .*gantry down --wipe"),

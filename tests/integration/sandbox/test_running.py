@@ -41,7 +41,7 @@ def test_nothing_listens_beyond_the_loopback_interface(emulator: Emulator) -> No
     assert addresses == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("name", ["server", "edge"])
+@pytest.mark.parametrize("name", ["server", "load_balancer"])
 def test_what_is_killed_is_started_again_by_itself_and_nothing_else(emulator: Emulator, name: str) -> None:
     before = emulator.sandbox.status().pids
     os.kill(before[name], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A sandbox's edge and scheduler without the rest of it."""
+"""A sandbox's load balancer and scheduler without the rest of it."""
 
 import http.client
 import json
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.edge.config import Listener
-from sandbox.edge.control import EdgeControl
 from sandbox.layout import Layout
+from sandbox.load_balancer.config import Listener
+from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.ports import Ports
 from sandbox.tasks import Aws, LogEvent, ServiceSpec, TaskScheduler, Timings
 
@@ -69,7 +69,7 @@ class FakeAws:
 
 
 class Bench:
-    """An edge process, a scheduler in this process, and one listener in front of one service."""
+    """A load balancer process, a scheduler in this process, and one listener in front of one service."""
 
     def __init__(self, root: Path) -> None:
         self.layout = Layout(root / "state")
@@ -81,39 +81,39 @@ class Bench:
         (self.folder / "service.py").write_text(source)
         self.aws = FakeAws()
         self.port = Ports(self.layout.ports).get("web")
-        self.start_edge()
+        self.start_load_balancer()
         self.scheduler = self.new_scheduler()
-        self.edge.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 1}))
+        self.load_balancer.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 1}))
         self.scheduler.start()
 
     def new_scheduler(self) -> TaskScheduler:
         """Return a scheduler as a new process of the control plane would make it."""
-        self.edge = EdgeControl(self.layout.root)
+        self.load_balancer = LoadBalancerControl(self.layout.root)
         return TaskScheduler(
             layout=self.layout,
             folder=self.folder,
             variables={"HOST": "127.0.0.1", "SSL_CERT_FILE": "/ca.pem"},
             aws=self.aws.functions(),
-            edge=self.edge,
+            load_balancer=self.load_balancer,
             timings=QUICK,
         )
 
-    def start_edge(self) -> None:
-        """Start the edge and wait until it takes orders."""
-        self.edge_process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.edge", "--state-dir", str(self.layout.root)],
+    def start_load_balancer(self) -> None:
+        """Start the load balancer and wait until it takes orders."""
+        self.balancer_process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.load_balancer", "--state-dir", str(self.layout.root)],
             cwd=ROOT,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(EdgeControl(self.layout.root).is_running)
+        wait_until(LoadBalancerControl(self.layout.root).is_running)
 
     def close(self) -> None:
         """Stop everything."""
         try:
             self.scheduler.stop()
         finally:
-            self.edge_process.terminate()
-            self.edge_process.wait()
+            self.balancer_process.terminate()
+            self.balancer_process.wait()
 
     def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
         """Return the tasks, or those in one state."""

@@ -1,4 +1,4 @@
-"""What is left of tasks, of the scheduler and of the edge when one of them ends."""
+"""What is left of tasks, of the scheduler and of the load balancer when one of them ends."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.edge.config import Listener, Terminator
-from sandbox.edge.control import EdgeError
+from sandbox.load_balancer.config import Listener, TlsProxy
+from sandbox.load_balancer.control import LoadBalancerError
 from sandbox.tasks import TaskError, kill_leftover_tasks
 from tests.integration.tasks.bench import (
     CLUSTER,
@@ -117,7 +117,7 @@ def test_deletion_leaves_no_process_and_no_target(bench: Bench) -> None:
     pids = bench.pids()
     bench.scheduler.delete_service(SERVICE)
     assert not any(map(is_alive, pids))
-    assert bench.edge.targets(TARGET_GROUP) == []
+    assert bench.load_balancer.targets(TARGET_GROUP) == []
     assert bench.scheduler.describe_service(SERVICE) is None
     assert {task["lastStatus"] for task in bench.tasks()} == {"STOPPED"}
 
@@ -164,7 +164,7 @@ def test_tasks_end_with_a_scheduler_that_is_killed(bench: Bench) -> None:
         layout = Layout(Path({str(bench.layout.root / "other")!r}))
         scheduler = TaskScheduler(
             layout=layout, folder=Path({str(bench.folder)!r}), variables={{"HOST": "127.0.0.1"}},
-            aws=FakeAws().functions(), edge=EdgeControl(layout.root), timings=QUICK,
+            aws=FakeAws().functions(), load_balancer=LoadBalancerControl(layout.root), timings=QUICK,
         )
         scheduler.start()
         scheduler.create_service(spec())
@@ -201,14 +201,14 @@ def test_leftover_tasks_are_killed_but_strangers_with_their_ids_are_not(bench: B
         stranger.wait()
 
 
-def test_a_new_edge_serves_what_the_old_one_did(bench: Bench) -> None:
+def test_a_new_load_balancer_serves_what_the_old_one_did(bench: Bench) -> None:
     bench.deploy(spec())
-    bench.edge_process.send_signal(signal.SIGKILL)
-    bench.edge_process.wait()
-    assert not bench.edge.is_running()
+    bench.balancer_process.send_signal(signal.SIGKILL)
+    bench.balancer_process.wait()
+    assert not bench.load_balancer.is_running()
     # The scheduler goes on without it.
     bench.deploy(spec(2))
-    bench.start_edge()
+    bench.start_load_balancer()
     assert bench.get()["environment"]["VERSION"] == "2"
     with bench.load() as load:
         bench.deploy(spec(3))
@@ -217,11 +217,11 @@ def test_a_new_edge_serves_what_the_old_one_did(bench: Bench) -> None:
 
 def test_a_port_that_is_taken_is_an_error_and_the_rest_is_served(bench: Bench) -> None:
     bench.deploy(spec())
-    with pytest.raises(EdgeError, match=r"cannot listen on port .* in use"):
-        bench.edge.put_listener(Listener(port=_port_of_a_task(bench), forward={TARGET_GROUP: 1}))
-    with pytest.raises(EdgeError, match="cannot end TLS on port"):
-        bench.edge.put_terminator(
-            Terminator(port=1, upstream_port=2, certificate="/missing.pem", private_key="/missing.key")
+    with pytest.raises(LoadBalancerError, match=r"cannot listen on port .* in use"):
+        bench.load_balancer.put_listener(Listener(port=_port_of_a_task(bench), forward={TARGET_GROUP: 1}))
+    with pytest.raises(LoadBalancerError, match="cannot end TLS on port"):
+        bench.load_balancer.put_tls_proxy(
+            TlsProxy(port=1, upstream_port=2, certificate="/missing.pem", private_key="/missing.key")
         )
     assert bench.get()["method"] == "GET"
 

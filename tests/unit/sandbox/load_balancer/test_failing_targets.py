@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from sandbox.edge.config import TargetState
-from tests.unit.sandbox.edge.harness import (
+from sandbox.load_balancer.config import TargetState
+from tests.unit.sandbox.event_loop import scenario
+from tests.unit.sandbox.load_balancer.harness import (
     OK,
     content_length,
     load_balancer,
@@ -16,7 +17,6 @@ from tests.unit.sandbox.edge.harness import (
     target,
     unused_port,
 )
-from tests.unit.sandbox.event_loop import scenario
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
@@ -43,9 +43,9 @@ def refuse(connection: socket.socket) -> None:
 @pytest.mark.parametrize("request_", [GET, POST, LARGE_POST])
 @scenario
 async def test_any_request_goes_elsewhere_when_there_is_no_connection(request_: bytes) -> None:
-    async with target(OK) as service, load_balancer(unused_port(), service.port) as edge:
+    async with target(OK) as service, load_balancer(unused_port(), service.port) as balancer:
         for _ in range(4):
-            assert (await edge.ask(request_)).startswith(b"HTTP/1.1 200")
+            assert (await balancer.ask(request_)).startswith(b"HTTP/1.1 200")
         assert len(service.heads) == 4
 
 
@@ -53,9 +53,9 @@ async def test_any_request_goes_elsewhere_when_there_is_no_connection(request_: 
 @scenario
 async def test_an_idempotent_request_goes_elsewhere_when_the_target_dies(method: bytes) -> None:
     with socket_target(close_having_read) as dying:
-        async with target(NO_CONTENT) as service, load_balancer(dying, service.port) as edge:
+        async with target(NO_CONTENT) as service, load_balancer(dying, service.port) as balancer:
             for _ in range(3):
-                assert (await edge.ask(GET.replace(b"GET", method))).startswith(b"HTTP/1.1 204")
+                assert (await balancer.ask(GET.replace(b"GET", method))).startswith(b"HTTP/1.1 204")
             assert len(service.heads) == 3
 
 
@@ -67,16 +67,16 @@ async def test_a_short_answer_that_breaks_off_was_no_answer(request_: bytes, sta
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
 
     with socket_target(answer_by_half) as dying:
-        async with target(OK) as service, load_balancer(dying, service.port) as edge:
-            assert (await edge.ask(request_)).startswith(b"HTTP/1.1 " + status)
+        async with target(OK) as service, load_balancer(dying, service.port) as balancer:
+            assert (await balancer.ask(request_)).startswith(b"HTTP/1.1 " + status)
             assert len(service.heads) == (status == b"200")
 
 
 @scenario
 async def test_a_request_that_may_have_been_obeyed_is_not_sent_twice() -> None:
     with socket_target(close_having_read) as dying:
-        async with target(OK) as service, load_balancer(dying, service.port) as edge:
-            assert (await edge.ask(POST)).startswith(b"HTTP/1.1 502")
+        async with target(OK) as service, load_balancer(dying, service.port) as balancer:
+            assert (await balancer.ask(POST)).startswith(b"HTTP/1.1 502")
             assert service.heads == []
 
 
@@ -85,16 +85,16 @@ async def test_a_request_that_may_have_been_obeyed_is_not_sent_twice() -> None:
 async def test_any_small_request_goes_elsewhere_when_the_target_never_read_it(behave: object) -> None:
     assert callable(behave)
     with socket_target(behave) as refusing:
-        async with target(OK) as service, load_balancer(refusing, service.port) as edge:
-            assert (await edge.ask(POST)).startswith(b"HTTP/1.1 200")
+        async with target(OK) as service, load_balancer(refusing, service.port) as balancer:
+            assert (await balancer.ask(POST)).startswith(b"HTTP/1.1 200")
             assert len(service.heads) == 1
 
 
 @scenario
 async def test_a_large_request_is_not_sent_twice_because_a_part_may_have_been_read() -> None:
     with socket_target(close_unread) as refusing:
-        async with target(OK) as service, load_balancer(refusing, service.port) as edge:
-            assert (await edge.ask(LARGE_POST)).startswith(b"HTTP/1.1 502")
+        async with target(OK) as service, load_balancer(refusing, service.port) as balancer:
+            assert (await balancer.ask(LARGE_POST)).startswith(b"HTTP/1.1 502")
             assert service.heads == []
 
 
@@ -106,9 +106,9 @@ async def test_a_connection_that_the_target_closed_for_idleness_costs_no_request
         await writer.drain()
         writer.close()
 
-    async with target(answer_once) as service, load_balancer(service.port) as edge:
+    async with target(answer_once) as service, load_balancer(service.port) as balancer:
         for _ in range(5):
-            assert (await edge.ask(POST)).startswith(b"HTTP/1.1 200")
+            assert (await balancer.ask(POST)).startswith(b"HTTP/1.1 200")
         assert (len(service.heads), service.connections) == (5, 5)
 
 
@@ -122,9 +122,9 @@ async def test_a_request_that_cannot_be_repeated_gets_a_connection_of_its_own() 
         time.sleep(0.1)  # idle, and about to be closed by a server that has read nothing more
 
     with socket_target(answer_once) as service:
-        async with load_balancer(service) as edge:
+        async with load_balancer(service) as balancer:
             for _ in range(3):
-                assert (await edge.ask(LARGE_POST)).startswith(b"HTTP/1.1 200")
+                assert (await balancer.ask(LARGE_POST)).startswith(b"HTTP/1.1 200")
 
 
 @scenario
@@ -134,8 +134,8 @@ async def test_a_response_that_breaks_off_breaks_the_clients_connection() -> Non
         await writer.drain()
         writer.close()
 
-    async with target(half) as service, load_balancer(service.port) as edge:
-        reader, writer = await edge.connect()
+    async with target(half) as service, load_balancer(service.port) as balancer:
+        reader, writer = await balancer.connect()
         writer.write(GET)
         await reader.readuntil(b"half")
         with pytest.raises(ConnectionResetError):  # the end of a chunked body would look like success
@@ -152,25 +152,25 @@ async def test_a_target_that_says_nothing_is_given_up_and_the_request_not_repeat
     async with (
         target(silent) as first,
         target(silent) as second,
-        load_balancer(first.port, second.port, idle_timeout=0.2) as edge,
+        load_balancer(first.port, second.port, idle_timeout=0.2) as balancer,
     ):
-        assert (await edge.ask(GET)).startswith(b"HTTP/1.1 504 Gateway Timeout")
+        assert (await balancer.ask(GET)).startswith(b"HTTP/1.1 504 Gateway Timeout")
         assert len(first.heads) + len(second.heads) == 1
 
 
 @scenario
 async def test_a_target_that_does_not_speak_http_is_a_bad_gateway() -> None:
-    async with target(b"SSH-2.0-OpenSSH\r\n\r\n") as service, load_balancer(service.port) as edge:
-        assert (await edge.ask(POST)).startswith(b"HTTP/1.1 502 Bad Gateway")
+    async with target(b"SSH-2.0-OpenSSH\r\n\r\n") as service, load_balancer(service.port) as balancer:
+        assert (await balancer.ask(POST)).startswith(b"HTTP/1.1 502 Bad Gateway")
 
 
 @scenario
 async def test_errors_of_the_load_balancer_look_like_those_of_aws() -> None:
-    async with load_balancer() as edge:
-        head, _, body = (await edge.ask(GET)).partition(b"\r\n\r\n")
+    async with load_balancer() as balancer:
+        head, _, body = (await balancer.ask(GET)).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\nServer: awselb/2.0\r\n")
         assert b"503 Service Unavailable" in body
-        reader, writer = await edge.connect()
+        reader, writer = await balancer.connect()
         for _ in range(2):  # the connection survives
             writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"503" in await reader.readuntil(b"\r\n\r\n")
@@ -180,20 +180,20 @@ async def test_errors_of_the_load_balancer_look_like_those_of_aws() -> None:
 @scenario
 async def test_a_target_that_failed_is_the_last_choice_for_a_moment() -> None:
     with socket_target(close_having_read) as dying:
-        async with target(OK) as service, load_balancer(dying, service.port) as edge:
-            await edge.ask(GET)
-            answers = [await edge.ask(POST) for _ in range(10)]
+        async with target(OK) as service, load_balancer(dying, service.port) as balancer:
+            await balancer.ask(GET)
+            answers = [await balancer.ask(POST) for _ in range(10)]
             assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
 
 
 @scenario
 async def test_failing_health_checks_take_a_target_out_unless_all_fail() -> None:
-    async with target(OK) as first, target(OK) as second, load_balancer() as edge:
-        edge.set_states({first.port: TargetState.UNHEALTHY, second.port: TargetState.HEALTHY})
+    async with target(OK) as first, target(OK) as second, load_balancer() as balancer:
+        balancer.set_states({first.port: TargetState.UNHEALTHY, second.port: TargetState.HEALTHY})
         for _ in range(4):
-            await edge.ask(GET)
+            await balancer.ask(GET)
         assert (len(first.heads), len(second.heads)) == (0, 4)
-        edge.set_states({first.port: TargetState.UNHEALTHY, second.port: TargetState.UNHEALTHY})
+        balancer.set_states({first.port: TargetState.UNHEALTHY, second.port: TargetState.UNHEALTHY})
         for _ in range(4):
-            await edge.ask(GET)
+            await balancer.ask(GET)
         assert (len(first.heads), len(second.heads)) == (2, 6)

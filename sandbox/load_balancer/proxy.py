@@ -6,12 +6,12 @@ import logging
 
 import h11
 
-from sandbox.edge.balancer import Backend, Balancer
-from sandbox.edge.client import ClientConnection, ClientGoneError
-from sandbox.edge.config import Listener
-from sandbox.edge.exchange import Exchange
-from sandbox.edge.headers import error_page
-from sandbox.edge.upstream import UpstreamError
+from sandbox.load_balancer.balancer import Backend, Balancer
+from sandbox.load_balancer.client import ClientConnection, ClientGoneError
+from sandbox.load_balancer.config import Listener
+from sandbox.load_balancer.exchange import Exchange
+from sandbox.load_balancer.headers import error_page
+from sandbox.load_balancer.upstream import UpstreamError
 
 _logger = logging.getLogger(__name__)
 

@@ -5,15 +5,15 @@ import collections
 import random
 from collections.abc import Collection, Mapping
 
-from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState
-from sandbox.edge.upstream import Upstream
+from sandbox.load_balancer.config import Listener, LoadBalancerConfig, Target, TargetState
+from sandbox.load_balancer.upstream import Upstream
 
 _IDLE_CONNECTIONS = 64  # kept for each target
 _SUSPENSION = 1.0  # seconds in which a target that did not answer is the last choice
 
 
 class Backend:
-    """A target as the edge sees it.
+    """A target as the load balancer sees it.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Balancer:
         self._groups: dict[str, dict[str, Backend]] = {}
         self._turn = 0
 
-    def apply(self, config: EdgeConfig) -> None:
+    def apply(self, config: LoadBalancerConfig) -> None:
         """Obey a configuration: from the return on, no draining or removed target gets a request."""
         groups = {
             arn: {address: self._backend(arn, target) for address, target in targets.items()}

@@ -11,7 +11,7 @@ import h11
 Headers = list[tuple[bytes, bytes]]
 _Message = h11.Request | h11.Response | h11.InformationalResponse
 
-# RFC 9110, section 7.6.1, and what was common before it. Expect is answered by the edge itself.
+# RFC 9110, section 7.6.1, and what was common before it. Expect is answered by the load balancer itself.
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"})
 _REPLACED = frozenset({b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-proto", b"expect"})
 

@@ -1,4 +1,4 @@
-"""Run the edge of a sandbox: `python -m sandbox.edge --state-dir <directory>`."""
+"""Run the load balancer of a sandbox: `python -m sandbox.load_balancer --state-dir <directory>`."""
 
 import argparse
 import asyncio
@@ -6,19 +6,19 @@ import logging
 import signal
 from pathlib import Path
 
-from sandbox.edge.server import Edge
+from sandbox.load_balancer.server import LoadBalancer
 
 
 async def _serve(state_dir: Path) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await Edge(state_dir).run(stopping)
+    await LoadBalancer(state_dir).run(stopping)
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.edge", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sandbox.load_balancer", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="the sandbox's directory")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(_serve(parser.parse_args().state_dir.resolve()))

@@ -7,10 +7,10 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
-from sandbox.edge.balancer import Balancer
-from sandbox.edge.client import ClientConnection
-from sandbox.edge.config import EdgeConfig, Listener, Target, TargetState
-from sandbox.edge.proxy import serve
+from sandbox.load_balancer.balancer import Balancer
+from sandbox.load_balancer.client import ClientConnection
+from sandbox.load_balancer.config import Listener, LoadBalancerConfig, Target, TargetState
+from sandbox.load_balancer.proxy import serve
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -62,14 +62,14 @@ class FakeBalancer:
     """A listener with targets."""
 
     port: int
-    balancer: Balancer
-    config: EdgeConfig
+    routing: Balancer
+    config: LoadBalancerConfig
 
     def set_states(self, states: dict[int, TargetState]) -> None:
         """Register the targets on these ports, and no others."""
         targets = [Target(port=port, state=state) for port, state in states.items()]
         self.config.target_groups = {"group": {each.address: each for each in targets}}
-        self.balancer.apply(self.config)
+        self.routing.apply(self.config)
 
     async def connect(self) -> Streams:
         """Open a client's connection."""
@@ -95,13 +95,13 @@ async def load_balancer(*ports: int, idle_timeout: float = 5) -> AsyncIterator[F
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     listener = Listener(port=port, forward={"group": 1}, idle_timeout=idle_timeout)
-    fake = FakeBalancer(port, balancer, EdgeConfig(listeners={port: listener}))
+    fake = FakeBalancer(port, balancer, LoadBalancerConfig(listeners={port: listener}))
     fake.set_states(dict.fromkeys(ports, TargetState.HEALTHY))
     try:
         yield fake
     finally:
         server.close()
-        balancer.apply(EdgeConfig())
+        balancer.apply(LoadBalancerConfig())
 
 
 @contextlib.contextmanager

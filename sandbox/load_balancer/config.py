@@ -1,4 +1,4 @@
-"""What the edge serves: one small file, written as a whole by the control plane and read by the edge."""
+"""What the load balancer serves: a small file that the control plane replaces and it reads."""
 
 import dataclasses
 import enum
@@ -10,13 +10,13 @@ from sandbox.files import write_atomically
 
 
 def config_file(state_dir: Path) -> Path:
-    """Return the file that says what the edge of a sandbox serves."""
-    return state_dir / "edge.json"
+    """Return the file that says what the load balancer of a sandbox serves."""
+    return state_dir / "load_balancer.json"
 
 
 def admin_file(state_dir: Path) -> Path:
-    """Return the file in which a running edge says on which port it takes orders."""
-    return state_dir / "run" / "edge-admin.json"
+    """Return the file in which a running load balancer says on which port it takes orders."""
+    return state_dir / "run" / "load_balancer_admin.json"
 
 
 class TargetState(enum.StrEnum):
@@ -71,7 +71,7 @@ class Listener:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Terminator:
+class TlsProxy:
     """A port that ends TLS and passes the plain bytes on to a server without TLS of its own."""
 
     port: int
@@ -81,14 +81,14 @@ class Terminator:
 
 
 @dataclasses.dataclass(kw_only=True)
-class EdgeConfig:
-    """Everything that the edge serves.
+class LoadBalancerConfig:
+    """Everything that the load balancer serves.
 
     Attributes
     ----------
     version
-        Grows with every change, so that the edge can say which one it obeys.
-    listeners, terminators
+        Grows with every change, so that the load balancer can say which one it obeys.
+    listeners, tls_proxies
         By port.
     target_groups
         Targets of each target group's ARN, by address.
@@ -96,12 +96,12 @@ class EdgeConfig:
 
     version: int = 0
     listeners: dict[int, Listener] = dataclasses.field(default_factory=dict)
-    terminators: dict[int, Terminator] = dataclasses.field(default_factory=dict)
+    tls_proxies: dict[int, TlsProxy] = dataclasses.field(default_factory=dict)
     target_groups: dict[str, dict[str, Target]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the file; an edge without one serves nothing."""
+        """Read the file; a load balancer without one serves nothing."""
         if not path.exists():
             return cls()
         return cls.from_document(json.loads(path.read_text()))
@@ -110,7 +110,7 @@ class EdgeConfig:
     def from_document(cls, document: dict[str, Any]) -> Self:
         """Make it from what `to_document` returned."""
         listeners = [Listener(**each) for each in document["listeners"]]
-        terminators = [Terminator(**each) for each in document["terminators"]]
+        tls_proxies = [TlsProxy(**each) for each in document["tls_proxies"]]
         groups = {
             arn: [Target(**{**each, "state": TargetState(each["state"])}) for each in targets]
             for arn, targets in document["target_groups"].items()
@@ -118,7 +118,7 @@ class EdgeConfig:
         return cls(
             version=document["version"],
             listeners={each.port: each for each in listeners},
-            terminators={each.port: each for each in terminators},
+            tls_proxies={each.port: each for each in tls_proxies},
             target_groups={arn: {each.address: each for each in group} for arn, group in groups.items()},
         )
 
@@ -127,7 +127,7 @@ class EdgeConfig:
         return {
             "version": self.version,
             "listeners": [dataclasses.asdict(each) for each in self.listeners.values()],
-            "terminators": [dataclasses.asdict(each) for each in self.terminators.values()],
+            "tls_proxies": [dataclasses.asdict(each) for each in self.tls_proxies.values()],
             "target_groups": {
                 arn: [dataclasses.asdict(each) for each in targets.values()]
                 for arn, targets in self.target_groups.items()

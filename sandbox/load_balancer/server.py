@@ -1,4 +1,4 @@
-"""The edge: it listens where its configuration says, and obeys a new one when it is told."""
+"""The load balancer: it listens where its configuration says, and obeys a new one on an order."""
 
 import asyncio
 import dataclasses
@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.edge.balancer import Balancer
-from sandbox.edge.client import ClientConnection
-from sandbox.edge.config import EdgeConfig, Listener, Terminator, admin_file, config_file
-from sandbox.edge.proxy import serve
+from sandbox.load_balancer.balancer import Balancer
+from sandbox.load_balancer.client import ClientConnection
+from sandbox.load_balancer.config import Listener, LoadBalancerConfig, TlsProxy, admin_file, config_file
+from sandbox.load_balancer.proxy import serve
 from sandbox.ports import HOST
 from sandbox.processes import ProcessIdentity
-from sandbox.terminator import serve as serve_tls
+from sandbox.tls_proxy import serve as serve_tls
 
 _logger = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ class _Socket:
         return _tls(self.certificate, self.private_key) if self.certificate else None
 
 
-class Edge:
-    """All load balancers and TLS terminators of a sandbox.
+class LoadBalancer:
+    """All load balancers and TLS proxies of a sandbox.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Edge:
         self.state_dir = state_dir
         self._balancer = Balancer()
         self._listeners: dict[_Socket, asyncio.Server] = {}
-        self._terminators: dict[Terminator, asyncio.Server] = {}
+        self._tls_proxies: dict[TlsProxy, asyncio.Server] = {}
         self._errors: dict[int, str] = {}
         self._version = 0
         self._lock = asyncio.Lock()
@@ -65,9 +65,9 @@ class Edge:
         await self._apply()
         await stopping.wait()
         admin_file(self.state_dir).unlink(missing_ok=True)
-        for server in (admin, *self._listeners.values(), *self._terminators.values()):
+        for server in (admin, *self._listeners.values(), *self._tls_proxies.values()):
             server.close()
-        self._balancer.apply(EdgeConfig())
+        self._balancer.apply(LoadBalancerConfig())
 
     async def _take_orders(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer each line, which is "apply" or "status", with a line of JSON."""
@@ -89,12 +89,12 @@ class Edge:
     async def _apply(self) -> None:
         """Obey the configuration file."""
         async with self._lock:
-            config = EdgeConfig.load(config_file(self.state_dir))
+            config = LoadBalancerConfig.load(config_file(self.state_dir))
             self._balancer.apply(config)
             self._errors = await self._listen(config) | await self._terminate_tls(config)
             self._version = config.version
 
-    async def _listen(self, config: EdgeConfig) -> dict[int, str]:
+    async def _listen(self, config: LoadBalancerConfig) -> dict[int, str]:
         wanted = {_Socket.of(each) for each in config.listeners.values()}
         for unwanted in self._listeners.keys() - wanted:
             self._listeners.pop(unwanted).close()
@@ -110,20 +110,18 @@ class Edge:
                 _logger.error(errors[port])  # noqa: TRY400 - the message says it all
         return errors
 
-    async def _terminate_tls(self, config: EdgeConfig) -> dict[int, str]:
-        wanted = set(config.terminators.values())
-        for terminator in self._terminators.keys() - wanted:
-            self._terminators.pop(terminator).close()
+    async def _terminate_tls(self, config: LoadBalancerConfig) -> dict[int, str]:
+        wanted = set(config.tls_proxies.values())
+        for proxy in self._tls_proxies.keys() - wanted:
+            self._tls_proxies.pop(proxy).close()
         errors = {}
-        for terminator in wanted - self._terminators.keys():
+        for proxy in wanted - self._tls_proxies.keys():
             try:
-                context = _tls(terminator.certificate, terminator.private_key)
-                self._terminators[terminator] = await serve_tls(
-                    terminator.port, terminator.upstream_port, context
-                )
+                context = _tls(proxy.certificate, proxy.private_key)
+                self._tls_proxies[proxy] = await serve_tls(proxy.port, proxy.upstream_port, context)
             except OSError as error:
-                errors[terminator.port] = f"cannot end TLS on port {terminator.port}: {_reason(error)}"
-                _logger.error(errors[terminator.port])  # noqa: TRY400 - the message says it all
+                errors[proxy.port] = f"cannot end TLS on port {proxy.port}: {_reason(error)}"
+                _logger.error(errors[proxy.port])  # noqa: TRY400 - the message says it all
         return errors
 
     def _accept(self, port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:

@@ -5,11 +5,11 @@ import contextlib
 
 import h11
 
-from sandbox.edge.balancer import Backend
-from sandbox.edge.client import ClientConnection, ClientGoneError
-from sandbox.edge.config import Listener
-from sandbox.edge.headers import request_headers, response_headers
-from sandbox.edge.upstream import ConnectError, Upstream, UpstreamError
+from sandbox.load_balancer.balancer import Backend
+from sandbox.load_balancer.client import ClientConnection, ClientGoneError
+from sandbox.load_balancer.config import Listener
+from sandbox.load_balancer.headers import request_headers, response_headers
+from sandbox.load_balancer.upstream import ConnectError, Upstream, UpstreamError
 
 # No server in common use reads less than this at once: of a shorter request it has seen all or nothing.
 _ATOMIC_REQUEST = 4096
@@ -124,7 +124,7 @@ class Exchange:
             if event.status_code == 101:
                 await self._tunnel(upstream, event)
                 return
-            if event.status_code != 100:  # the edge has asked for the body itself
+            if event.status_code != 100:  # the load balancer has asked for the body itself
                 await self._client.send(event)
             event = await upstream.next_event(self._listener.idle_timeout)
         assert isinstance(event, h11.Response)  # noqa: S101 - h11's state machine allows nothing else here
