@@ -19,7 +19,7 @@ from gantry.functions.python_asset import PythonSource
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.secrets.rotation import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
 from gantry.secrets.secret import read_statements
-from gantry.security.alerts import RecordedEventAlerts
+from gantry.security.alerts import CloudTrailAlerts
 from gantry.security.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
@@ -199,7 +199,7 @@ class SecurityStack(LayerStack):
             self._data.valkey_secret,
             self._compute.signing_key_secret,
         ]
-        RecordedEventAlerts(
+        CloudTrailAlerts(
             self,
             "Alerts",
             key_arns=[key.key_arn for key in keys],

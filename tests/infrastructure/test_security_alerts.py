@@ -14,7 +14,7 @@ from tests.infrastructure.variants import MADE
 CALL = "AWS API Call via CloudTrail"
 ROOT = {"type": "Root", "arn": "arn:aws:iam::333333333333:root"}
 USER = {"type": "IAMUser", "arn": "arn:aws:iam::333333333333:user/alice"}
-RECORDED = ("RootUsed", "TrailChanged", "KeyEndangered", "RotationFailed")
+FROM_CLOUDTRAIL = ("RootUsed", "TrailChanged", "KeyEndangered", "RotationFailed")
 
 
 def event(
@@ -145,13 +145,13 @@ def test_every_alert_goes_to_the_topic_and_says_what_happened(platform: Synthesi
 @pytest.mark.parametrize("trail", ["create", "existing"])
 def test_what_a_trail_records_is_published_no_matter_who_made_it(synthesise: Synthesiser, trail: str) -> None:
     platform = synthesise("prod", MADE[trail])
-    assert set(RECORDED) <= alerts(platform)
+    assert set(FROM_CLOUDTRAIL) <= alerts(platform)
     assert len(platform.of_type("AWS::CloudTrail::Trail")) == (trail == "create")
 
 
 def test_without_a_trail_nothing_waits_for_what_would_never_come(synthesise: Synthesiser) -> None:
     platform = synthesise("prod", MADE["off"])
-    assert not set(RECORDED) & alerts(platform)
+    assert not set(FROM_CLOUDTRAIL) & alerts(platform)
     assert not [each for each in platform.of_type("AWS::Events::Rule") if "KeyEvents" in each.path]
 
 

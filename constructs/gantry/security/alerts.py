@@ -22,13 +22,13 @@ ROOT_EVENTS: Mapping[str, object] = {
 }
 
 
-class RecordedEventAlerts(Construct):
-    """Alerts on events that EventBridge knows of from CloudTrail, which needs a trail to be in the account.
+class CloudTrailAlerts(Construct):
+    """Alerts on events that EventBridge gets from CloudTrail, which needs a trail in the account.
 
-    Each event is told in one region: root's log-ins in us-east-1, changes of a trail where the trail was
-    made, those of a key where the key is
+    EventBridge gets each event in one region: root's log-ins in us-east-1, changes of a trail where the trail
+    was made, those of a key where the key is
     (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-aws-console-sign-in-events.html).
-    What happens in another region must be sent on from there.
+    A rule in another region must send its events on.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class RecordedEventAlerts(Construct):
     secret_arns
         Secrets that rotate.
     topic
-        Hears of the events.
+        Gets a message for each event.
     """
 
     def __init__(
