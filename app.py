@@ -62,7 +62,7 @@ def settings_of(app: App) -> Settings | PipelineSettings:
 
 
 def shows_placeholders(app: App) -> bool:
-    """Tell whether the app is only looked at, with `-c placeholders=shown`.
+    """Return whether the app is only looked at, with `-c placeholders=shown`.
 
     Raises
     ------

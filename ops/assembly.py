@@ -19,11 +19,11 @@ from stacks.settings import SettingsError, is_pipeline
 
 # What the CDK CLI sets too, so that the templates read here are the ones that it deploys.
 _CLI_CONTEXT = {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
-# Names that the CDK gives to the L1 inside an L2; they tell a reader nothing.
+# Names that the CDK gives to the L1 inside an L2; they mean nothing to a reader.
 _INNER_NAMES = frozenset({"Resource", "Default"})
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)[.}]")
 
-Value: TypeAlias = Any  # what stands in JSON
+Value: TypeAlias = Any  # any value of JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Assembly:
-    """A synthesised environment; stacks stand in the order in which they deploy."""
+    """A synthesised environment; stacks are in the order in which they deploy."""
 
     environment: str
     directory: Path
@@ -133,7 +133,7 @@ class Assembly:
         return found
 
     def referrers(self, resource: Resource) -> list[Resource]:
-        """Return the resources that refer to one, in whatever stack they stand."""
+        """Return the resources that refer to one, in whatever stack."""
         return self._referrers.get((resource.stack, resource.logical_id), [])
 
     def cross_stack_references(self) -> Iterator[Reference]:

@@ -78,7 +78,7 @@ def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
 
 
 def _is_in_sandbox(arguments: Sequence[str]) -> bool:
-    """Tell whether another environment than the sandbox's is deployed to the sandbox's account."""
+    """Return whether another environment than the sandbox's is deployed to the sandbox's account."""
     return environment_of(arguments) != SANDBOX and _context(arguments).get("account") == SANDBOX_ACCOUNT
 
 

@@ -262,14 +262,14 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - every failure is told in a sentence
+    except Exception as error:  # noqa: BLE001 - every failure is reported in a sentence
         failure = _as_failure(error)
         report(failure)
         sys.exit(failure.exit_code)
 
 
 def _as_failure(error: Exception) -> CliError:
-    """Return what an operator is told of an error; what nothing foresaw is a bug, and its traceback kept."""
+    """Return the message for an error; what nothing foresaw is a bug, and its traceback is kept."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from ops.aws_errors import explain

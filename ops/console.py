@@ -43,7 +43,7 @@ class CliError(Exception):
 
 
 def report(error: CliError) -> None:
-    """Print a failure to stderr: evidence first, so that the sentence stands last and is seen."""
+    """Print a failure to stderr: evidence first, so that the sentence is last and is seen."""
     if error.detail:
         err.print(Text(error.detail.rstrip(), style="dim"), soft_wrap=True)
     err.print(Text("✗ ", style="bold red").append(_wrapped(error.message), style="bold"), soft_wrap=True)

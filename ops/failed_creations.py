@@ -109,7 +109,7 @@ class StackHistory:
                     yield _LOG_GROUP, group
 
     def _owns(self, kind: str, created: datetime | None) -> bool:
-        """Tell whether a resource is this stack's own: another one may have the same name."""
+        """Return whether a resource is this stack's own: another one may have the same name."""
         if created is None or created is leftovers.UNDATED:
             return created is not None
         begun, ended = self.events[0]["Timestamp"], self.events[-1]["Timestamp"]
@@ -176,7 +176,7 @@ def _with_events(region: Region, stack: dict[str, Any]) -> StackHistory:
 
 
 def _failed(stack: StackHistory) -> bool:
-    """Tell whether a stack never reached CREATE_COMPLETE; its status alone does not say so.
+    """Return whether a stack never reached CREATE_COMPLETE; its status alone does not say so.
 
     Events are kept for 90 days: a history that does not begin with the creation proves nothing.
     """

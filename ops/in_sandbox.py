@@ -103,7 +103,7 @@ def overrides(settings: Settings, *, sandbox: Settings) -> dict[str, str]:
         for key, value in _flat(settings.model_dump())
         if isinstance(value, str) and settings.account in value
     }
-    # There is no container engine: the sandbox's image stands for the folder service/.
+    # There is no container engine: the sandbox runs the folder service/ as its image.
     return replaced | {"container_image": str(sandbox.container_image)}
 
 

@@ -28,7 +28,7 @@ class OldTasks:
         outputs = environment.outputs("compute")
         self._environment, self._arn = environment, arn
         self._cluster, self._service = outputs["ClusterName"], outputs["ServiceName"]
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
     def replace(self) -> None:
         """Begin a deployment of new tasks."""
@@ -51,8 +51,8 @@ class OldTasks:
                     cluster=self._cluster, task=task, reason="it holds a leaked credential"
                 )
         for task in (task for task, its_group in old.items() if its_group != group):
-            if task not in self._told:
-                self._told.add(task)
+            if task not in self._printed:
+                self._printed.add(task)
                 name = task.rpartition("/")[2]
                 err.print(
                     f"  Task {name} is not the service's and holds the old",
@@ -76,7 +76,7 @@ class OldTasks:
         }
 
     def _traffic_has_moved(self, changed: datetime) -> bool:
-        """Tell whether a deployment of new tasks serves; that of an earlier release has old ones alone."""
+        """Return whether a deployment of new tasks serves; that of an earlier release has old ones alone."""
         client = self._environment.ecs
         briefs = client.list_service_deployments(
             cluster=self._cluster, service=self._service, status=["IN_PROGRESS"], maxResults=_DESCRIBABLE

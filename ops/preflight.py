@@ -58,7 +58,7 @@ def check(
 
 
 def _builds_image(arguments: Sequence[str], settings: Settings) -> bool:
-    """Tell whether the stacks that a command names, and those that they depend on, use an image of ours."""
+    """Return whether the stacks that a command names, and those that they depend on, use an image of ours."""
     if settings.container_image is not None:
         return False
     named = {word.lower() for word in arguments} & set(LAYERS)
@@ -92,7 +92,7 @@ def _check_engine(architecture: str) -> None:
 
 
 def _can_run(engine: str, architecture: str) -> bool:
-    """Tell whether the steps of a build for an architecture can run; yes where that cannot be known."""
+    """Return whether the steps of a build for an architecture can run; yes where that cannot be known."""
     machines, name, elf_machine = _ARCHITECTURES[architecture]
     # On macOS every engine has a virtual machine with an emulator in it.
     if platform.system() != "Linux" or platform.machine().lower() in machines:
@@ -105,7 +105,7 @@ def _can_run(engine: str, architecture: str) -> bool:
 
 
 def _emulated(elf_machine: str) -> bool:
-    """Tell whether the kernel has an interpreter for programs of a machine that works inside a container.
+    """Return whether the kernel has an interpreter for programs of a machine that works inside a container.
 
     Flag F opens the interpreter when it is registered; without it, it would have to be in the image ("Kernel
     Support for miscellaneous Binary Formats" in the kernel's documentation).

@@ -24,7 +24,7 @@ from ops.replacements import Loss, Template, losses
 LOSE = "lose"
 _CREATE_ONLY = Path(__file__).with_name("create_only.json")
 _HTTPS = "load_balancer.certificate_arn or domain.name"
-# Which setting a property stands for, and what to do instead of changing it.
+# Which setting changes a property, and what to do instead of changing it.
 _SETTINGS = {
     ("AWS::EC2::VPC", "CidrBlock"): "network.cidr",
     ("AWS::EC2::Subnet", "CidrBlock"): "network.cidr",
@@ -91,7 +91,7 @@ def after_deployment(environment: Environment) -> None:
 
 
 def _may_ask(environment: Environment, what: str) -> bool:
-    """Tell whether the credentials are the environment's own: the CDK may deploy from another account."""
+    """Return whether the credentials are the environment's own: the CDK may deploy from another account."""
     try:
         environment.require_own_account()
     except CliError as error:
@@ -144,7 +144,7 @@ def _is_protected(kind: str, *, replaced: bool) -> bool:
 
 
 def _settings(found: Collection[Loss]) -> list[str]:
-    """Return the settings that were changed, as far as what they replace or remove tells."""
+    """Return the settings that were changed, as far as what they replace or remove shows them."""
     names = {_SETTINGS.get((loss.type, name)) for loss in found for name in loss.properties or ("",)}
     return sorted(filter(None, names))
 

@@ -114,7 +114,7 @@ def _service(environment: Environment, outputs: dict[str, str]) -> dict[str, str
 
 
 def _health(url: str, *, on_this_machine: bool, named: bool) -> str:
-    # A proxy leads to the internet, and from there no way leads back to this machine.
+    # A proxy connects to the internet, which has no route back to this machine.
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})] if on_this_machine else []
     context = ssl.create_default_context()
     # Without a name of its own the service is reached by AWS's, for which no certificate can be.

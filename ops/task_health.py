@@ -12,8 +12,8 @@ from ops.aws import Environment
 from ops.console import printable
 
 WELL = "ok"
-# The security groups let only the load balancer in, and from here no way leads to addresses of a VPC.
-_IN_AN_ACCOUNT = "told at a task's own port alone, inside the VPC"
+# The security groups let only the load balancer in, and there is no route from here to addresses of a VPC.
+_IN_AN_ACCOUNT = "only at a task's own port, inside the VPC"
 
 
 def dependencies(environment: Environment, outputs: Mapping[str, str]) -> str:

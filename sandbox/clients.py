@@ -19,7 +19,7 @@ def session(variables: Mapping[str, str]) -> boto3.Session:
     variables
         What `Sandbox.environment` returns.
     """
-    # botocore looks every setting up in a variable, then in the user's files, unless it is told other places.
+    # botocore looks every setting up in a variable, then in the user's files, unless it gets other places.
     settings = {
         name: (None, None, _FILES.get(name, default), convert)
         for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()

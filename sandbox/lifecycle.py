@@ -202,7 +202,7 @@ class Sandbox:
             shutil.rmtree(self._layout.temporary, ignore_errors=True)
         for folder in (self._layout.temporary, self._layout.run, self._layout.logs, self._layout.home):
             folder.mkdir(parents=True, exist_ok=True)
-        parts = self._settle(parts)
+        parts = self._relocate_if_needed(parts)
         environment.write_profile(self._layout)
         if self._load_balancer in parts:
             self._load_balancer.start(environment.clean_environment())
@@ -211,7 +211,7 @@ class Sandbox:
             self._server.start(environment.for_control_plane(self._layout, self._aws_port(), authority))
         return parts
 
-    def _settle(self, parts: Collection[Part]) -> Collection[Part]:
+    def _relocate_if_needed(self, parts: Collection[Part]) -> Collection[Part]:
         """Return what is to be started: all, when the kept state has to name another folder or port."""
         lost = self._lost_ports(parts)
         moved = relocation.previous_root(self._layout) is not None or self._layout.relocation.exists()

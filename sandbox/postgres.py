@@ -1,4 +1,4 @@
-"""A real PostgreSQL server that stands behind an emulated Aurora cluster."""
+"""A real PostgreSQL server behind an emulated Aurora cluster."""
 
 import os
 import platform
@@ -152,7 +152,7 @@ class PostgresServer(DataServer):
                 connection.execute("CREATE ROLE rds_superuser IN ROLE pg_monitor, pg_signal_backend")
 
     def _not_a_server(self) -> dict[str, str]:
-        """Return what tells PostgreSQL that the process in a lock file that a crash left is no server.
+        """Return a variable for PostgreSQL: the process in a lock file that a crash left is no server.
 
         The number may be another process's by now, or a zombie's that no one waits for, and PostgreSQL knows
         numbers only. In this variable of its own (CreateLockFile in miscinit.c; pg_ctl sets it) it takes one

@@ -7,7 +7,7 @@ from pathlib import Path
 _LINES = 15
 _BYTES = 16384
 # PostgreSQL's own last word, not an answer to a client; a warning of Valkey's; an error of ours.
-_TELLING = re.compile(
+_SAYS_WHY = re.compile(
     r"\] (?:FATAL|PANIC):|[0-9] # |^\[Errno|^\w+(?:\.\w+)*(?:Error|Exception|Exit)\b|\b(?:ERROR|CRITICAL)\b"
 )
 
@@ -55,8 +55,8 @@ class Problem:
         return cls(part=part, state=state, log=str(log), lines=last_lines(log))
 
     def __str__(self) -> str:
-        """Return one sentence, with the line that tells most."""
-        reason = next((line for line in reversed(self.lines) if _TELLING.search(line)), None)
+        """Return one sentence, with the line of the log that says most."""
+        reason = next((line for line in reversed(self.lines) if _SAYS_WHY.search(line)), None)
         return f"{self.part} {self.state}: {reason.strip() if reason else 'its log does not say why'}"
 
 

@@ -1,4 +1,4 @@
-"""Child processes that can be told apart from strangers and never outlive the sandbox."""
+"""Child processes that are never confused with others and never outlive the sandbox."""
 
 import concurrent.futures
 import contextlib
@@ -29,7 +29,7 @@ class ProcessIdentity:
     pid
         Process id.
     started
-        When the process was started, in whatever form the operating system tells it.
+        When the process was started, in whatever form the operating system gives it.
     """
 
     pid: int
@@ -46,7 +46,7 @@ class ProcessIdentity:
         """Return the identity of the calling process."""
         identity = cls.of(os.getpid())
         if identity is None:
-            raise RuntimeError("the operating system does not tell when this process was started")
+            raise RuntimeError("the operating system does not say when this process was started")
         return identity
 
     @classmethod
@@ -70,7 +70,7 @@ class ProcessIdentity:
         write_atomically(path, json.dumps(record))
 
     def is_running(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Return whether this very process still runs."""
         return _start_time(self.pid) == self.started
 
     def signal(self, number: int) -> None:
@@ -197,7 +197,7 @@ def _start_time_linux(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         if not Path("/proc/self/stat").exists():
-            raise RuntimeError("/proc is not mounted: nothing tells which processes run") from None
+            raise RuntimeError("/proc is not mounted: the running processes cannot be listed") from None
         return None
     fields = stat.rpartition(")")[2].split()
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

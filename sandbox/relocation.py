@@ -24,7 +24,7 @@ def previous_root(layout: Layout) -> Path | None:
 
 
 def is_copy(layout: Layout) -> bool:
-    """Tell whether this is a copy of a sandbox that is still where it was."""
+    """Return whether this is a copy of a sandbox that is still where it was."""
     root = previous_root(layout)
     return root is not None and Layout(root).ports.exists() and not root.samefile(layout.root)
 

@@ -47,7 +47,7 @@ async def _application(answers: Answers, scope: Any, receive: Any, send: Any) ->
 
 
 def _is_of_a_web_page(headers: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a page of another machine sent a request, by what browsers say of each.
+    """Return whether a page of another machine sent a request, by what browsers say of each.
 
     Any page may send to 127.0.0.1, and what is deployed to the embedded AWS runs on this machine.
     """

@@ -1,4 +1,4 @@
-"""A real Valkey server that stands behind an emulated ElastiCache serverless cache."""
+"""A real Valkey server behind an emulated ElastiCache serverless cache."""
 
 import secrets
 import shutil

@@ -11,7 +11,7 @@ _PINS = ("requirements-sandbox.txt", "package-lock.json")
 
 
 def is_current(state_dir: Path, *, root: Path = _ROOT) -> bool:
-    """Tell whether a sandbox was started with the code that is here now.
+    """Return whether a sandbox was started with the code that is here now.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class GlobalStack(LayerStack):
             EventForwarding(
                 self,
                 "RootUsed",
-                description="Tells the platform's region that the root user was used",
+                description="Sends use of the root user to the platform's region",
                 pattern=event_pattern(detail_types=ROOT_EVENT_TYPES, detail=ROOT_EVENTS),
                 region=settings.region,
             )

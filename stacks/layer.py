@@ -70,7 +70,7 @@ def tag(stack: Stack, settings: Settings | PipelineSettings) -> None:
 
 
 def stack_arns(scope: Stack, settings: Settings) -> list[str]:
-    """Return the ARNs of an environment's stacks, in which a wildcard stands for CloudFormation's id."""
+    """Return the ARNs of an environment's stacks, with a wildcard for CloudFormation's id."""
     return [
         scope.format_arn(
             service="cloudformation",

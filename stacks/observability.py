@@ -1,4 +1,4 @@
-"""Observability: the dashboard, the alarms, and who hears of them."""
+"""Observability: the dashboard, the alarms, and their subscribers."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ from stacks.state import StateRefs
 
 
 class ObservabilityStack(LayerStack):
-    """What an operator looks at, and what wakes one up."""
+    """The dashboard, the alarms, and the subscriptions of their topics."""
 
     def __init__(
         self,

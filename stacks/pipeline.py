@@ -78,7 +78,7 @@ class Pipeline:
     Parameters
     ----------
     scope
-        The app; the stages must not stand in the pipeline's stack, whose tags they would take.
+        The app; the stages must not be in the pipeline's stack, whose tags they would take.
     settings
         The pipeline's settings.
     stages
@@ -154,7 +154,7 @@ class ArtifactsStack(Stack):
 
 
 class PipelineStack(Stack):
-    """The pipeline, its artefacts, and the topic that hears when it fails or waits for a person."""
+    """The pipeline, its artefacts, and the topic for its failures and for what waits for a person."""
 
     def __init__(
         self,

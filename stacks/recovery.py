@@ -58,7 +58,7 @@ class RecoveryStack(LayerStack):
             EventForwarding(
                 self,
                 "KeyEvents",
-                description="Tells the platform's region of what endangers the key of the copies",
+                description="Sends what endangers the key of the copies to the platform's region",
                 pattern=key_events([key.key_arn]),
                 region=settings.region,
             )

@@ -17,7 +17,7 @@ from gantry.database.restored_clusters import database_arn
 from gantry.delivery.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.functions.python_asset import PythonSource
 from gantry.monitoring.alarm import AlarmDefaults
-from gantry.secrets.rotation import RotatedSecret, RotationSchedule, RotationStrategy, wake_rules
+from gantry.secrets.rotation import RotatedSecret, RotationSchedule, RotationStrategy, reconcile_rules
 from gantry.secrets.secret import read_statements
 from gantry.security.alerts import CloudTrailAlerts
 from gantry.security.threat_detection import AccessAlert, ThreatAlert, ThreatDetector
@@ -67,7 +67,7 @@ class SecurityStack(LayerStack):
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
-        self._wake_rules = wake_rules(self, service=compute.service)
+        self._reconcile_rules = reconcile_rules(self, service=compute.service)
         self._alarms: list[str] = []
         self._secret_names: dict[str, str] = {}
         self._rotations()
@@ -168,7 +168,7 @@ class SecurityStack(LayerStack):
             ),
             service=self._compute.service,
             cluster_name=settings.full_name,
-            wake_rules=self._wake_rules,
+            reconcile_rules=self._reconcile_rules,
             alarm_defaults=AlarmDefaults(
                 prefix=f"{settings.full_name}-rotation-{strategy.name}",
                 topic=self._state.alert_topic,

@@ -38,7 +38,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def inline_code(page: Path) -> Iterator[str]:
-    """Yield what stands between backticks, in one line."""
+    """Yield what is between backticks, in one line."""
     for code in re.findall(r"`([^`]+)`", prose(page)):
         yield " ".join(code.split())
 

@@ -121,7 +121,7 @@ def _priced(
     charge = CHARGES[resource.type]
     usages = [list(charge(resource, Context(assembly, load))) for load in loads]
     unknown = [f"{each.what}: {each.why}" for each in usages[0] if isinstance(each, Unknown)]
-    # A thing's wording may tell the amount, which differs between loads; its place among the others does not.
+    # The wording may contain the amount, which differs between loads; its place among the others does not.
     rows = list(zip(*([each for each in one if isinstance(each, Usage)] for one in usages), strict=True))
     return [_row(row, table) for row in rows], unknown
 

@@ -19,7 +19,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Something that costs money and has no price here, or an amount that nothing tells."""
+    """Something that costs money and has no price here, or an amount that no template contains."""
 
     what: str
     why: str

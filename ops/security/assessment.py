@@ -60,7 +60,7 @@ class Assessment:
         return {status: counted[status] for status in Status}
 
     def controls(self, pack: str) -> dict[str, Status]:
-        """Return how the controls that a pack's rules stand for came out: each as the worst of its rules."""
+        """Return how the controls that a pack's rules check came out: each as the worst of its rules."""
         worst: dict[str, Status] = {}
         for outcome in self.of_pack(pack):
             for control in outcome.rule.controls:

@@ -1,7 +1,7 @@
 """The rules of cdk-nag's packs, read from the code that runs.
 
 cdk-nag reports only what it finds. Which rules a pack has, what each is about and which resources it looks at
-stand in the package's JavaScript, inside the archive that jsii loads.
+is in the package's JavaScript, inside the archive that jsii loads.
 """
 
 import ast

@@ -67,7 +67,7 @@ def findings(directory: Path) -> Iterator[Finding]:
         for violation in plugin["violations"]:
             yield from _findings(violation, None)
         for violation in plugin.get("suppressedViolations") or ():
-            # What stands on the app itself, whose path is empty, is there for all resources.
+            # A reason on the app itself, whose path is empty, is there for all resources.
             exempt = not violation.get("acknowledgedAt")
             yield from _findings(violation, violation.get("reason", ""), exempt=exempt)
 
@@ -79,7 +79,7 @@ def _findings(violation: Mapping[str, Any], reason: str | None, *, exempt: bool 
 
 
 def acknowledgements(directory: Path) -> Iterator[Acknowledgement]:
-    """Yield the acknowledgements of findings that stand on the constructs of an assembly's stacks."""
+    """Yield the acknowledgements of findings on the constructs of an assembly's stacks."""
     for file in sorted(directory.glob("*.metadata.json")):
         for construct, entries in json.loads(file.read_text(encoding="utf-8")).items():
             for entry in entries:

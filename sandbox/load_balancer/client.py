@@ -97,7 +97,7 @@ class ClientConnection:
             self._writer.write_eof()
 
     def abort(self) -> None:
-        """Break the connection, which is all that tells a client that half a response is not the whole."""
+        """Break the connection, the only sign for a client that half a response is not the whole."""
         sock: socket.socket | None = self._writer.get_extra_info("socket")
         if sock is not None and not self._writer.is_closing():
             # A reset: to a client of HTTP/1.0 an orderly end would be the end of the body.

@@ -99,7 +99,7 @@ class LoadBalancerControl:
         return int(status["in_flight"].get(address, 0)) if status else 0
 
     def is_running(self) -> bool:
-        """Tell whether this sandbox's load balancer runs and takes orders."""
+        """Return whether this sandbox's load balancer runs and takes orders."""
         try:
             status = self._order("status")
         except LoadBalancerError:
@@ -125,7 +125,7 @@ class LoadBalancerControl:
         """Return the load balancer's answer, or None when it does not run."""
         file = admin_file(self._state_dir)
         process = ProcessIdentity.load(file)
-        if process is None or not process.is_running():  # its port may belong to anybody now
+        if process is None or not process.is_running():  # its port may belong to another program now
             return None
         try:
             port = json.loads(file.read_text())["port"]

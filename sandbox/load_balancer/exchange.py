@@ -64,7 +64,7 @@ class Exchange:
         self._backend.release(upstream)
 
     def may_be_repeated(self, error: UpstreamError) -> bool:
-        """Tell whether the request can go to another target without any risk of being obeyed twice."""
+        """Return whether the request can go to another target without any risk of being obeyed twice."""
         if isinstance(error, ConnectError):
             return True
         if self._body is None or error.timed_out:
@@ -73,7 +73,7 @@ class Exchange:
         return unseen or self._request.method in _IDEMPOTENT
 
     def _can_lose_its_connection(self) -> bool:
-        """Tell whether the request can be repeated if its connection is one that the target is closing."""
+        """Return whether the request can be repeated if its connection is one that the target is closing."""
         if self._body is None:
             return False
         return self._request.method in _IDEMPOTENT or len(self._body) < _ATOMIC_REQUEST

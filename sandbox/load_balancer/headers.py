@@ -28,7 +28,7 @@ def request_headers(request: h11.Request, *, client: str, scheme: str, port: int
     scheme, port
         The listener's.
     target
-        The target's address, which stands in for the host that only HTTP/1.0 allows to be missing.
+        The target's address, used as the host, which only HTTP/1.0 allows to be missing.
     """
     passed = _end_to_end(request, without=_REPLACED)
     names = {name for name, _ in request.headers}

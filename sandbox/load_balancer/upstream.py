@@ -162,5 +162,5 @@ class Upstream:
 
 
 def _is_reset(error: OSError) -> bool:
-    """Tell a reset, which a kernel sends for bytes that no one read, from any other failure."""
+    """Return whether a failure is a reset, which a kernel sends for bytes that no one read."""
     return isinstance(error, ConnectionResetError | BrokenPipeError)

@@ -110,17 +110,17 @@ def _answer_the_cli_when_it_is_done() -> None:
     ) -> Response:  # fmt: skip
         request = parse_qs(body.decode(errors="replace"))
         if "aws-cdk" in headers.get("user-agent", "") and request.get("Action") == ["DescribeStacks"]:
-            await _settled(request.get("StackName", [""])[0])
+            await _wait_until_stable(request.get("StackName", [""])[0])
         response: Response = await original(method, path, headers, body, *rest)
         return response
 
 
 def is_changing(status: str) -> bool:
-    """Tell whether a stack in this status changes by itself; one in review waits for its change set."""
+    """Return whether a stack in this status changes by itself; one in review waits for its change set."""
     return status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-async def _settled(stack_name: str) -> None:
+async def _wait_until_stable(stack_name: str) -> None:
     deadline = time.monotonic() + _LONGEST_ANSWER_SECONDS
     while time.monotonic() < deadline:
         stack = actions._resolve_stack(stack_name)

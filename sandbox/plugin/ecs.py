@@ -121,7 +121,7 @@ def install(services: Services) -> None:
         except TaskError as reason:
             return error("ClientException", str(reason))
 
-    # Second fractions tell which of two tasks started before a secret changed.
+    # Fractions of seconds show which of two tasks started before a secret changed.
     @wrap(ecs, "_ts_to_epoch")
     def ts_to_epoch(original: Callable[[object], object], value: object) -> object:
         try:

@@ -1,4 +1,4 @@
-"""Lambda: functions whose failure no one would hear of, and processes that no one needs any more."""
+"""Lambda: functions whose failure no log would show, and processes that no one needs any more."""
 
 import json
 import time

@@ -15,7 +15,7 @@ BAD_REQUEST = 400
 
 
 def failed(response: Response) -> bool:
-    """Tell whether a response is an error."""
+    """Return whether a response is an error."""
     return response[0] >= BAD_REQUEST
 
 

@@ -48,7 +48,7 @@ class Rotations:
     Parameters
     ----------
     keeper
-        Told about every change, because none of them is a request.
+        Saves the state after every change, because none of them is a request.
     """
 
     def __init__(self, keeper: StateKeeper) -> None:

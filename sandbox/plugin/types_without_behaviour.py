@@ -97,7 +97,7 @@ TYPES_WITHOUT_BEHAVIOUR: dict[str, TypeWithoutBehaviour] = {
     ),
     "AWS::ECR::ReplicationConfiguration": TypeWithoutBehaviour("{account}", {"RegistryId": "{ref}"}),
     "AWS::ECR::RepositoryCreationTemplate": TypeWithoutBehaviour("{Prefix}", replaces=("Prefix",)),
-    # Behind a proxy is the one server that all endpoints lead to.
+    # Behind a proxy is the one server of all endpoints.
     "AWS::RDS::DBProxy": TypeWithoutBehaviour(
         "{name}",
         {

@@ -46,7 +46,7 @@ class Host:
     Attributes
     ----------
     folder
-        The folder whose Dockerfile stands for every image.
+        The folder whose Dockerfile is used for every image.
     variables
         What every task gets in its environment, whatever its definition says.
     run_dir, log_dir, home

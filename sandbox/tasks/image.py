@@ -1,4 +1,4 @@
-"""What stands in for a container image: the Dockerfile's last stage, run from the source tree."""
+"""What the sandbox runs as a container image: the Dockerfile's last stage, from the source tree."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ class Image:
     Attributes
     ----------
     folder
-        The folder of the Dockerfile; it stands for the image's working directory.
+        The folder of the Dockerfile; it is used as the image's working directory.
     environment
         The image's variables.
     entry_point, command

@@ -45,7 +45,7 @@ class Registration:
         await self.set_state(TargetState.DRAINING)
         deadline = asyncio.get_running_loop().time() + self._delay
         while asyncio.get_running_loop().time() < deadline:
-            if not await _tell(self._load_balancer.in_flight, self._target.address):
+            if not await _order(self._load_balancer.in_flight, self._target.address):
                 return
             await asyncio.sleep(_POLL_INTERVAL)
 
@@ -53,16 +53,16 @@ class Registration:
         """Deregister the target."""
         async with self._order:
             self._target = dataclasses.replace(self._target, state=TargetState.DRAINING)
-            await _tell(self._load_balancer.remove_target, self._group, self._target.address)
+            await _order(self._load_balancer.remove_target, self._group, self._target.address)
 
     async def _set_state(self, state: TargetState) -> None:
         async with self._order:
             if self._target.state is not TargetState.DRAINING:
                 self._target = dataclasses.replace(self._target, state=state)
-                await _tell(self._load_balancer.put_target, self._group, self._target)
+                await _order(self._load_balancer.put_target, self._group, self._target)
 
 
-async def _tell(
+async def _order(
     function: Callable[_Parameters, _ResultT], *args: _Parameters.args, **kwargs: _Parameters.kwargs
 ) -> _ResultT | None:
     """Call a function of the load balancer's control off the event loop.

@@ -39,7 +39,7 @@ class TaskScheduler:
     layout
         The files of the sandbox.
     folder
-        The folder whose Dockerfile stands for every image.
+        The folder whose Dockerfile is used for every image.
     variables
         What every task gets in its environment, whatever its definition says.
     aws
@@ -180,7 +180,7 @@ class TaskScheduler:
             When the deployment is neither completed nor failed in time.
         """
         service = self._service(service_arn)
-        return self._wait(service.settled(deployment_id), timeout=timeout)
+        return self._wait(service.rolled_out(deployment_id), timeout=timeout)
 
     def describe_service(self, service_arn: str) -> dict[str, Any] | None:
         """Return status, counts, deployments and events of a service, or None when there is none."""
@@ -259,7 +259,7 @@ class TaskScheduler:
         try:
             await service.run()
         except Exception:
-            _logger.exception("the service %s is not looked after any more", service.spec.name)
+            _logger.exception("the service %s is not reconciled any more", service.spec.name)
             raise
         self._single.forget_history()
         for task in service.tasks:

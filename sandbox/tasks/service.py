@@ -65,7 +65,7 @@ class Service:
         self._changed = changed
         self._backoff = Backoff(host.timings)
         self._wake = asyncio.Event()
-        self._settled = asyncio.Event()
+        self._any_change = asyncio.Event()
         self._steady = False
         self._paused = False
 
@@ -123,7 +123,7 @@ class Service:
         """Whether it was deleted."""
         return self.status is not ServiceStatus.ACTIVE
 
-    async def settled(self, deployment_id: str | None) -> dict[str, Any] | None:
+    async def rolled_out(self, deployment_id: str | None) -> dict[str, Any] | None:
         """Wait while a deployment, the primary one by default, is being rolled out.
 
         Returns
@@ -134,7 +134,7 @@ class Service:
         """
         deployment = self._rollout.find(deployment_id or self._rollout.primary.id)
         while deployment is self._rollout.primary and deployment.in_progress and not self.is_ending:
-            await self._settled.wait()
+            await self._any_change.wait()
         if deployment is None or deployment.in_progress:
             return None
         return self._describe_deployment(deployment)
@@ -278,8 +278,8 @@ class Service:
         self._steady = steady
 
     def _has_changed(self) -> None:
-        self._settled.set()
-        self._settled = asyncio.Event()
+        self._any_change.set()
+        self._any_change = asyncio.Event()
         self._wake.set()
         self._changed()
 

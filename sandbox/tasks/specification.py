@@ -178,7 +178,7 @@ class ServiceSpec:
         return math.floor(self.desired_count * self.maximum_percent / 100)
 
     def needs_deployment(self, previous: Self) -> bool:
-        """Tell whether going from the previous specification to this one replaces the tasks."""
+        """Return whether going from the previous specification to this one replaces the tasks."""
         return (
             self.task_definition.arn,
             self.target_group and self.target_group.arn,

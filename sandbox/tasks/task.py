@@ -49,7 +49,7 @@ class Task:
     target_group
         Where it is registered while it runs.
     observer
-        Is told about it.
+        Called with each change of its state.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Task:
 
     @property
     def wanted(self) -> bool:
-        """Whether it is meant to run: it was not told to stop and did not stop by itself."""
+        """Whether it is meant to run: no one stopped it and it did not stop by itself."""
         return self.record.desired_status is Status.RUNNING
 
     @property
@@ -186,11 +186,11 @@ class Task:
     async def _supervise(self, process: asyncio.subprocess.Process) -> None:
         record = self.record
         ended = asyncio.create_task(process.wait())
-        told_to_stop = asyncio.create_task(self._stop.wait())
+        asked_to_stop = asyncio.create_task(self._stop.wait())
         health = asyncio.create_task(self._watch_health())
-        await asyncio.wait({ended, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, asked_to_stop}, return_when=asyncio.FIRST_COMPLETED)
         health.cancel()
-        told_to_stop.cancel()
+        asked_to_stop.cancel()
         if not self._stop.is_set():
             self._will_stop("Essential container in task exited", StopCode.CONTAINER_EXITED)
         await self._shut_down(process, ended)

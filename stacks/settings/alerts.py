@@ -1,4 +1,4 @@
-"""Settings of who hears of alerts, and of what is asked and counted from outside."""
+"""Settings of the subscribers of alerts, of the canary and of cost alerts."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -63,11 +63,13 @@ class CostSettings(SettingsModel):
     """What the account may cost, and when its costs are strange."""
 
     monthly_budget_usd: int | None = Field(
-        None, ge=1, description="US dollars that the account may cost in a month; without it no one is told."
+        None,
+        ge=1,
+        description="US dollars that the account may cost in a month; without it there is no budget.",
     )
     anomalies: Singleton = Field(
         "off",
-        description="Who makes the account's one monitor of strange costs; existing ones are heard too.",
+        description="Who makes the account's one monitor of strange costs; existing ones raise alerts too.",
     )
     anomaly_monitor_arn: str | None = Field(
         None,
@@ -75,7 +77,7 @@ class CostSettings(SettingsModel):
         description="The existing monitor.",
         examples=["arn:aws:ce::123456789012:anomalymonitor/00000000-0000-0000-0000-000000000000"],
     )
-    anomaly_usd: int = Field(50, ge=1, description="US dollars from which strange costs are told.")
+    anomaly_usd: int = Field(50, ge=1, description="US dollars from which strange costs raise an alert.")
 
     @property
     def watched(self) -> bool:

@@ -114,7 +114,7 @@ class FirewallSettings(SettingsModel):
 
 
 def _is_range(address: str) -> bool:
-    """Tell whether WAF takes a range: it has no /0."""
+    """Return whether WAF takes a range: it has no /0."""
     try:
         return ipaddress.IPv4Network(address).prefixlen > 0
     except ValueError:

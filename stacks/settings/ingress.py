@@ -91,7 +91,7 @@ class DomainSettings(SettingsModel):
 
 
 class AcceleratorSettings(SettingsModel):
-    """AWS Global Accelerator: two fixed addresses that lead to the nearest healthy region."""
+    """AWS Global Accelerator: two fixed addresses that route to the nearest healthy region."""
 
     mode: Literal["off", "create", "existing"] = Field(
         "off", description="existing adds this region to the accelerator of another environment."

@@ -87,7 +87,7 @@ def load_pipeline(
 
 
 def is_pipeline(environment: str, *, config_dir: Path = CONFIG_DIR) -> bool:
-    """Tell whether an environment is a pipeline rather than a platform.
+    """Return whether an environment is a pipeline rather than a platform.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def platforms(config_dir: Path = CONFIG_DIR) -> list[str]:
 
 
 def is_settings_key(key: str) -> bool:
-    """Tell whether a CDK context key is meant for the settings and not for the CDK itself.
+    """Return whether a CDK context key is meant for the settings and not for the CDK itself.
 
     Whatever is not the CDK's own counts, so that a misspelt setting is refused rather than ignored.
     """

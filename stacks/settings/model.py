@@ -68,7 +68,7 @@ class Problem:
 
 
 class ImpossibleError(ValueError):
-    """Settings contradict each other; carries every contradiction, so that all are told at once."""
+    """Settings contradict each other; carries every contradiction, so that one message names all."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

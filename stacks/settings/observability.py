@@ -1,4 +1,4 @@
-"""Settings of when alarms ring."""
+"""Settings of when alarms enter ALARM."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ def _runbooks(value: str) -> str:
 
 
 class ObservabilitySettings(SettingsModel):
-    """When alarms ring."""
+    """When alarms enter ALARM."""
 
     runbooks: Annotated[str, AfterValidator(_runbooks)] = Field(
         _IN_REPOSITORY,

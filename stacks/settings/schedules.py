@@ -39,7 +39,7 @@ def longest_pause_days(value: str) -> int | None:
 
 
 def _is_day(day: date, element: str) -> bool:
-    """Tell whether a day is what an element of the field of days of the month names."""
+    """Return whether an element of the field of days of the month names a day."""
     last = _last_of_month(day)
     if element in ("L", "LW"):
         return day == (_nearest_weekday(last) if element == "LW" else last)
@@ -50,7 +50,7 @@ def _is_day(day: date, element: str) -> bool:
 
 
 def _is_weekday(day: date, element: str) -> bool:
-    """Tell whether a day is what an element of the field of days of the week names; Sunday is 1."""
+    """Return whether an element of the field of days of the week names a day; Sunday is 1."""
     weekday = day.isoweekday() % 7 + 1
     name, _, nth = element.partition("#")
     if nth:
@@ -76,7 +76,7 @@ def _nearest_weekday(day: date) -> date:
 
 @cache
 def _numbers(field: str, words: Sequence[str], low: int, high: int) -> frozenset[int]:
-    """Return the numbers that a field of words, numbers, ranges and steps stands for."""
+    """Return the numbers that a field of words, numbers, ranges and steps means."""
     found: set[int] = set()
     for element in field.split(","):
         span, slash, step = element.partition("/")

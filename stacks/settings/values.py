@@ -94,7 +94,7 @@ def schedule_expression(value: str) -> str:
 
 
 def _is_cron_element(text: str, field: str, numbers: Collection[int], words: tuple[str, ...]) -> bool:
-    """Tell whether a part of a cron field is a number, word, range, step, or what its field has besides."""
+    """Return whether a part of a cron field is a number, word, range, step, or what its field has besides."""
     known = {str(number) for number in numbers} | {f"0{n}" for n in numbers if n < 10} | set(words)
     first, slash, step = text.partition("/")
     if slash and not (step.isascii() and step.isdigit() and 0 < int(step) <= max(numbers)):

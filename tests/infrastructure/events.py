@@ -25,7 +25,7 @@ def _resolved(reader: Reader, rule: Resource, value: Any) -> Any:  # noqa: ANN40
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Tell whether an event has what a pattern asks for; of several values one is enough."""
+    """Return whether an event has what a pattern asks for; of several values one is enough."""
     return all(_field(wanted, event, key) for key, wanted in pattern.items())
 
 

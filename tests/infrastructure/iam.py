@@ -34,7 +34,7 @@ _WILDCARD_OF = {"BucketName": _ANYTHING_BUT_SLASH} | dict.fromkeys(
 
 @cache
 def actions(pattern: str) -> frozenset[str]:
-    """Return the actions that a policy's action stands for."""
+    """Return the actions that a policy's action matches."""
     service, _, name = pattern.partition(":")
     if not _DATA.services.service_exists(service):
         return frozenset()
@@ -44,13 +44,13 @@ def actions(pattern: str) -> frozenset[str]:
 
 @cache
 def knows_resources(action: str) -> bool:
-    """Tell whether an action can be allowed on less than everything."""
+    """Return whether an action can be allowed on less than everything."""
     return bool(_details(action)[1]["resourceTypes"])
 
 
 @cache
 def works_on(action: str, arn: str) -> bool:
-    """Tell whether an ARN, or a pattern of ARNs, may name what an action can be allowed on."""
+    """Return whether an ARN, or a pattern of ARNs, may name what an action can be allowed on."""
     return any(names(action, each["name"], arn) for each in _details(action)[1]["resourceTypes"])
 
 
@@ -62,7 +62,7 @@ def required_types(action: str) -> tuple[str, ...]:
 
 @cache
 def names(action: str, resource_type: str, arn: str) -> bool:
-    """Tell whether an ARN, or a pattern of ARNs, may name a resource of a type that an action is about."""
+    """Return whether an ARN, or a pattern of ARNs, may name a resource of a type that an action is about."""
     service, _, _ = action.partition(":")
     form = _DATA.resources.get_resource_type_details(service, resource_type)["arn"]
     return _meet(_PLACEHOLDER.sub(_wildcard, form), arn)
@@ -73,7 +73,7 @@ def _wildcard(placeholder: re.Match[str]) -> str:
 
 
 def _meet(form: str, arn: str) -> bool:
-    """Tell whether there is a text that both patterns match."""
+    """Return whether there is a text that both patterns match."""
     # Of the tails of the form, which meet the tail of the ARN looked at; from its end to its beginning.
     row = _meet_nothing(form)
     for letter in reversed(arn):
@@ -95,7 +95,7 @@ def _meet_nothing(form: str) -> list[bool]:
 
 
 def is_condition_of(key: str, action: str, *, openid_issuer: str | None = None) -> bool:
-    """Tell whether a condition key is there when an action is decided on."""
+    """Return whether a condition key is there when an action is decided on."""
     if key in _GLOBAL_KEYS | _FUNCTION_KEYS:
         return True
     issuer, _, claim = key.rpartition(":")

@@ -21,7 +21,7 @@ SINGLETONS = (
     "AWS::GuardDuty::Detector",
     "AWS::IAM::OIDCProvider",
 )
-# Of something else than the resource; and users of a cache are told apart within their group.
+# Of something else than the resource; and users of a cache have names of their own within their group.
 NOT_ITS_OWN = {
     "CACertificateIdentifier", "DatabaseName", "MetricName", "PolicyName", "ServiceName", "UserName",
 }  # fmt: skip
@@ -61,7 +61,7 @@ def identity(platform: Synthesised, resource: Resource) -> str | None:
 
 
 def _refers(value: Any) -> bool:  # noqa: ANN401 - JSON
-    """Tell whether a value names another resource of the same stack, and so is as unique as that."""
+    """Return whether a value names another resource of the same stack, and so is as unique as that."""
     text = json.dumps(value)
     return '"Ref"' in text or '"Fn::GetAtt"' in text
 

@@ -81,7 +81,7 @@ def problems(alarm: Alarm, existing: set[tuple[str, str]]) -> Iterator[str]:
         if _ERRORS.search(metric.name) and not re.search(
             r"IF\(.+ > \d+, 100 \* .+ / .+, 0\)", alarm.expression
         ):
-            yield "counts what anybody can send, and is no share above a floor"
+            yield "counts what anyone can send, and is no share above a floor"
         if percentile := _PERCENTILE.fullmatch(metric.statistic):
             floor = re.search(r"IF\(requests >= (\d+), ", alarm.expression)
             samples, enough = int(floor[1]) * alarm.of if floor else 0, 10 / (1 - float(percentile[1]) / 100)
@@ -198,13 +198,13 @@ def test_alarms_that_page_or_roll_back_do_so_when_they_must(
     prefix, watching = f"{platform.settings.full_name}-", acting(platform)
     scenarios = SCENARIOS | MOVING if overrides else SCENARIOS
     for title, scenario in scenarios.items():
-        rang = {
+        alarmed = {
             alarm.name.removeprefix(prefix)
             for now in range(40, 100)
             for alarm in watching
             if alarm.rings(partial(scenario.value, now=now), now, zero=zero)
         }
-        assert rang == scenario.alarms, title
+        assert alarmed == scenario.alarms, title
 
 
 def test_backup_is_missed_by_the_day_of_its_plan(synthesise: Synthesiser) -> None:

@@ -1,4 +1,4 @@
-"""Backups: how often, how long, where to, and that somebody hears when one fails."""
+"""Backups: how often, how long, where to, and that a topic is notified when one fails."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_backups_cannot_be_deleted_by_hand_where_data_is_kept(prod: Synthesised)
         assert "backup:DeleteRecoveryPoint" in statement["Action"]
 
 
-def test_failure_is_told_to_the_alert_topic(prod: Synthesised) -> None:
+def test_failure_notifies_the_alert_topic(prod: Synthesised) -> None:
     rule = prod.only("AWS::Events::Rule", path="Backup/Failures")
     assert rule.get("EventPattern", "detail", "state") == ["FAILED", "EXPIRED", "ABORTED"]
     (target,) = rule.get("Targets")

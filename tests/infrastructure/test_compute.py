@@ -1,4 +1,4 @@
-"""The service: what it runs as, what it is told, and how it is rolled back."""
+"""The service: what it runs as, its variables, and how it is rolled back."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def variables(platform: Synthesised) -> dict[str, Any]:
     return {entry["Name"]: entry["Value"] for entry in container(platform)["Environment"]}
 
 
-def told(platform: Synthesised) -> set[str]:
+def container_reads(platform: Synthesised) -> set[str]:
     plain, secret = set(variables(platform)), {entry["Name"] for entry in container(platform)["Secrets"]}
     assert not plain & secret
     return plain | secret
@@ -30,14 +30,16 @@ def told(platform: Synthesised) -> set[str]:
 
 def test_container_gets_exactly_what_its_contract_promises(platform: Synthesised) -> None:
     # The environment's own variables may have another number of workers.
-    assert told(platform) == VARIABLES - {"DATABASE_PREPARED_STATEMENTS"} | {"WEB_CONCURRENCY"}
+    assert container_reads(platform) == VARIABLES - {"DATABASE_PREPARED_STATEMENTS"} | {"WEB_CONCURRENCY"}
 
 
-def test_container_behind_a_proxy_is_told_so(synthesise: Synthesiser) -> None:
-    assert told(synthesise.having("prod", {"aurora.proxy": True})) == VARIABLES | {"WEB_CONCURRENCY"}
+def test_container_behind_a_proxy_has_a_variable_for_it(synthesise: Synthesiser) -> None:
+    assert container_reads(synthesise.having("prod", {"aurora.proxy": True})) == VARIABLES | {
+        "WEB_CONCURRENCY"
+    }
 
 
-def test_container_is_told_one_worker_for_each_vcpu_unless_it_is_told_otherwise(
+def test_container_has_one_worker_for_each_vcpu_unless_a_variable_says_otherwise(
     synthesise: Synthesiser,
 ) -> None:
     def workers(**settings: object) -> str:
@@ -61,7 +63,7 @@ def test_container_can_do_little(platform: Synthesised) -> None:
     assert platform.only("AWS::ECS::Service").get("EnableExecuteCommand", default=False) is False
 
 
-def test_container_is_told_how_long_it_has_to_stop(platform: Synthesised) -> None:
+def test_container_knows_how_long_it_has_to_stop(platform: Synthesised) -> None:
     seconds = platform.settings.ecs.stop_timeout_seconds
     assert container(platform)["StopTimeout"] == seconds
     assert variables(platform)["STOP_TIMEOUT_SECONDS"] == str(seconds)

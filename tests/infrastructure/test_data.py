@@ -175,7 +175,7 @@ def test_contract_names_the_connections_that_the_alarm_counts_with() -> None:
     assert f"at most {max_connections(0.5, 256):,} while `aurora.min_capacity` is 0 or 0.5" in contract
 
 
-def test_password_of_the_rotator_changes_every_week_and_an_alarm_tells_of_a_failure(
+def test_password_of_the_rotator_changes_every_week_and_a_failure_enters_alarm(
     platform: Synthesised,
 ) -> None:
     assembly = platform.assembly

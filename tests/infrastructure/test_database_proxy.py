@@ -84,7 +84,7 @@ def test_service_and_rotation_use_it(proxied: Synthesised, prod: Synthesised) ->
 
 
 def test_name_is_free_again_once_it_is_gone(proxied: Synthesised) -> None:
-    """Also where data is kept: what it leaves behind would stand in the way when it comes back."""
+    """Also where data is kept: what it leaves behind would be in the way when it comes back."""
     named = [each for each in proxied.of_type("AWS::SecretsManager::Secret") if each.construct in SECRETS]
     named += [each for each in proxied.of_type("AWS::Logs::LogGroup") if "DatabaseProxy" in each.path]
     assert len(named) == 3

@@ -144,7 +144,9 @@ def test_alarms_watch_both_groups(synthesise: Synthesiser) -> None:
     assert (len(groups), len({alarm.get("AlarmName") for alarm in alarms})) == (2, 4)
 
 
-def test_second_target_group_comes_and_goes_without_touching_the_door(synthesise: Synthesiser) -> None:
+def test_second_target_group_comes_and_goes_without_touching_the_load_balancer(
+    synthesise: Synthesiser,
+) -> None:
     before, after = resources(synthesise("prod")), resources(synthesise("prod", PREPARED))
     assert set(before) <= set(after)
     changed = {

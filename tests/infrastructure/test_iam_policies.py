@@ -48,7 +48,7 @@ def platform(request: pytest.FixtureRequest, synthesise: Synthesiser) -> Synthes
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of a policy, and the resource in whose template it stands."""
+    """A statement of a policy, and the resource that has it."""
 
     resource: Resource
     body: Mapping[str, Any]
@@ -97,7 +97,7 @@ class Statement:
 
 
 def statements(platform: Synthesised) -> Iterator[Statement]:
-    """Yield all statements wherever they stand in a template: inline, in key policies, in access policies."""
+    """Yield all statements wherever they are in a template: inline, in key policies, in access policies."""
     yield from statements_of(platform.assembly)
 
 
@@ -136,7 +136,7 @@ def test_no_action_is_allowed_by_pattern(platform: Synthesised) -> None:
             assert not [action for action in statement.actions if "*" in action], statement.where
 
 
-def test_aws_knows_every_condition_of_the_actions_it_stands_with(platform: Synthesised) -> None:
+def test_aws_knows_every_condition_of_the_actions_in_its_statement(platform: Synthesised) -> None:
     for statement in statements(platform):
         for key in {key for keys in statement.body.get("Condition", {}).values() for key in keys}:
             for action in {each for pattern in statement.actions for each in iam.actions(pattern)}:
@@ -242,11 +242,11 @@ def test_exceptions_are_used(synthesise: Synthesiser) -> None:
         ("sts:AssumeRole", "arn:aws:iam::123456789012:user/name", False),
     ],
 )
-def test_what_an_action_works_on_is_told_apart(action: str, arn: str, works: bool) -> None:
+def test_what_an_action_works_on_is_distinguished(action: str, arn: str, works: bool) -> None:
     assert iam.works_on(action, arn) is works
 
 
-def test_what_there_is_not_is_told_apart() -> None:
+def test_what_there_is_not_is_distinguished() -> None:
     assert not iam.actions("s3:GetObjects")
     assert not iam.actions("s4:GetObject")
     assert not iam.is_condition_of("ecs:clusters", "ecs:ListTasks")

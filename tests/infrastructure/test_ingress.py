@@ -105,7 +105,7 @@ def test_given_certificate_is_used_for_the_name_too(synthesise: Synthesiser) -> 
     assert alias_target(platform) == "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
 
-def test_name_leads_to_the_load_balancer(synthesise: Synthesiser) -> None:
+def test_name_is_an_alias_of_the_load_balancer(synthesise: Synthesiser) -> None:
     platform = synthesise.having("sandbox", DOMAIN | {"domain.record": True})
     assert (record(platform).get("Name"), record(platform).get("Type")) == (f"{SERVICE_NAME}.", "A")
     assert record(platform).get("HostedZoneId") == DOMAIN["domain.hosted_zone_id"]
@@ -139,7 +139,7 @@ def test_earlier_layers_go_on_exporting_what_the_deployed_layer_imports(
         assert set(before.template(layer)["Outputs"]) <= set(after.template(layer)["Outputs"])
 
 
-def test_firewall_stands_before_the_load_balancer(platform: Synthesised) -> None:
+def test_firewall_is_in_front_of_the_load_balancer(platform: Synthesised) -> None:
     association = platform.only("AWS::WAFv2::WebACLAssociation")
     ends = {each.type for each in platform.assembly.referents(association)}
     assert ends == {"AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::WAFv2::WebACL"}
@@ -235,7 +235,7 @@ def test_accelerator_forwards_to_the_load_balancer_and_keeps_addresses(synthesis
     assert {each["FromPort"] for each in listener.get("PortRanges")} == set(listeners(platform))
 
 
-def test_name_leads_to_the_accelerator_where_there_is_one(synthesise: Synthesiser) -> None:
+def test_name_is_an_alias_of_the_accelerator_where_there_is_one(synthesise: Synthesiser) -> None:
     platform = synthesise.having("sandbox", ACCELERATOR)
     assert alias_target(platform) == "AWS::GlobalAccelerator::Accelerator"
     assert record(platform).get("AliasTarget", "HostedZoneId") == ACCELERATORS

@@ -63,8 +63,8 @@ def test_layers_use_what_they_are_meant_to_of_each_other(synthesise: Synthesiser
     """An export that no one meant to make ties two stacks together permanently."""
     found = {
         f"{use.consumer.stack.lower()} uses {use.producer.stack.lower()} {use.producer.construct}"
-        for environment, beside in (*((name, {}) for name in ENVIRONMENTS), ("prod", HEALTH_CANARY))
-        for use in synthesise(environment, beside).assembly.cross_stack_references()
+        for environment, overrides in (*((name, {}) for name in ENVIRONMENTS), ("prod", HEALTH_CANARY))
+        for use in synthesise(environment, overrides).assembly.cross_stack_references()
     }
     assert sorted(found) == USES.read_text().splitlines(), f"write into {USES.name} what is meant"
 
@@ -105,7 +105,7 @@ def assert_same(alone: Assembly, staged: Assembly) -> None:
 def _comparable(stack: Stack) -> dict[str, str]:
     """Return the resources but for two names that the CDK makes of whole paths, and that do no harm.
 
-    A statement's, and a Lambda permission's: the new permission stands next to the old one until that goes.
+    A statement's, and a Lambda permission's: the new permission is next to the old one until that goes.
     """
     return {
         resource.logical_id: re.sub(r'"Sid": "[^"]*"', "", json.dumps(resource.properties, sort_keys=True))

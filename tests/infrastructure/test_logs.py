@@ -43,7 +43,7 @@ def test_key_of_the_logs_may_be_used_for_every_log_group(platform: Synthesised) 
         assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns), arn
 
 
-def test_load_balancer_may_deliver_where_it_is_told_to(platform: Synthesised) -> None:
+def test_load_balancer_may_deliver_to_its_bucket(platform: Synthesised) -> None:
     balancer = platform.only("AWS::ElasticLoadBalancingV2::LoadBalancer")
     attributes = {each["Key"]: each["Value"] for each in balancer.get("LoadBalancerAttributes")}
     assert attributes["access_logs.s3.enabled"] == "true"

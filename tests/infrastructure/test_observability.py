@@ -1,4 +1,4 @@
-"""What is watched, who hears of it, and that it says what to do."""
+"""What is watched, who is notified, and that it says what to do."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.infrastructure.variants import DOMAIN, HEALTH_CANARY, MONITOR, SERVIC
 from tests.pages import anchors
 
 SYMPTOMS = {"errors", "latency", "no-healthy-targets"}
-NOTICES = {
+OTHER_ALARMS = {
     "cpu", "memory", "unhealthy-targets", "blocked-requests",
     "database-capacity", "database-connections", "database-transaction-ids",
     "cache-storage", "cache-evictions", "cache-throttles",
@@ -53,7 +53,7 @@ def test_every_alarm_has_a_name_of_its_own(platform: Synthesised) -> None:
     assert all(name.startswith(f"{platform.settings.full_name}-") for name in names)
 
 
-def test_links_lead_to_where_the_team_reads(synthesise: Synthesiser) -> None:
+def test_links_name_the_pages_that_the_team_reads(synthesise: Synthesiser) -> None:
     base = "https://git.example.com/gantry/docs/"
     platform = synthesise.having("dev", {"observability.runbooks": base})
     assert all(base in alarm.get("AlarmDescription") for alarm in every_alarm(platform))
@@ -72,20 +72,20 @@ def test_one_alarm_pages_and_it_is_the_one_on_symptoms(platform: Synthesised) ->
         assert "PageTopic" not in topics(platform, alarm, "AlarmActions"), alarm.path
 
 
-def test_every_other_alarm_tells_the_alert_topic_and_when_it_is_over(platform: Synthesised) -> None:
+def test_every_other_alarm_notifies_the_alert_topic_also_when_it_is_over(platform: Synthesised) -> None:
     for name, alarm in alarms(platform).items():
         assert topics(platform, alarm, "AlarmActions") == {"AlertTopic"}, name
         assert topics(platform, alarm, "OKActions") == {"AlertTopic"}, name
 
 
-def test_deployment_alarms_roll_back_and_tell_no_one(platform: Synthesised) -> None:
+def test_deployment_alarms_roll_back_and_notify_no_one(platform: Synthesised) -> None:
     for alarm in alarms(platform, layer="Compute").values():
         assert alarm.get("AlarmActions") is None
 
 
 def test_what_is_watched(platform: Synthesised) -> None:
     settings = platform.settings
-    expected = SYMPTOMS | NOTICES
+    expected = SYMPTOMS | OTHER_ALARMS
     expected |= {"database-replica-lag"} if settings.aurora.readers else set()
     expected |= {"backup-overdue"} if settings.backup.enabled else set()
     expected |= {"canary"} if settings.canary.enabled else set()
@@ -268,7 +268,7 @@ def subscriptions(platform: Synthesised) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_subscribers_hear_of_their_topic(synthesise: Synthesiser) -> None:
+def test_subscribers_get_their_topic(synthesise: Synthesiser) -> None:
     platform = synthesise.having("dev", {"alerts.emails": ["team@example.com"]})
     assert subscriptions(platform) == {
         "team@example.com": ("email", "AlertTopic"),
@@ -331,7 +331,7 @@ def key_users(platform: Synthesised) -> set[str]:
     ],
     ids=["neither", "budget", "anomalies"],
 )
-def test_costs_are_told_by_those_who_watch_them(
+def test_costs_notify_where_they_are_watched(
     synthesise: Synthesiser, environment: str, overrides: dict[str, object], more: set[str]
 ) -> None:
     """The topic and its key must both let them, or the message is lost without a trace."""
@@ -344,16 +344,18 @@ def test_costs_are_told_by_those_who_watch_them(
 # ---- costs
 
 
-def test_budget_tells_the_topic_before_and_after_it_is_spent(synthesise: Synthesiser) -> None:
+def test_budget_notifies_the_topic_before_and_after_it_is_spent(synthesise: Synthesiser) -> None:
     platform = synthesise.having("staging", {"cost.monthly_budget_usd": 300})
     budget = platform.only("AWS::Budgets::Budget")
     assert budget.get("Budget", "BudgetLimit") == {"Amount": 300, "Unit": "USD"}
-    told = set()
+    notified = set()
     for each in budget.get("NotificationsWithSubscribers"):
         (subscriber,) = each["Subscribers"]
         (topic,) = platform.assembly.referents(budget, subscriber["Address"])
-        told.add((each["Notification"]["NotificationType"], each["Notification"]["Threshold"], topic.name))
-    assert told == {
+        notified.add(
+            (each["Notification"]["NotificationType"], each["Notification"]["Threshold"], topic.name)
+        )
+    assert notified == {
         ("ACTUAL", 80, "AlertTopic"),
         ("ACTUAL", 100, "AlertTopic"),
         ("FORECASTED", 100, "AlertTopic"),
@@ -379,7 +381,7 @@ def test_budget_can_be_replaced(prod: Synthesised) -> None:
     assert prod.only("AWS::Budgets::Budget").get("Budget", "BudgetName") is None
 
 
-def test_anomalies_of_an_existing_monitor_are_heard(synthesise: Synthesiser) -> None:
+def test_anomalies_of_an_existing_monitor_notify(synthesise: Synthesiser) -> None:
     platform = synthesise.having("staging", {"cost.anomalies": "existing", "cost.anomaly_usd": 7})
     assert not platform.of_type("AWS::CE::AnomalyMonitor")
     subscription = platform.only("AWS::CE::AnomalySubscription")
@@ -401,7 +403,7 @@ def test_costs_are_not_watched_unless_asked(synthesise: Synthesiser) -> None:
 # ---- the canary
 
 
-def test_canary_asks_what_it_is_told_to(synthesise: Synthesiser) -> None:
+def test_canary_asks_the_address_of_its_setting(synthesise: Synthesiser) -> None:
     canary = synthesise.having("staging", {"canary.minutes": 2}).only("AWS::Synthetics::Canary")
     assert canary.get("RunConfig", "EnvironmentVariables") == {"URL": "https://www.example.com/healthz"}
     assert canary.get("Schedule", "Expression") == "rate(2 minutes)"

@@ -371,7 +371,7 @@ def from_events(resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
         )
 
 
-def test_failure_and_what_waits_for_a_person_are_told(assembly: Assembly) -> None:
+def test_failure_and_what_waits_for_a_person_notify(assembly: Assembly) -> None:
     (rule,) = of_type(assembly, "AWS::Events::Rule")
     assert rule.get("EventPattern", "detail") == {"pipeline": ["gantry-pipeline"], "state": ["FAILED"]}
     (topic,) = of_type(assembly, "AWS::SNS::Topic")

@@ -98,7 +98,7 @@ def subnet_kinds(platform: Synthesised, resource: Resource, *keys: str) -> set[s
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", ("Subnets",), "public"),
     ],
 )
-def test_each_part_stands_in_its_subnets(
+def test_each_part_is_in_its_subnets(
     platform: Synthesised, resource_type: str, keys: tuple[str, ...], kind: str
 ) -> None:
     assert subnet_kinds(platform, platform.only(resource_type), *keys) == {kind}
@@ -129,7 +129,7 @@ def test_gateways_are_as_many_as_set(synthesise: Synthesiser, gateways: int) -> 
     assert len(platform.of_type("AWS::EC2::NatGateway")) == gateways
 
 
-def test_subnets_stand_in_every_zone(platform: Synthesised) -> None:
+def test_subnets_are_in_every_zone(platform: Synthesised) -> None:
     zones = [subnet.get("AvailabilityZone") for subnet in platform.of_type("AWS::EC2::Subnet")]
     assert sorted(zones) == sorted(platform.settings.availability_zones * 3)
 

@@ -28,7 +28,7 @@ def names(platform: Synthesised, of: dict[str, str], region: str | None = None) 
     }
 
 
-def test_names_of_both_regions_stand_side_by_side(synthesise: Synthesiser) -> None:
+def test_names_of_both_regions_differ(synthesise: Synthesiser) -> None:
     prod, standby = synthesise("prod"), synthesise("prod-standby")
     stacks = [stack.name for platform in (prod, standby) for stack in platform.assembly.stacks]
     assert len(set(stacks)) == len(stacks)

@@ -83,7 +83,7 @@ def test_region_has_all_that_is_made_there(environment: str, region: str, synthe
     assert regions_named(assembly) <= places
 
 
-def test_zone_ids_tell_regions_apart() -> None:
+def test_zone_ids_distinguish_regions() -> None:
     prefixes = {region: zone_id_prefix(region) for region in LACKING}
     assert len({*prefixes.values()}) == len(LACKING)
     assert (prefixes["ap-southeast-2"], prefixes["us-east-1"]) == ("apse2-az", "use1-az")

@@ -1,4 +1,4 @@
-"""Restore tests: what is restored, where to, who may touch it, and that somebody hears when none passes."""
+"""Restore tests: what is restored, where to, who may touch it, and who is notified when none passes."""
 
 import json
 from typing import Any
@@ -125,7 +125,7 @@ def test_role_restores_only_for_aws_backup(prod: Synthesised) -> None:
     assert statement["Principal"] == {"Service": "backup.amazonaws.com"}
 
 
-def test_failed_overdue_and_left_behind_are_told_to_the_alert_topic(prod: Synthesised) -> None:
+def test_alarms_on_restore_tests_notify_the_alert_topic(prod: Synthesised) -> None:
     alarms = {
         alarm.get("MetricName"): alarm
         for alarm in prod.of_type("AWS::CloudWatch::Alarm")

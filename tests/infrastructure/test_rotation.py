@@ -67,7 +67,7 @@ def test_limits_of_lock_statement_step_and_function_are_in_order(
     schedule = platform.only("AWS::SecretsManager::RotationSchedule", path=rotation)
     window = int(schedule.get("RotationRules", "Duration").removesuffix("h")) * 3600
     assert lock < statement < postgres._TIMEOUT_SECONDS
-    # What a step does besides waiting for AWS: two log-ins to a database that wakes up, and calls.
+    # What a step does except waiting for AWS: two log-ins to a database that resumes, and calls.
     assert waits[rotation] + 2 * postgres._TIMEOUT_SECONDS + 60 < function.get("Timeout") < window
 
 
@@ -176,7 +176,7 @@ def test_secrets_do_not_rotate_at_once(platform: Synthesised) -> None:
 
 
 @each_rotation
-def test_only_secrets_manager_for_this_secret_and_the_wake_rules_invoke_the_function(
+def test_only_secrets_manager_for_this_secret_and_the_reconcile_rules_invoke_the_function(
     platform: Synthesised, rotation: str
 ) -> None:
     invokers = set()
@@ -255,7 +255,7 @@ def test_function_that_nothing_calls_any_more_is_noticed(platform: Synthesised, 
     assert alarm.get("InsufficientDataActions") == alarm.get("AlarmActions")
 
 
-def test_functions_look_after_their_secrets_every_few_minutes_and_when_a_task_has_stopped(
+def test_functions_reconcile_their_secrets_every_few_minutes_and_when_a_task_has_stopped(
     platform: Synthesised,
 ) -> None:
     functions = set()
@@ -274,7 +274,7 @@ def test_functions_look_after_their_secrets_every_few_minutes_and_when_a_task_ha
     assert kinds == {"rate(5 minutes)", "ECS Task State Change"}
 
 
-def test_roles_are_looked_at_where_that_wakes_no_database(synthesise: Synthesiser) -> None:
+def test_roles_are_looked_at_where_that_resumes_no_database(synthesise: Synthesiser) -> None:
     pausing = {
         name: synthesise(name)
         .only("AWS::Lambda::Function", path="DatabaseRotation/Function")

@@ -1,4 +1,4 @@
-"""Who hears of what no one does in the ordinary course of things."""
+"""Notifications of what no one does in the ordinary course of things."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,12 +32,12 @@ def rule(platform: Synthesised, name: str) -> Resource:
     return platform.only("AWS::Events::Rule", path=f"{name}/Rule")
 
 
-def rings(platform: Synthesised, name: str, happened: Mapping[str, Any]) -> bool:
+def notifies(platform: Synthesised, name: str, happened: Mapping[str, Any]) -> bool:
     return matches(pattern_of(platform, rule(platform, name)), happened)
 
 
 def alerts(platform: Synthesised) -> set[str]:
-    """Return the names of the rules that tell the alert topic."""
+    """Return the names of the rules that notify the alert topic."""
     return {
         each.path.removesuffix("/Rule").rpartition("/")[2]
         for each in platform.of_type("AWS::Events::Rule")
@@ -46,40 +46,40 @@ def alerts(platform: Synthesised) -> set[str]:
     }
 
 
-def test_log_in_of_root_is_told(prod: Synthesised) -> None:
+def test_log_in_of_root_notifies(prod: Synthesised) -> None:
     sign_in = "AWS Console Sign In via CloudTrail"
     log_in = event("signin", "ConsoleLogin", kind=sign_in, who=ROOT, eventType="AwsConsoleSignIn")
-    assert rings(prod, "Alerts/RootUsed", log_in)
-    assert not rings(prod, "Alerts/RootUsed", event("signin", "ConsoleLogin", kind=sign_in, who=USER))
+    assert notifies(prod, "Alerts/RootUsed", log_in)
+    assert not notifies(prod, "Alerts/RootUsed", event("signin", "ConsoleLogin", kind=sign_in, who=USER))
 
 
-def test_calls_of_root_are_told_whatever_the_service_but_not_those_on_its_behalf(prod: Synthesised) -> None:
-    assert rings(prod, "Alerts/RootUsed", event("iam", "CreateAccessKey", who=ROOT))
-    assert rings(prod, "Alerts/RootUsed", event("ec2", "RunInstances", who=ROOT))
+def test_calls_of_root_notify_whatever_the_service_but_not_those_on_its_behalf(prod: Synthesised) -> None:
+    assert notifies(prod, "Alerts/RootUsed", event("iam", "CreateAccessKey", who=ROOT))
+    assert notifies(prod, "Alerts/RootUsed", event("ec2", "RunInstances", who=ROOT))
     behalf = ROOT | {"invokedBy": "cloudformation.amazonaws.com"}
-    assert not rings(prod, "Alerts/RootUsed", event("ec2", "RunInstances", who=behalf))
-    assert not rings(
+    assert not notifies(prod, "Alerts/RootUsed", event("ec2", "RunInstances", who=behalf))
+    assert not notifies(
         prod, "Alerts/RootUsed", event("kms", "RotateKey", who=ROOT, eventType="AwsServiceEvent")
     )
 
 
 @pytest.mark.parametrize("name", ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"])
-def test_touching_a_trail_is_told(prod: Synthesised, name: str) -> None:
-    assert rings(prod, "Alerts/TrailChanged", event("cloudtrail", name))
+def test_touching_a_trail_notifies(prod: Synthesised, name: str) -> None:
+    assert notifies(prod, "Alerts/TrailChanged", event("cloudtrail", name))
 
 
 def test_reading_a_trail_is_not(prod: Synthesised) -> None:
-    assert not rings(prod, "Alerts/TrailChanged", event("cloudtrail", "DescribeTrails"))
+    assert not notifies(prod, "Alerts/TrailChanged", event("cloudtrail", "DescribeTrails"))
 
 
 @pytest.mark.parametrize("name", ["ScheduleKeyDeletion", "DisableKey", "DisableKeyRotation"])
-def test_danger_to_every_key_of_the_platform_is_told(prod: Synthesised, name: str) -> None:
+def test_danger_to_every_key_of_the_platform_notifies(prod: Synthesised, name: str) -> None:
     reader = Reader(prod.assembly)
     for key in prod.of_type("AWS::KMS::Key"):
         arn = reader.text(key, {"Fn::GetAtt": [key.logical_id, "Arn"]})
-        assert rings(prod, "Alerts/KeyEndangered", event("kms", name, resources=[{"ARN": arn}])), key.path
+        assert notifies(prod, "Alerts/KeyEndangered", event("kms", name, resources=[{"ARN": arn}])), key.path
     others = "arn:aws:kms:us-east-1:333333333333:key/of-another-environment"
-    assert not rings(prod, "Alerts/KeyEndangered", event("kms", name, resources=[{"ARN": others}]))
+    assert not notifies(prod, "Alerts/KeyEndangered", event("kms", name, resources=[{"ARN": others}]))
 
 
 def test_danger_to_the_key_of_the_copies_is_sent_on_from_its_region(prod: Synthesised) -> None:
@@ -94,7 +94,7 @@ def test_danger_to_the_key_of_the_copies_is_sent_on_from_its_region(prod: Synthe
     assert target["Arn"] == "arn:aws:events:us-east-1:333333333333:event-bus/default"
 
 
-def test_failed_rotation_of_a_secret_of_the_platform_is_told(prod: Synthesised) -> None:
+def test_failed_rotation_of_a_secret_of_the_platform_notifies(prod: Synthesised) -> None:
     kind = "AWS Service Event via CloudTrail"
     watched = rule(prod, "RotationFailed").get("EventPattern", "detail", "additionalEventData", "SecretId")
     secrets = list(prod.assembly.referents(rule(prod, "RotationFailed"), watched))
@@ -102,14 +102,14 @@ def test_failed_rotation_of_a_secret_of_the_platform_is_told(prod: Synthesised) 
     for secret in secrets:
         arn = {"SecretId": Reader(prod.assembly).text(secret, {"Ref": secret.logical_id})}
         failed = event("secretsmanager", "RotationFailed", kind=kind, additionalEventData=arn)
-        assert rings(prod, "Alerts/RotationFailed", failed)
+        assert notifies(prod, "Alerts/RotationFailed", failed)
         succeeded = event("secretsmanager", "RotationSucceeded", kind=kind, additionalEventData=arn)
-        assert not rings(prod, "Alerts/RotationFailed", succeeded)
+        assert not notifies(prod, "Alerts/RotationFailed", succeeded)
 
 
-@pytest.mark.parametrize(("severity", "told"), [(6.9, False), (7, True), (9.5, True)])
-def test_threats_are_told_from_the_severity_that_is_set(
-    synthesise: Synthesiser, severity: float, *, told: bool
+@pytest.mark.parametrize(("severity", "notified"), [(6.9, False), (7, True), (9.5, True)])
+def test_threats_notify_from_the_severity_that_is_set(
+    synthesise: Synthesiser, severity: float, *, notified: bool
 ) -> None:
     platform = synthesise("prod", MADE["create"])
     finding = {
@@ -117,18 +117,18 @@ def test_threats_are_told_from_the_severity_that_is_set(
         "detail-type": "GuardDuty Finding",
         "detail": {"severity": severity},
     }
-    assert rings(platform, "ThreatFound", finding) is told
+    assert notifies(platform, "ThreatFound", finding) is notified
     lower = synthesise.having("prod", {"security.guardduty": "create", "security.guardduty_severity": 4})
-    assert rings(lower, "ThreatFound", finding)
+    assert notifies(lower, "ThreatFound", finding)
 
 
-def test_what_others_may_reach_is_told_while_it_is_open(platform: Synthesised) -> None:
+def test_what_others_may_reach_notifies_while_it_is_open(platform: Synthesised) -> None:
     def finding(status: str) -> dict[str, Any]:
         kind = "Access Analyzer Finding"
         return {"source": "aws.access-analyzer", "detail-type": kind, "detail": {"status": status}}
 
-    assert rings(platform, "OpenToOthers", finding("ACTIVE"))
-    assert not rings(platform, "OpenToOthers", finding("ARCHIVED"))
+    assert notifies(platform, "OpenToOthers", finding("ACTIVE"))
+    assert not notifies(platform, "OpenToOthers", finding("ARCHIVED"))
 
 
 def test_every_alert_goes_to_the_topic_and_says_what_happened(platform: Synthesised) -> None:
@@ -155,7 +155,7 @@ def test_without_a_trail_nothing_waits_for_what_would_never_come(synthesise: Syn
     assert not [each for each in platform.of_type("AWS::Events::Rule") if "KeyEvents" in each.path]
 
 
-def test_root_is_heard_of_in_regions_other_than_its_own(synthesise: Synthesiser) -> None:
+def test_root_notifies_from_regions_other_than_its_own(synthesise: Synthesiser) -> None:
     abroad = {"region": "eu-west-1"}
     platform = synthesise("dev", abroad)
     (stack,) = [each for each in platform.assembly.stacks if each.name == "gantry-dev-global"]

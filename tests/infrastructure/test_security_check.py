@@ -29,7 +29,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
     return assess(outdir, environment="test")
 
 
-def test_findings_are_told_from_acknowledged_ones(found: Assessment) -> None:
+def test_findings_are_distinguished_from_acknowledged_ones(found: Assessment) -> None:
     outcome = next(each for each in found.outcomes if each.rule.id == "AwsSolutions-S1")
     assert outcome.status is Status.FAILED
     assert outcome.resources == 3

@@ -43,7 +43,7 @@ def may_make_role(assembly: Assembly, policy: Resource, principal: str) -> bool:
 
 
 def comes_after(assembly: Assembly, policy: Resource, types: list[str]) -> bool:
-    """Tell whether what runs with a policy's role runs after CloudFormation made a resource of some types.
+    """Return whether what runs with a policy's role runs after CloudFormation made a resource of some types.
 
     A function of a custom resource runs when the resource is made; all others serve what there is in the end.
     """

@@ -1,6 +1,6 @@
 """A change of one setting changes the resources that it is about, and no others.
 
-What each is about stands in settings_matrix.toml: another value than the environment's and, by layer and
+What each is about is in settings_matrix.toml: another value than the environment's and, by layer and
 type, what then changes, is added (+) and is removed (-). A feature that is off leaves nothing behind: what
 turning it on adds is not there before.
 
@@ -75,11 +75,11 @@ def locked(before: Synthesised, after: Synthesised) -> set[str]:
 
 
 def pair(key: str, case: Mapping[str, Any], synthesise: Synthesiser) -> tuple[Synthesised, Synthesised]:
-    environment, beside = case.get("environment", "prod"), case.get("with", {})
-    before = synthesise(environment, beside)
+    environment, others = case.get("environment", "prod"), case.get("with", {})
+    before = synthesise(environment, others)
     if key == "environment":  # it names the file, and nothing else may override it
         return before, synthesise.of(before.settings.model_copy(update={key: case["value"]}))
-    return before, synthesise(environment, beside | {key: case["value"]})
+    return before, synthesise(environment, others | {key: case["value"]})
 
 
 def together() -> Iterator[dict[str, Any]]:
@@ -138,7 +138,7 @@ def create_only(kind: str) -> frozenset[str]:
 
 
 def lasting(key: str) -> bool:
-    """Tell whether the reference says that a setting cannot be changed at will after the first deployment."""
+    """Return whether, by the reference, a setting cannot be changed at will after the first deployment."""
     model: Any = Settings
     *sections, name = key.split(".")
     for section in sections:
@@ -151,7 +151,7 @@ def templates(platform: Synthesised) -> dict[str, dict[str, Any]]:
 
 
 def keeps_its_name(loss: Loss, before: Synthesised, after: Synthesised) -> bool:
-    """Tell whether what is replaced has a name that the one in its place would have, too: AWS refuses it."""
+    """Return whether what is replaced and its replacement would have one name, which AWS refuses."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", loss.type).schema
     names = [path.split("/")[2] for path in schema["primaryIdentifier"]]
     old, new = (
@@ -210,11 +210,11 @@ def test_zones_are_refused_but_for_one_more_at_the_end(synthesise: Synthesiser) 
 
 def test_https_with_a_second_target_group_is_refused(synthesise: Synthesiser) -> None:
     """The new rule would send all requests to the first group, and the second may be the one that serves."""
-    beside = {"deployment.alternate_target_group": True}
+    others = {"deployment.alternate_target_group": True}
     certificate = MATRIX["load_balancer.certificate_arn"]["value"]
     http, https, alone = (
         templates(synthesise("dev", overrides))
-        for overrides in (beside, beside | {"load_balancer.certificate_arn": certificate}, {})
+        for overrides in (others, others | {"load_balancer.certificate_arn": certificate}, {})
     )
     for before, after in ((http, https), (https, http)):
         with pytest.raises(CliError, match=r"\(load_balancer.certificate_arn or domain.name\)") as raised:

@@ -16,7 +16,7 @@ USERS = {
     "Keys/Logs": {"logs.{region}.amazonaws.com", "cloudtrail.amazonaws.com"},
     "Keys/Messages": {"cloudwatch.amazonaws.com", "events.amazonaws.com"},
 }
-# They tell of costs where those are watched.
+# They notify of costs where those are watched.
 COSTS = {"budgets.amazonaws.com", "costalerts.amazonaws.com"}
 
 
@@ -133,7 +133,7 @@ def test_access_log_of_each_bucket_goes_under_its_own_prefix_and_no_other(platfo
         assert reader.text(policy, statement["Resource"]).endswith(f"/{prefix}*")
 
 
-def test_tag_of_an_image_names_one_image_for_ever(platform: Synthesised) -> None:
+def test_tag_of_an_image_names_one_image_permanently(platform: Synthesised) -> None:
     repository = platform.only("AWS::ECR::Repository")
     assert repository.get("ImageTagMutability") == "IMMUTABLE"
     assert repository.get("ImageScanningConfiguration") == {"ScanOnPush": True}

@@ -19,7 +19,7 @@ def test_environment_comes_from_the_command_line_before_the_variable(monkeypatch
     assert gantry_app.settings_of(App(context={"environment": "prod"})).environment == "prod"
 
 
-def test_without_an_environment_the_remedy_is_told() -> None:
+def test_without_an_environment_the_remedy_is_named() -> None:
     with pytest.raises(SettingsError, match="-c environment=prod"):
         gantry_app.settings_of(App())
 

@@ -57,7 +57,7 @@ every_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.
 
 
 def broken(target: str, base: Path) -> bool:
-    """Tell whether a link leads to no file, or to no section of it."""
+    """Return whether a link names no file, or no section of it."""
     path, _, anchor = target.partition("#")
     file = (base / path) if path else base
     return not file.exists() or bool(anchor and file.suffix == ".md" and anchor not in anchors(file))
@@ -76,7 +76,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
         if page in PAGES and page not in reached:
             reached.add(page)
             targets = [(page.parent / re.sub("#.*", "", target)).resolve() for target in links(page)]
-            # A link to a folder leads to its README.
+            # A link to a folder opens its README.
             waiting += [*targets, *(target / "README.md" for target in targets if target != page.parent)]
     assert not set(PAGES) - reached
 

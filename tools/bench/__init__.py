@@ -1,4 +1,4 @@
-"""`./gantry bench`: prints measurements beside their targets. Nothing here passes or fails."""
+"""`./gantry bench`: prints measurements next to their targets. Nothing here passes or fails."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -76,7 +76,7 @@ class _User:
             await self._try("read", _OK, "GET", f"{tasks}?limit=10")
 
     async def sign_in(self) -> None:
-        """Sign in anew; the session is another one from then on."""
+        """Sign in again; the session is another one from then on."""
         credentials = {"email": self._email, "password": _PASSWORD}
         await self._try("sign-in", _OK, "POST", "/sign-in", credentials)
 

@@ -12,7 +12,7 @@ from ops.paths import ROOT
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A measured value in `unit`, beside its target in words."""
+    """A measured value in `unit`, next to its target in words."""
 
     name: str
     value: float

@@ -21,7 +21,7 @@ _METHOD = "a log-in every 0.2 s from the start of the rotation on, and one sessi
 
 
 class Database:
-    """The database, as somebody with a credential of the application sees it.
+    """The database, as seen with a credential of the application.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Database:
         )  # fmt: skip
 
     def lets_in(self, login: Login) -> bool:
-        """Tell whether a credential logs in."""
+        """Return whether a credential logs in."""
         with suppress(psycopg.OperationalError):
             self.session(login).close()
             return True

@@ -1,4 +1,4 @@
-"""What the platform's synthesis costs beside an empty CDK app's, and how it grows with what there is."""
+"""What the platform's synthesis costs next to an empty CDK app's, and how it grows with what there is."""
 
 import json
 import os
@@ -18,11 +18,11 @@ _COPIES = (1, 2, 4)
 def measure() -> Iterator[Measurement]:
     """Synthesise prod with one pack and with four in turn with an empty app, then several prods at once."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from _beside_an_empty_app(Path(folder))
+        yield from _next_to_an_empty_app(Path(folder))
         yield from _as_resources_double(Path(folder))
 
 
-def _beside_an_empty_app(folder: Path) -> Iterator[Measurement]:
+def _next_to_an_empty_app(folder: Path) -> Iterator[Measurement]:
     empty, one, four = medians_in_turn(
         Command([sys.executable, "-c", _EMPTY_APP], _variables(folder / "empty")),
         Command([sys.executable, "app.py"], _variables(folder / "one", environment="prod")),

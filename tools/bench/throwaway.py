@@ -1,4 +1,4 @@
-"""A sandbox beside the user's own, which a benchmark may use up."""
+"""A sandbox next to the user's own, for a benchmark to use up."""
 
 import os
 import tempfile

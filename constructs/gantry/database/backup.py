@@ -28,7 +28,7 @@ _SCHEDULES: Mapping[BackupRule, str] = {
 class DatabaseBackup(Construct):
     """A backup plan for one Aurora cluster.
 
-    A backup or copy that fails or expires is told to the alert topic.
+    The alert topic is notified of a backup or copy that fails or expires.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class DatabaseBackup(Construct):
         How long backups and copies are kept, by how often they are made: at 4:00 UTC every day, on Sundays,
         on the first of the month, on the first of the year.
     alert_topic
-        Hears of failures.
+        Notification topic for failures.
 
     Attributes
     ----------

@@ -37,7 +37,7 @@ class DatabaseProxy(Construct):
     vpc, security_group
         Where it lives: in isolated subnets of two zones, behind this group alone.
     cluster
-        What it leads to.
+        Cluster that it connects to.
     secrets, secrets_key
         The secret of each role, and the key that encrypts them, imported by ARN.
     logs_key, log_retention
@@ -79,7 +79,7 @@ class DatabaseProxy(Construct):
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         for statement in read_statements(self, secrets_key, *secrets.values()):
             role.add_to_policy(statement)
-        # Not the L2: it would add rules to the security groups, all of which stand in one place.
+        # Not the L2: it would add rules to the security groups, all of which are in one place.
         proxy = rds.CfnDBProxy(
             self,
             "Proxy",

@@ -33,7 +33,7 @@ class RestoreTesting(Construct):
 
     AWS Backup restores into the cluster's own subnets, behind a security group that nothing but the querying
     function reaches. The function runs every few minutes, adds what a restored cluster lacks, queries it,
-    tells AWS Backup the result and removes what it added; AWS Backup then removes the cluster.
+    reports the result to AWS Backup and removes what it added; AWS Backup then removes the cluster.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class RestoreTesting(Construct):
         events.Rule(
             self,
             "EveryFewMinutes",
-            description="Looks after restored databases",
+            description="Queries restored databases and removes what was added to them",
             schedule=events.Schedule.rate(Duration.minutes(5)),
             targets=[targets.LambdaFunction(python.function, retry_attempts=0)],
         )

@@ -58,7 +58,7 @@ class DatabaseRoles(FunctionResource):
     Attributes
     ----------
     alarms
-        Tell when the password of the rotator was not changed.
+        Enter ALARM when the password of the rotator was not changed.
     """
 
     def __init__(

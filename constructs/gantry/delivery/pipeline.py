@@ -154,7 +154,7 @@ class DeliveryPipeline(Construct):
         confirm_permissions_broadening
             Whether a person must release a change that broadens permissions.
         topic
-            Hears of what waits for a person.
+            Notification topic for what waits for a person.
         protection
             Of the stage's stacks.
         """

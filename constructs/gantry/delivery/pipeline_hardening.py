@@ -208,7 +208,7 @@ def _arn(scope: IConstruct, service: str, resource: str, name: str = "") -> str:
 
 
 def _has_role_of_its_own(project: codebuild.Project) -> bool:
-    """Tell whether no other build shares the project's role, as those that publish assets do."""
+    """Return whether no other build shares the project's role, as those that publish assets do."""
     return project.role is not None and "/Assets/" not in project.role.node.path
 
 

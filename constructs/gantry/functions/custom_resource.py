@@ -37,7 +37,7 @@ class FunctionResource(Construct):
     resource_type
         Type of the resource, ``Custom::<name>``.
     properties
-        What the function is told.
+        Properties that CloudFormation sends to the function.
     environment
         Variables of the function, for what else calls it.
     removal_policy

@@ -7,12 +7,12 @@ from aws_cdk import aws_ce as ce
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-# What of the amount must be spent, or foreseen to be spent, for the topic to hear of it.
+# Percentages of the amount, spent or foreseen, at which the topic is notified.
 _NOTIFICATIONS = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
 
 
 class MonthlyBudget(Construct):
-    """Tells a topic when the account has spent most of a month's amount, all of it, or is about to.
+    """A budget that notifies a topic when 80 % or all of a month's amount is spent, or all of it foreseen.
 
     The budget has no name of its own: CloudFormation replaces it when its notifications change, and a second
     one of the same name could not be made next to the first.
@@ -22,7 +22,7 @@ class MonthlyBudget(Construct):
     amount
         US dollars a month.
     topic
-        Hears of it; its policy lets AWS Budgets publish.
+        Notification topic; its policy lets AWS Budgets publish.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, amount: int, topic: sns.ITopic) -> None:
@@ -52,7 +52,7 @@ class MonthlyBudget(Construct):
 
 
 class CostAnomalies(Construct):
-    """Tells a topic when a service of AWS suddenly costs more than it used to.
+    """A subscription that notifies a topic when a service of AWS suddenly costs more than it used to.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class CostAnomalies(Construct):
     monitor_arn
         The account's monitor of services, of which there can be one; None makes it.
     amount
-        US dollars that an anomaly must cost to be told.
+        US dollars that an anomaly must cost for a notification.
     topic
-        Hears of it; its policy lets Cost Anomaly Detection publish.
+        Notification topic; its policy lets Cost Anomaly Detection publish.
     """
 
     def __init__(

@@ -256,8 +256,8 @@ def upkeep(
 ) -> Section:
     """Return how old secrets and backups are, and where costs are shown.
 
-    Costs are words: CloudWatch has them in us-east-1 alone, for the whole account, and only where somebody
-    once switched billing alerts on.
+    Costs are words: CloudWatch has them in us-east-1 alone, for the whole account, and only after
+    billing alerts were switched on.
     """
     hour = Duration.hours(1)
     ages = [

@@ -150,7 +150,7 @@ class CacheAlarms(Construct):
 
 
 class BackupAlarm(NotifyingAlarm):
-    """Enters ALARM after a calendar day without a backup; an event tells of one that failed, not of none.
+    """Enters ALARM after a calendar day without a backup; a failed one has an event, a missing one has none.
 
     Its day does not slide: two backups in a row may be more than 24 hours apart. The first evaluation waits
     until one whole day has passed since the alarm exists.

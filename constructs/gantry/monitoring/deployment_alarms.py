@@ -18,7 +18,7 @@ from gantry.nag import HIPAA, NIST, acknowledge, shared
 class ShedRequests(logs.MetricFilter):
     """Counts the requests that the service refuses on purpose because it is overloaded.
 
-    The load balancer does not tell them from other answers of 5xx; the service says so in its log.
+    The load balancer counts them with all other 5xx; the service's log names them.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def log_group_pattern(name: str) -> str:
 
 
 class HealthCanary(Construct):
-    """Gets one address every few minutes, from outside of the network, and rings when it fails twice.
+    """Gets one address every few minutes, from outside of the network, with an alarm on two failures.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class ServiceAlarms(Construct):
     start_time
         How long a new task may be unhealthy.
     cpu_percent, memory_percent, latency_seconds
-        Above these, for five minutes, an alarm rings; latency is the 95th percentile.
+        Above these, for five minutes, an alarm enters ALARM; latency is the 95th percentile.
     server_errors, server_errors_percent
         Answers of 5xx within five minutes that are too many, if they are also more than this share of all.
 
@@ -119,7 +119,7 @@ class ServiceAlarms(Construct):
     def _errors(
         self, load_balancer: elbv2.ApplicationLoadBalancer, count: int, percent: float
     ) -> NotifyingAlarm:
-        """Return the alarm on the share of 5xx; few errors of few requests are no reason to wake anybody.
+        """Return the alarm on the share of 5xx; few errors of few requests are no outage.
 
         The load balancer's own 5xx count: without a healthy target there are no others. It does not count
         such requests among those of the target group.
@@ -201,7 +201,7 @@ def request_metrics(
 def share_above(count: int, *, part: str, whole: str) -> str:
     """Return the expression of a share in percent, which is 0 unless the part is above a count.
 
-    A share alone says little of few, and a count alone is a lever for anybody who can send requests.
+    A share alone says little of few, and anyone who can send requests can raise a count.
     """
     return f"IF({part} > {count}, 100 * {part} / {whole}, 0)"
 
@@ -228,9 +228,9 @@ class ServiceUnhealthy(cloudwatch.CompositeAlarm):
     alarm_defaults
         Name, topic and runbook.
     symptoms
-        Any of these alarms makes it ring.
+        It is in ALARM while any of these is.
     page_topic
-        Wakes somebody up.
+        Paging topic: the person on call is notified.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who hears of alerts."""
+"""The subscriptions of the notification topics."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ _RETRIES = sns.DeliveryPolicy(
 class Subscribers(Construct):
     """Subscribes mail addresses and webhooks to a topic; each must confirm what SNS then sends it.
 
-    The subscriptions stand in their own stack rather than in the topic's: who listens changes more often than
-    what outlives everything.
+    The subscriptions are in their own stack rather than in the topic's: they change more often than what
+    outlives everything.
 
     Parameters
     ----------
     topic
-        What is heard.
+        Topic to subscribe to.
     emails, webhooks
-        Who hears it; webhooks are addresses that begin with ``https://``.
+        Subscribers; webhooks are addresses that begin with ``https://``.
     """
 
     def __init__(

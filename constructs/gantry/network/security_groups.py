@@ -22,7 +22,7 @@ class SecurityGroups(Construct):
     """Every security group and every rule between them, in one place.
 
     A rule that a later layer adds to a group of an earlier one would tie the two into a cycle, so that all
-    rules stand here, with literal ports. What is handed out takes no further rule: a load balancer, for one,
+    rules are here, with literal ports. What is handed out takes no further rule: a load balancer, for one,
     would add rules of its own next to these, and EC2 refuses duplicates.
 
     Functions call AWS by HTTPS anywhere, or, where endpoints serve all that they call, through those alone.
@@ -42,7 +42,7 @@ class SecurityGroups(Construct):
     with_restore_tests
         Whether there are restored databases to query.
     with_database_proxy
-        Whether a proxy stands in front of the database. The way around it stays open, so that turning it on
+        Whether a proxy is in front of the database. The way around it stays open, so that turning it on
         or off cuts no one off.
 
     Attributes

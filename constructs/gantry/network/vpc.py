@@ -187,6 +187,6 @@ class InterfaceEndpoints(Construct):
                 subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
                 security_groups=[security_group],
                 private_dns_enabled=True,
-                # The rules stand with all others.
+                # The rules are with all others.
                 open=False,
             )

@@ -1,4 +1,4 @@
-"""A secret's rotation: its function, its schedule, and the alarms that tell when either fails."""
+"""A secret's rotation: its function, its schedule, and the alarms on both."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class RotatedSecret(Construct):
     """Rotates one secret, has the service's tasks replaced, and retires the old credential.
 
     One function does all of it: Secrets Manager calls it with the four steps, and a schedule and the
-    service's own events have it look after the secret, which is when the old credential is retired. It may
+    service's own events have it reconcile the secret, which is when the old credential is retired. It may
     touch this secret, this service, and what its strategy names.
 
     Parameters
@@ -90,8 +90,8 @@ class RotatedSecret(Construct):
         How long a deployment waits on purpose, with the tasks that read the earlier credential.
     service, cluster_name
         Whose tasks read the secret, and the name of the cluster that they run in.
-    wake_rules
-        Rules of EventBridge that have the function look after the secret.
+    reconcile_rules
+        Rules of EventBridge that have the function reconcile the secret.
     alarm_defaults
         Names, topic and runbook of the alarms.
 
@@ -118,7 +118,7 @@ class RotatedSecret(Construct):
         longest_deployment: Duration,
         service: ecs.FargateService,
         cluster_name: str,
-        wake_rules: Sequence[events.Rule],
+        reconcile_rules: Sequence[events.Rule],
         alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -162,7 +162,7 @@ class RotatedSecret(Construct):
         )
         acknowledge(
             python.role,
-            "DescribeTasks names tasks by ids that do not exist yet; the cluster stands before the wildcard.",
+            "DescribeTasks names tasks by ids that do not exist yet; the cluster is before the wildcard.",
             f"AwsSolutions-IAM5[Resource::{tasks}]",
         )
         if limit is not None:
@@ -173,7 +173,7 @@ class RotatedSecret(Construct):
             )
         self.function = python.function
         self._schedule(schedule)
-        for rule in wake_rules:
+        for rule in reconcile_rules:
             target = targets.LambdaFunction(self.function, retry_attempts=2, dead_letter_queue=dead_letters)
             rule.add_target(target)
         self.alarms = self._alarms(schedule.period, longest_deployment, dead_letters)
@@ -227,9 +227,9 @@ class RotatedSecret(Construct):
             # The other alarms are silent about a function that nothing calls any more.
             self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
                         f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
-                        "no one looks after it.", missing=cloudwatch.TreatMissingData.MISSING),
+                        "no one reconciles it.", missing=cloudwatch.TreatMissingData.MISSING),
             self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
-                        "A step of the rotation, or the care for the secret, failed."),
+                        "A step of the rotation, or a reconciliation of the secret, failed."),
             self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), unretired_hours,
                         f"An earlier credential still logs in {unretired_hours} h after the current one was "
                         "made."),
@@ -261,8 +261,8 @@ class RotatedSecret(Construct):
         )
 
 
-def wake_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
-    """Return the rules that wake a service's rotation functions: every few minutes, and when tasks stop.
+def reconcile_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
+    """Return the rules that call a service's rotation functions: every few minutes, and when tasks stop.
 
     The events only make retirement prompt: AWS may send one late, twice or never.
     """
@@ -271,13 +271,13 @@ def wake_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.
         events.Rule(
             scope,
             "EveryFewMinutes",
-            description="Looks after rotated secrets",
+            description="Reconciles rotated secrets",
             schedule=events.Schedule.rate(Duration.minutes(5)),
         ),
         events.Rule(
             scope,
             "TaskStopped",
-            description="Looks after rotated secrets when a task has stopped",
+            description="Reconciles rotated secrets when a task has stopped",
             event_pattern=events.EventPattern(
                 source=["aws.ecs"],
                 detail_type=["ECS Task State Change"],

@@ -12,7 +12,7 @@ from constructs import Construct
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 _ROTATED_ELSEWHERE = (
-    "Its rotation stands in the security layer: a schedule next to the secret would tie the layers into a "
+    "Its rotation is in the security layer: a schedule next to the secret would tie the layers into a "
     "cycle, and the rule looks within one stack."
 )
 

@@ -9,9 +9,9 @@ from constructs import Construct
 
 
 class AlertRule(Construct):
-    """Tells a topic, in one sentence, of events that match a pattern.
+    """A rule that notifies a topic, in one sentence, of events that match a pattern.
 
-    The L1 is used because the L2's target would write itself into the policy of the topic, which stands in an
+    The L1 is used because the L2's target would write itself into the policy of the topic, which is in an
     earlier layer; that policy lets EventBridge publish for the whole account.
 
     Parameters
@@ -22,11 +22,11 @@ class AlertRule(Construct):
         The pattern: where events come from, anywhere if not given, of which types, and what their detail must
         match.
     message
-        The sentence; ``<name>`` stands for a value of the event.
+        The sentence; ``<name>`` is replaced by a value of the event.
     values
         JSON paths of the values that the sentence names.
     topic
-        Hears of the events.
+        Notification topic.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Events of one region, told in another."""
+"""Events of one region, sent to the event bus of another."""
 
 from collections.abc import Mapping
 

@@ -27,14 +27,14 @@ class ThreatDetector(guardduty.CfnDetector):
 
 
 class ThreatAlert(AlertRule):
-    """Tells of what GuardDuty finds.
+    """A rule that notifies a topic of what GuardDuty finds.
 
     Parameters
     ----------
     severity
-        The least that is told of; high begins at 7, critical at 9.
+        The least severity for a notification; high begins at 7, critical at 9.
     topic
-        Hears of the findings.
+        Notification topic.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, severity: float, topic: sns.ITopic) -> None:
@@ -52,12 +52,12 @@ class ThreatAlert(AlertRule):
 
 
 class AccessAlert(AlertRule):
-    """Tells of what IAM Access Analyzer finds open to others than the account.
+    """A rule that notifies a topic of what IAM Access Analyzer finds open to others than the account.
 
     Parameters
     ----------
     topic
-        Hears of the findings.
+        Notification topic.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic) -> None:

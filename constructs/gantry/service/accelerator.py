@@ -1,4 +1,4 @@
-"""AWS Global Accelerator: fixed addresses that lead to the nearest healthy region."""
+"""AWS Global Accelerator: fixed addresses that route to the nearest healthy region."""
 
 from collections.abc import Sequence
 

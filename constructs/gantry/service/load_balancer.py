@@ -16,7 +16,7 @@ class PublicLoadBalancer(Construct):
     """An internet-facing Application Load Balancer in front of the service's target group.
 
     With a certificate it serves HTTPS and redirects HTTP to it; without one it serves HTTP. An alternate
-    target group stands behind a rule that takes all requests, so that no listener changes when it comes or
+    target group is behind a rule that takes all requests, so that no listener changes when it comes or
     goes.
 
     Parameters

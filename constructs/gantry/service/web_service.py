@@ -263,7 +263,7 @@ class WebService(Construct):
         )
         acknowledge(
             task_definition,
-            "What stands in the environment is addresses and limits; secrets come from Secrets Manager.",
+            "The environment has addresses and limits alone; secrets come from Secrets Manager.",
             "AwsSolutions-ECS2",
         )
         return task_definition

@@ -39,7 +39,7 @@ def _tasks(service: Resource, vcpu: Decimal, context: Context) -> tuple[Decimal,
 
 
 def _transfer_to_database(service: Resource, context: Context) -> Iterator[Usage]:
-    """Charge, in both directions, the share of the traffic whose way to the writer leads to another zone."""
+    """Charge, in both directions, the share of the traffic to a writer in another zone."""
     zones = len(service.get("NetworkConfiguration", "AwsvpcConfiguration", "Subnets", default=()))
     if zones > 1 and context.of_type("AWS::RDS::DBCluster"):
         crossing = context.workload.gigabytes(context.assumptions.database_kb) * (zones - 1) / zones

@@ -147,7 +147,7 @@ def _kept(rule: dict[str, dict[str, int]], interval: Decimal) -> Decimal | None:
 
 
 def _days_between(expression: str) -> Decimal:
-    """Return the days between the runs of a cron expression of AWS; daily where it does not tell."""
+    """Return the days between the runs of a cron expression of AWS; daily where it does not say."""
     fields = expression.removeprefix("cron(").removesuffix(")").split()
     if len(fields) != 6:
         return Decimal(1)

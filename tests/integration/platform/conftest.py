@@ -49,7 +49,7 @@ class DeployedPlatform:
         return self.gantry("cdk", "deploy", "--all", "--require-approval", "never", *context(**overrides))
 
     def status(self) -> dict[str, Any]:
-        """Return what `./gantry status --json` tells."""
+        """Return what `./gantry status --json` prints."""
         result = self.gantry("status", "--json")
         assert result.returncode == 0, result.stderr
         document: dict[str, Any] = json.loads(result.stdout)
@@ -97,7 +97,7 @@ def gantry(state_dir: Path, *arguments: str, timeout: float = 900) -> subprocess
 
 
 def context(**overrides: str) -> list[str]:
-    """Return overrides as arguments; the load's limits stand in every deployment of these tests."""
+    """Return overrides as arguments; the load's limits are in every deployment of these tests."""
     settings = LIMITS | {key.replace("__", "."): value for key, value in overrides.items()}
     return [word for key, value in settings.items() for word in ("--context", f"{key}={value}")]
 

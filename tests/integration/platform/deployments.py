@@ -60,7 +60,7 @@ class SandboxedEnvironment:
 
 
 def succeeded(result: subprocess.CompletedProcess[str]) -> bool:
-    """Tell whether a command succeeded; one that did not says why."""
+    """Return whether a command succeeded; one that did not says why."""
     if result.returncode:
         print(result.stdout[-3000:], result.stderr[-3000:])  # noqa: T201 - pytest shows it
     return result.returncode == 0

@@ -50,7 +50,7 @@ class Emulator:
         cloudformation.create_stack(
             StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
         )
-        return self.settled(name)
+        return self.stable_status(name)
 
     def update(self, name: str, template: Template) -> str:
         """Update a stack and return the status in which that ends."""
@@ -58,20 +58,20 @@ class Emulator:
         cloudformation.update_stack(
             StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
         )
-        return self.settled(name)
+        return self.stable_status(name)
 
     def delete(self, name: str) -> None:
         """Delete a stack."""
         identity = self.stack(name)["StackId"]
         self.client("cloudformation").delete_stack(StackName=name)
-        assert self.settled(identity) == "DELETE_COMPLETE"
+        assert self.stable_status(identity) == "DELETE_COMPLETE"
 
     def stack(self, name: str) -> dict[str, Any]:
         """Describe a stack."""
         stacks: list[dict[str, Any]] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         return stacks[0]
 
-    def settled(self, name: str) -> str:
+    def stable_status(self, name: str) -> str:
         """Wait until nothing is in progress and return the stack's status."""
         wait_until(lambda: not self.stack(name)["StackStatus"].endswith("IN_PROGRESS"))
         return str(self.stack(name)["StackStatus"])

@@ -104,7 +104,7 @@ def create(emulator: Emulator, resources: dict[str, Any], *, protected: bool = T
     emulator.client("cloudformation").create_stack(
         StackName=STACK, TemplateBody=json.dumps(template(resources)), EnableTerminationProtection=protected
     )
-    return emulator.settled(STACK)
+    return emulator.stable_status(STACK)
 
 
 def failed(environment: Environment) -> StackHistory:
@@ -144,7 +144,7 @@ def test_creation_without_rollback_is_cleaned_up(emulator: Emulator, dev: Enviro
     emulator.client("cloudformation").create_stack(
         StackName=STACK, TemplateBody=json.dumps(template(broken(without_database()))), OnFailure="DO_NOTHING"
     )
-    assert emulator.settled(STACK) == "CREATE_FAILED"
+    assert emulator.stable_status(STACK) == "CREATE_FAILED"
     clean_up._clean_up(dev, yes=True)
     assert failed_creations.find(dev)[0].leftovers() == []
 
@@ -198,6 +198,6 @@ def test_clean_up_leaves_a_stack_alone_that_was_created(emulator: Emulator, dev:
     emulator.client("cloudformation").create_stack(
         StackName="second", TemplateBody=json.dumps(template(second))
     )
-    assert emulator.settled("second") == "ROLLBACK_COMPLETE"
+    assert emulator.stable_status("second") == "ROLLBACK_COMPLETE"
     assert "already exists" in emulator.failures("second")
     emulator.delete("second")

@@ -100,7 +100,7 @@ def test_a_bucket_goes_only_when_it_is_empty_or_the_cdk_empties_it(emulator: Emu
         s3.put_object(Bucket=name, Key="key", Body=version)
     s3.delete_object(Bucket=name, Key="key")
     emulator.client("cloudformation").delete_stack(StackName="bucket")
-    assert emulator.settled("bucket") == "DELETE_FAILED"
+    assert emulator.stable_status("bucket") == "DELETE_FAILED"
     assert "is not empty" in emulator.failures("bucket")
     assert len(s3.list_object_versions(Bucket=name)["Versions"]) == 2
     with emulator.deployed("emptied", bucket(emptied=True)) as outputs:

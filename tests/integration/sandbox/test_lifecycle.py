@@ -232,7 +232,7 @@ def test_an_interrupted_creation_is_rolled_back_at_the_next_start(emulator: Emul
         StackName="new", TemplateBody=json.dumps(with_thing(function, "slow"))
     )
     interrupt(emulator, "new", "CREATE_IN_PROGRESS")
-    assert emulator.settled("new") == "ROLLBACK_COMPLETE"
+    assert emulator.stable_status("new") == "ROLLBACK_COMPLETE"
     assert not emulator.client("sqs").list_queues(QueueNamePrefix="before-slow").get("QueueUrls")
 
 
@@ -243,7 +243,7 @@ def test_an_interrupted_update_is_rolled_back_at_the_next_start(emulator: Emulat
         StackName="old", TemplateBody=json.dumps(with_thing(function, "slow"))
     )
     interrupt(emulator, "old", "UPDATE_IN_PROGRESS")
-    assert emulator.settled("old") == "UPDATE_ROLLBACK_COMPLETE"
+    assert emulator.stable_status("old") == "UPDATE_ROLLBACK_COMPLETE"
     assert emulator.outputs("old") == {"Value": "quick"}
     names = emulator.client("sqs").list_queues(QueueNamePrefix="before-")["QueueUrls"]
     assert [name.rpartition("/")[2] for name in names] == ["before-quick"]

@@ -44,7 +44,7 @@ QUICK = Timings(
 
 @dataclass
 class FakeAws:
-    """Remembers what it is told."""
+    """Remembers its calls."""
 
     secrets: dict[str, str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -268,7 +268,7 @@ def pid_of(task: dict[str, Any]) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs."""
+    """Return whether a process runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

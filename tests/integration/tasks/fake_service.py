@@ -1,4 +1,4 @@
-"""A service for tests of the scheduler, without a dependency, that behaves as its environment tells it to.
+"""A service for tests of the scheduler, without a dependency, that behaves as its environment says.
 
 BEHAVIOUR is "healthy", "unhealthy" (answers, but fails its health check), "deaf" (does not listen), "crash"
 (ends at once) or "stubborn" (ignores SIGTERM). A healthy one becomes unhealthy when it is asked for /sicken.
@@ -86,7 +86,7 @@ async def main() -> None:
 
 
 if BEHAVIOUR == "crash":
-    sys.exit("cannot start: it was told to crash")
+    sys.exit("cannot start: its environment says that it crashes")
 if BEHAVIOUR == "deaf":
     signal.pause()
 asyncio.run(main())

@@ -152,7 +152,7 @@ def test_a_newer_deployment_that_fails_goes_back_beyond_the_one_it_superseded(be
     assert load.versions == {"1"}
 
 
-def test_a_forced_deployment_resolves_secrets_anew(bench: Bench) -> None:
+def test_a_forced_deployment_resolves_secrets_again(bench: Bench) -> None:
     bench.aws.secrets["arn:secret"] = "old"
     same = spec(1, secrets={"SIGNING_KEY": "arn:secret"})
     bench.deploy(same)

@@ -29,7 +29,7 @@ def test_a_killed_task_fails_no_read_and_is_replaced(bench: Bench) -> None:
     assert {task["stopCode"] for task in killed} == {"EssentialContainerExited"}
 
 
-def test_a_task_that_is_told_to_end_fails_no_write(bench: Bench) -> None:
+def test_a_task_that_has_to_end_fails_no_write(bench: Bench) -> None:
     bench.deploy(spec())
     with bench.load("POST", clients=8) as load:
         for _ in range(5):

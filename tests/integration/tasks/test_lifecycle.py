@@ -27,7 +27,7 @@ from tests.integration.tasks.bench import (
 )
 
 
-def test_a_task_goes_through_the_states_of_ecs_and_tells_eventbridge(bench: Bench) -> None:
+def test_a_task_goes_through_the_states_of_ecs_and_sends_them_to_eventbridge(bench: Bench) -> None:
     bench.deploy(spec(desired=1))
     (task,) = bench.tasks()
     bench.scheduler.delete_service(SERVICE)

@@ -12,7 +12,7 @@ KEY = resource("AWS::KMS::Key", "State/Keys/Data/Resource")
 VPC = resource("AWS::EC2::VPC", "Network/Vpc/Resource")
 
 
-def test_stacks_stand_in_the_order_in_which_they_deploy(tmp_path: Path) -> None:
+def test_stacks_are_in_the_order_in_which_they_deploy(tmp_path: Path) -> None:
     read = assembly(
         tmp_path,
         Data=stack(depends_on=("Network", "State", "Data.assets")),

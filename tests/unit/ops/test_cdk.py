@@ -27,7 +27,7 @@ def _no_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         ["deploy", "--context=environment=prod", "--all"],
     ],
 )
-def test_context_chooses_the_environment_and_stands_only_once(arguments: list[str]) -> None:
+def test_context_chooses_the_environment_and_is_there_only_once(arguments: list[str]) -> None:
     assert cdk.environment_of(arguments) == "prod"
     assert sum("environment=" in word for word in cdk.command_line(arguments)) == 1
 

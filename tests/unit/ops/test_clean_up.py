@@ -63,7 +63,7 @@ class Aws:
         self.answers("cloudformation", "list_stacks", {"StackSummaries": summaries})
 
     def has(self, *stacks: Stack) -> None:
-        """List stacks, the newest first, and tell the history of those that are asked for."""
+        """List stacks, the newest first, and return the history of those that are asked for."""
         self.lists(*stacks)
         for name, _, history in stacks:
             events = [event(STACK_TYPE, name, status, logical_id=name) for status in history]

@@ -110,7 +110,7 @@ def test_profile_that_does_not_exist_ends_in_a_sentence_for_aws() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_bug_is_told_in_a_sentence_that_names_the_traceback(
+def test_bug_is_reported_in_a_sentence_that_names_the_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(**_: object) -> None:
@@ -179,7 +179,7 @@ def test_sandbox_obeys_no_variable_for_aws_and_no_proxy(monkeypatch: pytest.Monk
         (b"\xff", "HTTP 503"),
     ],
 )
-def test_unhealthy_service_is_told_by_its_parts_and_never_by_a_page(body: bytes, said: str) -> None:
+def test_unhealthy_service_is_reported_by_its_parts_and_never_by_a_page(body: bytes, said: str) -> None:
     error = HTTPError("http://x", 503, "", Message(), io.BytesIO(body))
     assert task_health.said(error) == said
     error.close()

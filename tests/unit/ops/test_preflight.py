@@ -30,7 +30,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Machine:
-    """A machine with container engines, each of which answers as it is told to."""
+    """A machine with container engines, each with an answer of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, binfmt: Path) -> None:
         self._patch, self._binfmt = monkeypatch, binfmt
@@ -78,7 +78,7 @@ def refusal(*arguments: str, settings: Settings | None = None) -> str:
     return ""
 
 
-def test_machine_without_an_engine_is_told_what_to_install(machine: Machine) -> None:
+def test_machine_without_an_engine_gets_a_message_what_to_install(machine: Machine) -> None:
     message = refusal("deploy", "--all")
     assert "cannot be built for arm64: there is no container engine: docker is not on the PATH" in message
     assert "install Docker, Finch or Podman" in message

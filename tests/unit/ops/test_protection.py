@@ -156,7 +156,7 @@ def test_stack_that_was_never_made_is_not_protected_and_the_others_are() -> None
         stub.assert_no_pending_responses()
 
 
-def test_caller_that_may_not_ask_is_told_that_nothing_is_protected(
+def test_caller_that_may_not_ask_gets_a_message_that_nothing_is_protected(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Stubber(CLIENT) as stub:

@@ -16,7 +16,7 @@ OUTPUTS = {"ClusterName": "cluster", "ServiceName": "service"}
 
 
 class Task(Silent, BaseHTTPRequestHandler):
-    """Tells its details to those who come without a load balancer."""
+    """Answers with its details to requests without a load balancer."""
 
     failed: tuple[str, ...] = ()
 

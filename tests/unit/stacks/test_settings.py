@@ -58,7 +58,7 @@ def test_unknown_key_is_named_with_the_nearest_one() -> None:
     )
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_named_at_once() -> None:
     message = failure(ecs__cpu_target_utilization="200", aurora__min_capacity="99", nothing="1")
     assert "ecs.cpu_target_utilization = 200 (from -c): must be a whole number from 10 to 90" in message
     assert "aurora.min_capacity = 99.0 (from -c): must not exceed max_capacity (16)" in message
@@ -120,7 +120,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ),
         ({"security.github.repository": "team/*"}, r'github.repository = "team/\*" .* must be text such as'),
         ({"ecs.max_capacity": "many"}, 'ecs.max_capacity = "many" .* must be a whole number from 1 to 1000'),
-        ({"alerts.emails": '["nobody"]'}, "alerts.emails.0 = .nobody.: must be text such as .team@exa"),
+        ({"alerts.emails": '["someone"]'}, "alerts.emails.0 = .someone.: must be text such as .team@exa"),
         ({"alerts.page_webhooks": '["http://example.com/x"]'}, "alerts.page_webhooks.0 .* such as .https://"),
         ({"alerts.emails": '["a@b.cc", "a@b.cc"]'}, "alerts.emails = .* must differ from each other"),
         ({"canary.url": "http://www.example.com/healthz"}, "canary.url = .* must begin with https://"),
@@ -352,7 +352,7 @@ def test_name_in_its_zone_turns_https_on() -> None:
     assert apex.https
 
 
-def test_added_region_takes_no_traffic_until_it_is_told_to() -> None:
+def test_added_region_takes_no_traffic_until_a_setting_says_so() -> None:
     listener = {"accelerator.listener_arn": LISTENER.format(account="333333333333")}
     added = load_settings("prod", overrides=listener | {"accelerator.mode": "existing"})
     assert added.accelerator.traffic_dial == 0

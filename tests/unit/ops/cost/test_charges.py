@@ -99,7 +99,7 @@ def test_reader_grows_with_the_writer_if_its_priority_is_high(tmp_path: Path, ti
     ],
     ids=["tasks", "database"],
 )
-def test_load_above_what_scaling_allows_is_told(tmp_path: Path, bodies: list[Body], said: str) -> None:
+def test_load_above_what_scaling_allows_is_named(tmp_path: Path, bodies: list[Body], said: str) -> None:
     read = assembly(tmp_path, S=stack(*bodies))
     first = next(iter(read.resources))
     assert said in [

@@ -49,7 +49,7 @@ def test_the_worst_of_a_rules_resources_decides(
     assert bool(found.failed) == (status is Status.FAILED)
 
 
-def test_rule_tells_how_many_resources_it_looked_at() -> None:
+def test_rule_says_how_many_resources_it_looked_at() -> None:
     assert outcome(assessment("test", [], [], BUCKETS), "AwsSolutions-S1").resources == 2
 
 
@@ -75,7 +75,7 @@ def test_acknowledgement_of_a_finding_that_is_no_longer_found_is_stale() -> None
     assert found.stale == (elsewhere, other)
 
 
-def test_acknowledgement_without_its_pack_stands_for_the_finding_that_it_hides() -> None:
+def test_acknowledgement_without_its_pack_counts_as_the_finding_that_it_hides() -> None:
     found = assessment("test", [], [acknowledged(ROLE, "Compute/Role", qualified=False)], {})
     (finding,) = outcome(found, "AwsSolutions-IAM5").acknowledged
     assert (finding.id, finding.resource, finding.reason) == (ROLE, "Compute/Role", "because")
@@ -139,7 +139,7 @@ def found() -> Assessment:
     return assessment("test", [*shared, ACCEPTED], [stale], BUCKETS)
 
 
-def test_terminal_tells_what_packs_share_once(found: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_prints_what_packs_share_once(found: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = io.StringIO()
     for name in ("out", "err"):
         monkeypatch.setattr(report, name, Console(file=sink, width=160))

@@ -44,7 +44,7 @@ def test_every_rule_says_what_it_is_about_and_what_it_looks_at() -> None:
         assert bool(rule.controls) == (rule.pack != "AwsSolutions")
 
 
-def test_controls_are_told_from_the_sentence() -> None:
+def test_controls_are_separated_from_the_sentence() -> None:
     rule = rules()["NIST.800.53.R5-ALBWAFEnabled"]
     assert rule.title == "The ALB is not associated with AWS WAFv2 web ACL"
     assert rule.controls == ("AC-4(21)",)

@@ -97,7 +97,7 @@ async def test_responses_without_a_body_leave_the_connection_usable(status: byte
 
 
 @scenario
-async def test_the_length_that_head_would_have_is_told() -> None:
+async def test_the_length_that_head_would_have_is_sent() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"
     async with target(answer) as service, load_balancer(service.port) as balancer:
         reader, writer = await balancer.connect()
@@ -188,7 +188,7 @@ async def test_requests_that_are_sent_ahead_are_answered_in_order() -> None:
 
 
 @scenario
-async def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
+async def test_a_client_that_asks_before_it_sends_is_asked_to_go_on() -> None:
     async with target(OK) as service, load_balancer(service.port) as balancer:
         reader, writer = await balancer.connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")

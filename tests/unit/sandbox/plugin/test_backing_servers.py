@@ -90,7 +90,7 @@ def test_a_server_can_be_destroyed_and_all_can_be_stopped(server: Server) -> Non
     assert not other.destroyed
 
 
-def test_a_failing_start_is_told(server: Server) -> None:
+def test_a_failing_start_is_reported(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):

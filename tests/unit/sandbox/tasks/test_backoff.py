@@ -1,11 +1,11 @@
 from sandbox.tasks.backoff import Backoff
 from sandbox.tasks.timings import Timings
 
-PACE = Timings(first_backoff=1, longest_backoff=8, stable_after=10)
+TIMINGS = Timings(first_backoff=1, longest_backoff=8, stable_after=10)
 
 
 def test_pauses_double_up_to_the_longest() -> None:
-    backoff = Backoff(PACE)
+    backoff = Backoff(TIMINGS)
     pauses = []
     for _ in range(6):
         backoff.failed(100, healthy_since=None)
@@ -17,7 +17,7 @@ def test_pauses_double_up_to_the_longest() -> None:
 
 
 def test_a_task_that_was_healthy_for_long_ends_the_row_and_is_replaced_at_once() -> None:
-    backoff = Backoff(PACE)
+    backoff = Backoff(TIMINGS)
     backoff.failed(100, healthy_since=None)
     backoff.failed(100, healthy_since=95)
     assert backoff.failures == 2

@@ -13,7 +13,7 @@ QUICK = Timings(starting_probe_interval=0.01)
 
 
 class Answers:
-    """A server whose health check answers as it is told."""
+    """A server whose health check has a given answer."""
 
     def __init__(self) -> None:
         self.status = "200 OK"

@@ -53,7 +53,7 @@ def test_a_stage_inherits_from_the_stage_that_it_is_built_on(tmp_path: Path) -> 
     assert image.process() == ("base",)
 
 
-def test_the_working_directory_stands_for_the_folder(tmp_path: Path) -> None:
+def test_the_working_directory_is_the_folder(tmp_path: Path) -> None:
     image = read(
         tmp_path,
         """
