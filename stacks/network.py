@@ -70,7 +70,7 @@ class NetworkStack(LayerStack):
             )
         ports = PortAllocationAlarm(
             self,
-            "PortAllocation",
+            "NatPortAllocation",
             alarm_defaults=AlarmDefaults(
                 prefix=settings.full_name,
                 topic=state.alert_topic,

@@ -131,7 +131,9 @@ class ObservabilityStack(LayerStack):
         alarms = [*database.alarms, *cache.alarms]
         if settings.backup.enabled and "daily" in settings.backup.retention_days:
             alarms.append(
-                BackupAlarm(self, "BackupAlarm", alarm_defaults=alarm_defaults, vault_name=settings.full_name)
+                BackupAlarm(
+                    self, "BackupOverdue", alarm_defaults=alarm_defaults, vault_name=settings.full_name
+                )
             )
         return alarms
 

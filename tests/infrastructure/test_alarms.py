@@ -223,5 +223,9 @@ def test_backup_is_missed_by_the_day_of_its_plan(synthesise: Synthesiser) -> Non
 
 def test_credential_may_stay_as_long_as_a_deployment_waits(synthesise: Synthesiser) -> None:
     platform = synthesise("prod", CANARY | {"deployment.bake_minutes": 600, "deployment.step_minutes": 30})
-    limits = {each.properties["Threshold"] for each in alarms(platform) if each.name.endswith("-unretired")}
+    limits = {
+        each.properties["Threshold"]
+        for each in alarms(platform)
+        if each.name.endswith("-previous-credential-active")
+    }
     assert limits == {1 + 1 + 11}  # the steps, a deployment, and what it waits

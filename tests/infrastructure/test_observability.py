@@ -39,12 +39,24 @@ def every_alarm(platform: Synthesised) -> list[Resource]:
     return platform.of_type("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 
 
-def test_every_alarm_says_where_to_read_on(platform: Synthesised) -> None:
+def test_every_alarm_is_named_in_words_and_has_a_section_of_its_name(platform: Synthesised) -> None:
     for alarm in every_alarm(platform):
+        name = alarm.get("AlarmName").removeprefix(f"{platform.settings.full_name}-")
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name), name
         link = re.search(r"What to do: docs/([\w.-]+)#([\w-]+)$", alarm.get("AlarmDescription", default=""))
         assert link, alarm.path
         page, anchor = link.groups()
         assert anchor in anchors(ROOT / "docs" / page), f"{alarm.path}: docs/{page} has no #{anchor}"
+        # Secrets have the same alarms; those that roll a deployment back have one section.
+        of_a_secret = {f"rotation-{secret}-{anchor}" for secret in ("database", "valkey", "signing-key")}
+        assert name in {anchor, *of_a_secret} or anchor == "a-deployment-was-rolled-back", name
+
+
+def test_name_of_every_alarm_ends_with_the_words_of_its_construct(platform: Synthesised) -> None:
+    for alarm in every_alarm(platform):
+        construct = alarm.path.removesuffix("/Resource").rpartition("/")[2].removesuffix("Alarm")
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", construct).lower()
+        assert alarm.get("AlarmName").endswith(words), alarm.path
 
 
 def test_every_alarm_has_a_name_of_its_own(platform: Synthesised) -> None:

@@ -19,6 +19,7 @@ FOLDERS = (
     "service",
     "stacks",
     "tests",
+    "tools",
 )
 PAGES = ("CONTRIBUTING.md", "README.md", "SECURITY.md", "app.py", "gantry", "pyproject.toml")
 SUFFIXES = {"", ".css", ".json", ".md", ".py", ".sql", ".toml", ".txt"}

@@ -16,7 +16,7 @@ from constructs import Construct
 from gantry.database.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
+from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 # Sundays, UTC, when the day's backup is long done.
@@ -169,20 +169,21 @@ class RestoreTesting(Construct):
         silent = cloudwatch.TreatMissingData.BREACHING
         quiet = cloudwatch.TreatMissingData.NOT_BREACHING
         return [
-            self._alarm("Failed", metrics.restore_test(self.plan_name, "RestoreTestFailed"), 0, quiet,
+            self._alarm("failed", metrics.restore_test(self.plan_name, "RestoreTestFailed"), 0, quiet,
                         "The latest restore test failed: the newest backup may be of no use."),
-            self._alarm("Overdue", metrics.restore_test(self.plan_name, "DaysSinceRestoreTest"),
+            self._alarm("overdue", metrics.restore_test(self.plan_name, "DaysSinceRestoreTest"),
                         _LONGEST_AGE_DAYS, silent,
                         f"No restore test passed for more than {_LONGEST_AGE_DAYS} days."),
-            self._alarm("Left", metrics.restore_test(self.plan_name, "HoursRestoredClusterKept"),
+            self._alarm("cluster-not-deleted",
+                        metrics.restore_test(self.plan_name, "HoursRestoredClusterKept"),
                         _LONGEST_STAY_HOURS, quiet, "A restored cluster is still there, and costs money."),
-            self._alarm("Error", python.function.metric_errors(period=hour), 2, quiet,
+            self._alarm("error", python.function.metric_errors(period=hour), 2, quiet,
                         "The function that queries restored databases fails again and again."),
         ]  # fmt: skip
 
     def _alarm(
         self,
-        construct_id: str,
+        name: str,
         metric: cloudwatch.Metric,
         threshold: float,
         missing: cloudwatch.TreatMissingData,
@@ -190,8 +191,8 @@ class RestoreTesting(Construct):
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
-            f"{construct_id}Alarm",
-            name=construct_id.lower(),
+            alarm_id(name),
+            name=name,
             alarm_defaults=self._alarm_defaults,
             description=description,
             metric=metric,
@@ -200,5 +201,5 @@ class RestoreTesting(Construct):
             missing=missing,
             # The function publishes its first metrics some minutes after it was made.
             warm_up=Duration.hours(1),
-            section="restore-tests",
+            section=f"restore-test-{name}",
         )

@@ -159,5 +159,5 @@ class DatabaseRoles(FunctionResource):
             metric=metric,
             threshold=threshold,
             periods=1,
-            section="the-rotators-password",
+            section="rotation-rotator-failed",
         )

@@ -28,6 +28,11 @@ class AlarmDefaults:
     runbook: str
 
 
+def alarm_id(name: str) -> str:
+    """Return the construct id of an alarm of a name: ``dead-letters`` is ``DeadLettersAlarm``."""
+    return f"{name.title().replace('-', '')}Alarm"
+
+
 class NotifyingAlarm(cloudwatch.Alarm):
     """Alarm that notifies a topic when it enters ALARM, and when it leaves it.
 

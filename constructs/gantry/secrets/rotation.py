@@ -19,7 +19,7 @@ from constructs import Construct
 
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
+from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
 from gantry.nag import acknowledge
 from gantry.secrets.rotation_permissions import release_statements, secret_statements, service_statements
 
@@ -220,20 +220,21 @@ class RotatedSecret(Construct):
         overdue_days = period.to_days() * 1.2
         # From the new version's creation on: an hour for the steps, two of which may wait for ElastiCache,
         # and of the next one a minute for a deployment that waits for nothing.
-        unretired_hours = 1 + math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
+        active_hours = 1 + math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
         return [
             # The other alarms are silent about a function that nothing calls any more.
-            self._alarm("Overdue", self._metric("DaysSinceRotation", hour), overdue_days,
+            self._alarm("overdue", self._metric("DaysSinceRotation", hour), overdue_days,
                         f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
                         "no one reconciles it.", missing=cloudwatch.TreatMissingData.MISSING),
-            self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+            self._alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or a reconciliation of the secret, failed."),
-            self._alarm("Unretired", self._metric("HoursUnretired", Duration.minutes(15)), unretired_hours,
-                        f"An earlier credential still logs in {unretired_hours} h after the current one was "
+            self._alarm("previous-credential-active", self._metric("HoursUnretired", Duration.minutes(15)),
+                        active_hours,
+                        f"An earlier credential still logs in {active_hours} h after the current one was "
                         "made."),
-            self._alarm("DeadLetters", letters, 0, "The function could not be run, or failed three times."),
+            self._alarm("dead-letters", letters, 0, "The function could not be run, or failed three times."),
         ]  # fmt: skip
 
     def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
@@ -241,7 +242,7 @@ class RotatedSecret(Construct):
 
     def _alarm(
         self,
-        construct_id: str,
+        name: str,
         metric: cloudwatch.Metric,
         threshold: float,
         description: str,
@@ -249,15 +250,15 @@ class RotatedSecret(Construct):
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
-            f"{construct_id}Alarm",
-            name=construct_id.lower(),
+            alarm_id(name),
+            name=name,
             alarm_defaults=self._alarm_defaults,
             description=description,
             metric=metric,
             threshold=threshold,
             periods=1,
             missing=missing,
-            section="alarms",
+            section=name,
         )
 
 
