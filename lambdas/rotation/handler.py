@@ -77,8 +77,8 @@ def _parts() -> Parts:
 
 
 def _measure(report: Report, now: datetime) -> None:
-    overdue = 0.0 if report.settled else (now - report.expected).total_seconds()
-    metrics.add_metric("HoursUnretired", MetricUnit.Count, max(0.0, overdue) / _SECONDS_AN_HOUR)
+    active = 0.0 if report.settled else (now - report.expected).total_seconds()
+    metrics.add_metric("HoursPreviousCredentialActive", MetricUnit.Count, max(0.0, active) / _SECONDS_AN_HOUR)
     _measure_age(report.name, report.rotated_at, now)
 
 

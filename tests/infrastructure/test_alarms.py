@@ -44,7 +44,7 @@ AWS/WAFV2 Region,Rule,WebACL AllowedRequests BlockedRequests
 AWS/Lambda FunctionName Errors
 AWS/SQS QueueName ApproximateNumberOfMessagesVisible
 CloudWatchSynthetics CanaryName SuccessPercent
-Gantry Secret,service DaysSinceRotation HoursUnretired
+Gantry Secret,service DaysSinceRotation HoursPreviousCredentialActive
 Gantry Plan,service RestoreTestFailed DaysSinceRestoreTest HoursRestoredClusterKept
 """
 EXISTING = {

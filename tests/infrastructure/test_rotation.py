@@ -216,11 +216,11 @@ def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) 
         if alarm.path.startswith(f"{rotation}/")
     }
     assert set(alarms) == {
-        "Errors", "DaysSinceRotation", "HoursUnretired", "ApproximateNumberOfMessagesVisible",
+        "Errors", "DaysSinceRotation", "HoursPreviousCredentialActive", "ApproximateNumberOfMessagesVisible",
     }  # fmt: skip
     days = 92 if rotation == "SigningKeyRotation" else 31
     assert alarms["DaysSinceRotation"].get("Threshold") == pytest.approx(days * 1.2)
-    for name in ("DaysSinceRotation", "HoursUnretired"):
+    for name in ("DaysSinceRotation", "HoursPreviousCredentialActive"):
         assert alarms[name].get("Namespace") == "Gantry"
         dimensions = {each["Name"]: each["Value"] for each in alarms[name].get("Dimensions")}
         assert dimensions == {

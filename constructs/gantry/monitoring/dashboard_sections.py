@@ -269,9 +269,9 @@ def upkeep(
     row: list[Graph | Text] = [
         Graph(title="Days since rotation, restore test", left=ages, days=14),
         Graph(
-            title="Credentials to be retired (hours overdue)",
+            title="Previous credential still active (hours)",
             left=[
-                metrics.rotation(name, "HoursUnretired", period=hour, label=label)
+                metrics.rotation(name, "HoursPreviousCredentialActive", period=hour, label=label)
                 for label, name in secrets.items()
             ],
             days=14,

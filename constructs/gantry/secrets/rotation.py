@@ -230,8 +230,8 @@ class RotatedSecret(Construct):
                         "no one reconciles it.", missing=cloudwatch.TreatMissingData.MISSING),
             self._alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or a reconciliation of the secret, failed."),
-            self._alarm("previous-credential-active", self._metric("HoursUnretired", Duration.minutes(15)),
-                        active_hours,
+            self._alarm("previous-credential-active",
+                        self._metric("HoursPreviousCredentialActive", Duration.minutes(15)), active_hours,
                         f"An earlier credential still logs in {active_hours} h after the current one was "
                         "made."),
             self._alarm("dead-letters", letters, 0, "The function could not be run, or failed three times."),

@@ -93,10 +93,10 @@ def test_metrics_tell_age_and_overdue_retirement(
     function.handler({}, CONTEXT)
     told = metrics(capsys.readouterr().out)
     assert told["DaysSinceRotation"] == pytest.approx(8, rel=0.01)
-    assert told["HoursUnretired"] == pytest.approx(24, rel=0.01)
+    assert told["HoursPreviousCredentialActive"] == pytest.approx(24, rel=0.01)
     harness.come_to_rest()
     function.handler({}, CONTEXT)
-    assert metrics(capsys.readouterr().out)["HoursUnretired"] == 0
+    assert metrics(capsys.readouterr().out)["HoursPreviousCredentialActive"] == 0
 
 
 def test_secret_that_is_touched_every_day_does_not_hide_a_key_that_stays(
@@ -110,7 +110,8 @@ def test_secret_that_is_touched_every_day_does_not_hide_a_key_that_stays(
         harness.secret.changed = harness.clock.now()
         function.handler({}, CONTEXT)
         harness.ecs.complete_deployment()
-    assert metrics(capsys.readouterr().out)["HoursUnretired"] == pytest.approx(13 * 24, rel=0.01)
+    active = metrics(capsys.readouterr().out)["HoursPreviousCredentialActive"]
+    assert active == pytest.approx(13 * 24, rel=0.01)
 
 
 def test_failure_carries_nothing_of_what_caused_it(harness: SigningKeyHarness) -> None:
