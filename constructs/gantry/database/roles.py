@@ -17,7 +17,7 @@ from gantry.database.restored_clusters import database_arn
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
+from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
 from gantry.secrets.secret import read_statements
 
 _ASSET = "database_roles"
@@ -137,27 +137,27 @@ class DatabaseRoles(FunctionResource):
         )
         self.alarms = [
             # CloudFormation's requests are answered, also when they fail.
-            self._alarm("Failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+            self._alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "The password of the role that rotates passwords was not changed."),
             # By the function that rotates the database's secret: this one may not be called, and CloudWatch
             # looks back for seven days at most ("Alarm evaluation" in the CloudWatch User Guide).
-            self._alarm("Overdue",
+            self._alarm("overdue",
                         metrics.rotation(rotator_name, "DaysSinceRotation", period=Duration.hours(1)),
                         _OVERDUE_DAYS, "The password of the role that rotates passwords is older than "
                         f"{_OVERDUE_DAYS:g} days."),
         ]  # fmt: skip
 
     def _alarm(
-        self, construct_id: str, metric: cloudwatch.Metric, threshold: float, description: str
+        self, name: str, metric: cloudwatch.Metric, threshold: float, description: str
     ) -> NotifyingAlarm:
         return NotifyingAlarm(
             self,
-            f"{construct_id}Alarm",
-            name=construct_id.lower(),
+            alarm_id(name),
+            name=name,
             alarm_defaults=self._alarm_defaults,
             description=description,
             metric=metric,
             threshold=threshold,
             periods=1,
-            section="rotation-rotator-failed",
+            section=f"rotation-rotator-{name}",
         )
