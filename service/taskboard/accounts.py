@@ -26,7 +26,7 @@ router = APIRouter(tags=["accounts"])
 
 
 class Credentials(BaseModel):
-    """What somebody signs up or in with."""
+    """What a person signs up or in with."""
 
     email: Email
     password: Password
@@ -40,7 +40,7 @@ class SignIn(BaseModel):
 
 
 class Account(BaseModel):
-    """Somebody who may sign in."""
+    """A person who may sign in."""
 
     id: UUID
     email: str
@@ -122,7 +122,7 @@ async def sign_out_everywhere(session: SessionDep, services: ServicesDep, contex
 
 @router.get("/account")
 async def read_account(session: SessionDep, services: ServicesDep) -> Account:
-    """Tell who is signed in."""
+    """Return who is signed in."""
     async with services.database.connection() as connection:
         cursor = connection.cursor(row_factory=class_row(Account))
         await cursor.execute("SELECT id, email, created_at FROM accounts WHERE id = %s", [session.account_id])

@@ -42,7 +42,7 @@ class Attempts:
         ----------
         email
             The account's address as it is stored, so that no other spelling has another counter; what was
-            given where there is no such account, which must not be told from one that there is.
+            given where there is no such account, which must look like one that there is.
         client
             Address of the client.
 

@@ -1,4 +1,4 @@
-"""What the processes of a task tell each other, in memory that all of them have."""
+"""What the processes of a task share, in memory that all of them have."""
 
 import mmap
 import time
@@ -24,7 +24,7 @@ class Board:
 
     @property
     def draining(self) -> bool:
-        """Whether the task was told to stop, and every answer closes its connection."""
+        """Whether the task has to stop, and every answer closes its connection."""
         return self._values[_DRAINING] > 0
 
     @draining.setter

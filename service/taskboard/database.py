@@ -34,7 +34,7 @@ _PREPARE_THRESHOLD = 5  # executions of a statement before it is prepared
 _WAIT_FOR_CONNECTION = 3.0
 # How long requests are refused at once after no connection could be made.
 _OUTAGE_PAUSE = 0.5
-# How long a probe tells of a write that found no room. Reads go on then, and a write of its own takes room.
+# How long a probe reports a write that found no room. Reads go on then, and a write of its own takes room.
 _FULL_MEMORY = 60.0
 # One idle connection above the minimum is closed this often, so that a paused Aurora can pause.
 _MAX_IDLE = 5.0
@@ -43,7 +43,7 @@ _MAX_LIFETIME = 1800.0
 
 @dataclass(frozen=True)
 class DatabaseProbe:
-    """What a round trip to the database told.
+    """The result of a round trip to the database.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ class Database:
 
 
 def _has_ended(connection: Connection) -> bool:
-    """Tell whether the server has said something on an idle connection, which can only be that it ends."""
+    """Return whether the server has sent something on an idle connection: it can only be that it ends."""
     if connection.closed:
         return True
     poll = select.poll()
@@ -210,7 +210,7 @@ def _has_ended(connection: Connection) -> bool:
 
 
 def _cut(connection: Connection) -> None:
-    """Break a connection under whoever waits for it, who then learns that it is lost."""
+    """Break a connection under the one who waits for it, who then learns that it is lost."""
     if connection.closed:
         return
     _logger.error("a database connection was in use for more than %s s and is cut", LOAN_TIMEOUT)

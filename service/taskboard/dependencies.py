@@ -103,7 +103,7 @@ limit_sign_ups = _limit("sign-up")
 
 
 async def count_request(services: Services, context: RequestContext, kind: str, who: str, limit: int) -> None:
-    """Count a request and have the response tell what is left.
+    """Count a request and have the response say what is left.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class ErrorInfo(BaseModel):
     Attributes
     ----------
     code
-        What programs tell errors apart by.
+        What programs distinguish errors by.
     part
         The part of the service that failed, if it was one.
     """
@@ -110,7 +110,7 @@ class OverloadedError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """There is no such thing, or it belongs to somebody else, which nobody should be able to tell apart."""
+    """There is no such thing, or it belongs to someone else, which no one should be able to distinguish."""
 
     def __init__(self, thing: str) -> None:
         super().__init__(HTTPStatus.NOT_FOUND, "not_found", f"there is no such {thing}")

@@ -17,7 +17,7 @@ _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols that
 def _readable(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     for character in text:
-        # PostgreSQL takes no NUL in a text, and nobody means the others, nor a second line.
+        # PostgreSQL takes no NUL in a text, and no one means the others, nor a second line.
         if unicodedata.category(character) in {"Cc", "Zl", "Zp"}:
             raise ValueError("must not contain control characters")
         if unicodedata.bidirectional(character) in _DIRECTIONS:

@@ -1,8 +1,8 @@
-"""Passwords that somebody would try first.
+"""Passwords that an attacker would try first.
 
 NIST SP 800-63B-4, 3.1.1.2, wants a list of commonly used, expected and compromised passwords. This is no such
 list: it knows what is expected of this service, repetitions and sequences. What else is on the public lists
-and has 15 characters or more is rare, and a limit on wrong passwords stands before it. A service with much to
+and has 15 characters or more is rare, and wrong passwords are limited. A service with much to
 lose asks a list of breached passwords as well, such as the one of Have I Been Pwned.
 """
 
@@ -25,12 +25,12 @@ _SURPRISES = 5  # characters, at least, that do not follow from the one before
 
 
 def is_guessable(password: str, email: str) -> bool:
-    """Tell whether a password is made of what is expected, of one repetition, or of sequences.
+    """Return whether a password is made of what is expected, of one repetition, or of sequences.
 
     Parameters
     ----------
     password
-        What somebody wants to use.
+        What a person wants to use.
     email
         Their address, which is expected as well, and so is each long part of it.
     """
@@ -46,5 +46,5 @@ def is_guessable(password: str, email: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    # Whoever guesses tries capitals and the usual separators, too.
+    # Who guesses tries capitals and the usual separators, too.
     return re.sub(r"[\s._-]", "", unicodedata.normalize("NFKC", text).casefold())

@@ -36,7 +36,7 @@ _REFUSALS = {
 
 
 def refusal(path: str) -> ApiError | None:
-    """Return the error that a request stands for, or None when it is a client's own."""
+    """Return the error that a request means, or None when it is a client's own."""
     if not path.startswith(_REFUSED):
         return None
     status = HTTPStatus(int(path.removeprefix(_REFUSED)))
@@ -109,7 +109,7 @@ class BoundedHeads(asyncio.Protocol):
         self._stop_timer()
         self._held = None if self._in_message else b""
         self._passed = 0
-        if self._passes_head:  # the first part of the next one, which cannot be told from this packet's rest
+        if self._passes_head:  # the first part of the next one, which cannot be said from this packet's rest
             self._start_timer()
         self._server.data_received(data)
 

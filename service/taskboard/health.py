@@ -71,7 +71,7 @@ class DetailedHealth(Health):
 
 
 class FailedHealth(DetailedHealth, ErrorEnvelope):
-    """The same when a part does not answer, told like every error of this service, too."""
+    """The same when a part does not answer, in the form of every error of this service, too."""
 
 
 def plain_answer(settings: Settings) -> JSONResponse:
@@ -120,7 +120,7 @@ async def healthz(
     reports: Annotated[Reports, Depends(_reports)],
     detailed: Annotated[bool, Query(description="Also ask the database and the cache.")] = False,
 ) -> Health | DetailedHealth | JSONResponse:
-    """Tell that the process is alive; with `detailed`, also how its database and its cache are.
+    """Answer that the process is alive; with `detailed`, also how its database and its cache are.
 
     The plain answer depends on nothing else: a database that is down is no reason to restart this process.
     The details are for the inside: a request that came through a load balancer does not get them.

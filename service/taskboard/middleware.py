@@ -20,7 +20,7 @@ from taskboard.heads import refusal
 _logger = logging.getLogger("taskboard.access")
 
 _MAX_BODY = 64 * 1024  # bytes; the largest legitimate body is far below
-# What is read of a body that is too large, and for how long: whoever is still sending when the connection is
+# What is read of a body that is too large, and for how long: who is still sending when the connection is
 # closed sees it reset, and not the answer.
 _MAX_DISCARDED = 16 * 1024 * 1024  # bytes
 _DISCARD_TIMEOUT = 5.0  # seconds
@@ -111,7 +111,7 @@ class RequestMiddleware:
         except Exception:
             _logger.exception("the request failed")
             if status:
-                raise  # too late for another answer: the connection breaks, so that nobody takes it for whole
+                raise  # too late for another answer: the connection breaks, so that no one takes it for whole
             failure = ApiError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong here"
             )
@@ -176,13 +176,13 @@ def _log(scope: Scope, context: RequestContext, **outcome: object) -> None:
 
 
 def _given_ids(headers: Headers) -> dict[str, object]:
-    # Under names of their own: whoever chooses an id can choose that of another request.
+    # Under names of their own: who chooses an id can choose that of another request.
     given = {name: headers.get(header, "") for name, header in _GIVEN_IDS.items()}
     return {name: value for name, value in given.items() if _GIVEN_ID.fullmatch(value)}
 
 
 def _client(scope: Scope, headers: Headers) -> str:
-    # The load balancer appends whom it talks to; whatever stands before that, the client wrote itself.
+    # The load balancer appends whom it talks to; whatever is before that, the client wrote itself.
     # Several lines of a header are one list (RFC 9110, 5.3).
     forwarded = ",".join(headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
     peer = scope["client"][0] if scope["client"] else "unknown"

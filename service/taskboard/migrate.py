@@ -21,11 +21,11 @@ FOLDER = Path(__file__).with_name("migrations")
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _NO_TRANSACTION = b"-- no transaction"
 _LOCK = 0x67616E747279  # "gantry": one for every service that shares the database
-# Seconds. A paused Aurora takes some fifteen to wake up, a failover longer.
+# Seconds. A paused Aurora takes some fifteen to resume, a failover longer.
 _PATIENCE = 60.0
 _RETRY_PAUSE = 1.0
 _TURN_PAUSE = 0.2
-# Together half a minute, in which a table that somebody reads for long may become free.
+# Together half a minute, in which a table that is read for long may become free.
 _LOCK_TRIES = 8
 _LOCK_PAUSE = 3.0
 

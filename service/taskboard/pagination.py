@@ -83,7 +83,7 @@ class PageRequest:
 
     @property
     def fetch(self) -> int:
-        """How many items to read: one more than fit, which tells whether another page follows."""
+        """How many items to read: one more than fit, which shows whether another page follows."""
         return self.limit + 1
 
     def page(self, items: Sequence[ItemT]) -> Page[ItemT]:

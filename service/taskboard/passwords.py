@@ -1,4 +1,4 @@
-"""Password hashes, computed beside the event loop."""
+"""Password hashes, computed outside of the event loop."""
 
 import asyncio
 import secrets
@@ -54,7 +54,7 @@ class Passwords:
         return await loop.run_in_executor(self._threads, _hasher.hash, normalised(password))
 
     async def matches(self, password: str, hashed: str | None) -> bool:
-        """Tell whether the hash is the password's; without a hash this takes as long and says no."""
+        """Return whether the hash is the password's; without a hash this takes as long and says no."""
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(
             self._threads, _matches, hashed or self._decoy, normalised(password)

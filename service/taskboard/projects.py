@@ -1,4 +1,4 @@
-"""Projects, which belong to whoever made them."""
+"""Projects, which belong to who made them."""
 
 from http import HTTPStatus
 from uuid import UUID

@@ -33,7 +33,7 @@ class Quota:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The response headers that tell it."""
+        """The response headers that say it."""
         return {
             "x-ratelimit-limit": str(self.limit),
             "x-ratelimit-remaining": str(max(0, self.limit - self.used)),
@@ -59,7 +59,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Counter:
-    """Where requests are counted, for whoever sends other commands in the same pipeline."""
+    """Where requests are counted, for callers that send other commands in the same pipeline."""
 
     key: str
     limit: int
@@ -83,7 +83,7 @@ class Counter:
 
 
 class RateLimiter:
-    """Counts requests a minute by whoever makes them."""
+    """Counts requests a minute by who makes them."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache

@@ -68,7 +68,7 @@ def serve(settings: Settings, board: Board, worker: int, listener: socket.socket
 def listen(host: str, port: int, count: int) -> list[socket.socket]:
     """Return sockets that listen, among which the kernel spreads connections.
 
-    One that all workers accept from would give the next hundred connections to whoever wakes up first.
+    One that all workers accept from would give the next hundred connections to the first that runs.
 
     Raises
     ------

@@ -113,7 +113,7 @@ class Sessions:
                 account_id, seconds_left, _, used = await pipeline.execute()
             longest = min(LIFETIME, _left(session_id))
             if account_id is None or longest <= timedelta():
-                # Whoever has a cookie that is over uses up nothing of the account's.
+                # Who has a cookie that is over uses up nothing of the account's.
                 await client.decr(counter.key)
                 return None
             lifetime = timedelta(seconds=seconds_left)

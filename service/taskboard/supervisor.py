@@ -22,7 +22,7 @@ from taskboard.signals import AWAITED, STOP
 _logger = logging.getLogger(__name__)
 
 # Seconds.
-_TICK, _HASTE = 1.0, 0.05
+_TICK, _SHORT_TICK = 1.0, 0.05
 _HUNG_AFTER = 30.0
 _MARGIN = 1.0  # of the stop timeout, for killing what is left and leaving
 
@@ -30,7 +30,7 @@ _MARGIN = 1.0  # of the stop timeout, for killing what is left and leaving
 class Supervisor:
     """Starts the workers of a task, replaces one that dies, and stops them together.
 
-    A load balancer goes on sending requests for a moment after the task was told to stop. So they are served,
+    A load balancer goes on sending requests for a moment after the task got SIGTERM. So they are served,
     each with `Connection: close`, until none has come for a tenth of the stop timeout, or half of it is over;
     only then is the port closed. What is being answered has the rest of the time.
     """
@@ -65,16 +65,16 @@ class Supervisor:
 
     def _migrate(self) -> int | None:
         """Bring the schema up to date, in a process of its own; return an exit code to leave with, if any."""
-        process = _fork(lambda: asyncio.run(_migrate_until_told(self._settings)))
-        told = False
+        process = _fork(lambda: asyncio.run(_migrate_until_stopped(self._settings)))
+        stopping = False
         while True:
-            if not told and _next_signal(_TICK) in STOP:
-                told = True
+            if not stopping and _next_signal(_TICK) in STOP:
+                stopping = True
                 os.kill(process, signal.SIGTERM)
-            ended, status = os.waitpid(process, 0 if told else os.WNOHANG)
+            ended, status = os.waitpid(process, 0 if stopping else os.WNOHANG)
             if ended:
                 code = os.waitstatus_to_exitcode(status)
-                return os.EX_OK if told else code or None
+                return os.EX_OK if stopping else code or None
 
     def _start(self, worker: int) -> None:
         self._board.beat(worker, 0)
@@ -104,7 +104,7 @@ class Supervisor:
         now = time.monotonic()
         for process, worker in self._workers.items():
             if now - max(self._started[worker], self._board.last_beat(worker)) > _HUNG_AFTER:
-                _logger.error("worker %s has stood still for %s s and is killed", worker, _HUNG_AFTER)
+                _logger.error("worker %s has done nothing for %s s and is killed", worker, _HUNG_AFTER)
                 os.kill(process, signal.SIGKILL)
 
     def _reap(self) -> Iterator[tuple[int, int]]:
@@ -119,12 +119,12 @@ class Supervisor:
         while time.monotonic() < min(
             began + timeout / 2, max(began, self._board.last_request) + timeout / 10
         ):
-            _next_signal(_HASTE)
+            _next_signal(_SHORT_TICK)
         for listener in self._listeners:
             listener.close()
         self._send(signal.SIGTERM)
         while self._workers and time.monotonic() < began + timeout - _MARGIN:
-            _next_signal(_HASTE)
+            _next_signal(_SHORT_TICK)
             for _ in self._reap():
                 pass
         self._send(signal.SIGKILL)
@@ -134,7 +134,7 @@ class Supervisor:
             os.kill(process, number)
 
 
-async def _migrate_until_told(settings: Settings) -> int:
+async def _migrate_until_stopped(settings: Settings) -> int:
     work = asyncio.ensure_future(migrate(settings, load()))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -144,7 +144,7 @@ async def _migrate_until_told(settings: Settings) -> int:
         _logger.critical("cannot start: %s", error)
         return os.EX_UNAVAILABLE
     except asyncio.CancelledError:
-        _logger.info("told to stop")
+        _logger.info("stopping")
     return os.EX_OK
 
 

@@ -1,4 +1,4 @@
-"""Tasks, which belong to whoever owns their project."""
+"""Tasks, which belong to who owns their project."""
 
 from http import HTTPStatus
 from uuid import UUID

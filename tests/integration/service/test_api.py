@@ -69,7 +69,7 @@ def test_wrong_password_and_unknown_address_look_the_same(client: httpx.Client) 
     sign_up(client, email)
     answers = [
         client.post("/api/v1/sign-in", json={"email": email, "password": "wrong"}),
-        client.post("/api/v1/sign-in", json={"email": "nobody@example.com", "password": "wrong"}),
+        client.post("/api/v1/sign-in", json={"email": "unknown@example.com", "password": "wrong"}),
     ]
     assert [answer.status_code for answer in answers] == [401, 401]
     errors = [answer.json()["error"] | {"request_id": None} for answer in answers]
@@ -210,7 +210,7 @@ def test_client_that_sends_too_much_before_it_listens_gets_the_answer(
         connection.close()
 
 
-def test_responses_tell_the_rate_limit(signed_in: httpx.Client) -> None:
+def test_responses_say_the_rate_limit(signed_in: httpx.Client) -> None:
     first, second = (signed_in.get("/api/v1/projects").headers for _ in range(2))
     assert first["x-ratelimit-limit"] == "1200"
     assert 0 <= int(first["x-ratelimit-reset"]) <= 60
@@ -237,7 +237,7 @@ def test_requests_over_the_limit_are_refused_by_account_and_by_address(
         statuses = []
         for number in range(10):
             client.headers["x-forwarded-for"] = f"10.0.0.{number}, {address}"
-            wrong = {"email": "nobody@example.com", "password": "wrong"}
+            wrong = {"email": "unknown@example.com", "password": "wrong"}
             statuses.append(client.post("/api/v1/sign-in", json=wrong).status_code)
         assert set(statuses) == {401, 429}
 
@@ -267,7 +267,7 @@ def test_log_lines_belong_to_requests_and_hold_no_secrets(
         assert secret not in log
 
 
-def test_detailed_health_tells_what_the_process_is_and_depends_on(client: httpx.Client) -> None:
+def test_detailed_health_shows_what_the_process_is_and_depends_on(client: httpx.Client) -> None:
     report = client.get("/healthz", params={"detailed": "true"}).json()
     assert report["status"] == "ok"
     assert (report["version"], report["environment"], report["failed"]) == ("1.2.3", "test", [])

@@ -71,7 +71,7 @@ def test_success_is_no_failure_however_often(run: Run) -> None:
     run(test)
 
 
-def test_strangers_do_not_lock_the_owner_out_and_cannot_tell_an_account_from_none(
+def test_strangers_do_not_lock_the_owner_out_and_cannot_distinguish_an_account_from_none(
     service: RunningService, run: Run
 ) -> None:
     accounts = [f"{uuid4()}@example.com", f"{uuid4()}@example.com"]

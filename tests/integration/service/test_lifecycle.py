@@ -37,7 +37,7 @@ def session_user(client: httpx.Client) -> str:
     return str(report["database"]["session_user"])
 
 
-def test_unusable_environment_is_told_at_once_and_without_secrets(
+def test_unusable_environment_is_reported_at_once_and_without_secrets(
     services: ServiceFactory, database: str
 ) -> None:
     service = services.spawn(
@@ -93,7 +93,9 @@ def test_service_waits_for_a_database_that_is_late(services: ServiceFactory, bac
     assert service.terminate() == 0
 
 
-def test_service_that_waits_for_its_database_stops_when_told(services: ServiceFactory, database: str) -> None:
+def test_service_that_waits_for_its_database_stops_when_asked(
+    services: ServiceFactory, database: str
+) -> None:
     service = services.spawn(database, DATABASE_PORT=str(free_port()))
     eventually(lambda: service.log.read_text() or None)
     assert service.terminate() == 0
@@ -128,8 +130,8 @@ def test_certificate_for_another_name_is_not_trusted(services: ServiceFactory, d
 class Load:
     """Clients that ask again and again, each over a connection of its own.
 
-    A client that was told `notices` times that its connection is closed makes no further one, as a load
-    balancer does that goes on for a moment; without a number it goes on until there is nobody to connect to.
+    A client that got `notices` times the answer that its connection is closed makes no further one, as a load
+    balancer does that goes on for a moment; without a number it goes on until there is no one to connect to.
     """
 
     def __init__(self, url: str, cookie: str, clients: int, *, notices: int | None = None) -> None:
@@ -201,7 +203,7 @@ def test_load_that_never_ends_does_not_keep_the_service_from_stopping(
             service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(timeout=10) == 0
     assert load.closing > 8
-    # The kernel resets whoever connects in the very moment in which the port is closed.
+    # The kernel resets a client that connects in the very moment in which the port is closed.
     assert set(load.outcomes) <= {"200", "ConnectionResetError"}, load.outcomes
     assert load.outcomes["ConnectionResetError"] <= 8
 

@@ -1,4 +1,4 @@
-"""What anybody on the internet may send: whatever it is, it is never the service that has failed."""
+"""What anyone on the internet may send: whatever it is, it is never the service that has failed."""
 
 import json
 import re
@@ -139,12 +139,12 @@ def test_origin_that_is_no_address_is_another_site(service: RunningService, orig
 @pytest.mark.parametrize(
     ("email", "password", "status"),
     [
-        (r"nobody@example.com", r"\udfff", 422),
+        (r"unknown@example.com", r"\udfff", 422),
         (r"\ud800@example.com", "x", 422),
-        (r"nobody\u0000@example.com", "x", 401),
-        (r"nobody@example.com", r"\u0000", 401),
+        (r"unknown\u0000@example.com", "x", 401),
+        (r"unknown@example.com", r"\u0000", 401),
         ("a" * 2000, "x", 422),
-        ("nobody@example.com", "x" * 2000, 422),
+        ("unknown@example.com", "x" * 2000, 422),
     ],
 )
 def test_unusable_credentials_do_not_sign_in(
@@ -156,7 +156,7 @@ def test_unusable_credentials_do_not_sign_in(
 def test_no_request_of_a_stranger_is_answered_as_a_failure_of_the_service(
     unlimited: RunningService, operations: list[Operation]
 ) -> None:
-    """A few such answers a minute, to anybody's requests, would roll a deployment back."""
+    """A few such answers a minute, to anyone's requests, would roll a deployment back."""
     assert len(operations) >= 18
 
     def check(operation: Operation) -> None:

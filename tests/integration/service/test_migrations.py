@@ -82,8 +82,8 @@ def test_migration_holds_up_requests_to_a_table_in_use_for_a_second_and_waits_fo
     with backends.administrator(name) as analyst, backends.administrator(name) as request:
         analyst.execute("BEGIN")
         analyst.execute("SELECT * FROM first")
-        with ThreadPoolExecutor(1) as beside:
-            migration = beside.submit(apply, [FIRST, SECOND])
+        with ThreadPoolExecutor(1) as pool:
+            migration = pool.submit(apply, [FIRST, SECOND])
             while "2 of" not in caplog.text:
                 began = time.monotonic()
                 request.execute("SELECT * FROM first")
@@ -119,10 +119,10 @@ DROP INDEX CONCURRENTLY IF EXISTS by_id;
 CREATE INDEX CONCURRENTLY by_id ON first (id);
 """
     index = Migration(2, "0002_index.sql", statements)
-    with backends.administrator(name) as writer, ThreadPoolExecutor(2) as beside:
+    with backends.administrator(name) as writer, ThreadPoolExecutor(2) as pool:
         writer.execute("BEGIN")
         writer.execute("INSERT INTO first VALUES (2)")
-        instances = [beside.submit(apply, [FIRST, index]) for _ in range(2)]
+        instances = [pool.submit(apply, [FIRST, index]) for _ in range(2)]
         while "another instance migrates" not in caplog.text:
             time.sleep(0.01)
         time.sleep(TABLE_LOCK_TIMEOUT * 1.2)  # longer than a transaction may wait

@@ -21,7 +21,7 @@ def test_sign_ins_beyond_the_queue_are_refused_and_marked_as_such(service: Runni
     async def test() -> Counter[int]:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=service.url, timeout=60, limits=limits) as client:
-            wrong = {"email": "nobody@example.com", "password": PASSWORD}
+            wrong = {"email": "unknown@example.com", "password": PASSWORD}
             answers = await asyncio.gather(
                 *(client.post("/api/v1/sign-in", json=wrong) for _ in range(50)), client.get("/healthz")
             )

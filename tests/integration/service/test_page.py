@@ -31,7 +31,7 @@ def test_person_signs_up_and_keeps_a_list_of_tasks(service: RunningService) -> N
             await page.open(service.url)
             await page.until("document.getElementById('version').textContent === 'Version 1.2.3'")
             await page.until("!document.getElementById('welcome').hidden")
-            # Who is not signed in yet is told so, and that is all.
+            # Who is not signed in yet gets that answer, and that is all.
             assert all("401" in complaint for complaint in page.complaints)
             page.complaints.clear()
 

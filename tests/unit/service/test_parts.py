@@ -54,7 +54,7 @@ def test_a_page_says_whether_another_follows(count: int, shown: int, more: bool)
         "lovelacelovelace1",
     ],
 )  # fmt: skip
-def test_what_somebody_would_try_first_is_guessable(password: str) -> None:
+def test_what_an_attacker_would_try_first_is_guessable(password: str) -> None:
     assert is_guessable(password, "Ada.Lovelace@example.com")
 
 

@@ -27,7 +27,7 @@ def test_empty_environment_names_every_required_variable(environ: dict[str, str]
     assert sorted(problems({})) == sorted(f"{name} is not set" for name in environ)
 
 
-def test_all_problems_are_told_at_once(environ: dict[str, str]) -> None:
+def test_all_problems_are_named_at_once(environ: dict[str, str]) -> None:
     wrong = {
         "PORT": "70000",
         "LOG_LEVEL": "verbose",
@@ -37,11 +37,11 @@ def test_all_problems_are_told_at_once(environ: dict[str, str]) -> None:
         "DATABASE_POOL_MAX": "none",
         "VALKEY_SECRET": json.dumps({"username": "app"}),
     }
-    told = problems(environ | wrong)
-    assert len(told) == len(wrong)
-    assert all(any(problem.startswith(name) for problem in told) for name in wrong)
-    assert any(problem.startswith("PORT='70000'") and "65535" in problem for problem in told)
-    assert any(problem.startswith("VALKEY_SECRET, key password") for problem in told)
+    found = problems(environ | wrong)
+    assert len(found) == len(wrong)
+    assert all(any(problem.startswith(name) for problem in found) for name in wrong)
+    assert any(problem.startswith("PORT='70000'") and "65535" in problem for problem in found)
+    assert any(problem.startswith("VALKEY_SECRET, key password") for problem in found)
 
 
 def test_pool_maximum_below_its_minimum_is_refused(environ: dict[str, str]) -> None:
