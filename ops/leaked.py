@@ -1,7 +1,7 @@
 """`./gantry rotate <secret> --leaked`: replaces a credential that others may have, and shows its refusal.
 
 The version that leaked gets a label of its own first. It keeps the version readable until it was shown that
-it opens nothing, and tells a second run, after an interruption, that the rotation has been.
+it opens nothing, and shows a second run, after an interruption, that the rotation has been.
 """
 
 import json
@@ -82,7 +82,7 @@ class _Leak:
         return current
 
     def is_replaced(self, version: str) -> bool:
-        """Tell whether another credential is the current one, by this command or by a rotation meanwhile.
+        """Return whether another credential is the current one, by this command or by a rotation meanwhile.
 
         A rotation of the ring keeps the key of before for the lifetime of a session.
         """
@@ -145,7 +145,7 @@ def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
     _replace_tasks(leak, "Old tasks gone")
     report.stages["replaced"] = round(time.monotonic() - began, 1)
     with phase("Old credential retired") as current:
-        _wait(leak, lambda: bool(leak.ask({})["settled"]), current, _RETIREMENT_TIMEOUT)
+        _wait(leak, lambda: bool(leak.ask({})["reconciled"]), current, _RETIREMENT_TIMEOUT)
     report.stages["retired"] = round(time.monotonic() - began, 1)
     _show_refusal(leak, report)
     report.stages["refused"] = round(time.monotonic() - began, 1)
@@ -164,7 +164,7 @@ def _replace(leak: _Leak, report: Report) -> None:
         # A rotation would take the place of a credential that these tasks use.
         _replace_tasks(leak, "Tasks of an earlier rotation gone")
         with phase("Credential of an earlier rotation retired") as current:
-            _wait(leak, lambda: bool(leak.ask({})["settled"]), current, _RETIREMENT_TIMEOUT)
+            _wait(leak, lambda: bool(leak.ask({})["reconciled"]), current, _RETIREMENT_TIMEOUT)
     rotation = rotate.start(leak.environment, leak.secret, leak.arn)
     rotate.follow_steps(rotation, report)
 
@@ -184,7 +184,7 @@ def _replace_tasks(leak: _Leak, label: str) -> None:
         elif answer["replacement"] == "postponed":
             raise CliError(
                 "The deployment of new tasks failed: tasks with the leaked credential run on.",
-                remedy="`aws ecs describe-services` tells why new tasks fail (events). Remove the cause; "
+                remedy="`aws ecs describe-services` says why new tasks fail (events). Remove the cause; "
                 f"then run `./gantry rotate {leak.secret.value} --leaked` again.",
             )
         old_tasks.hurry()

@@ -25,7 +25,7 @@ _TASKS_TIMEOUT = timedelta(minutes=30)
 _ABANDONED_AFTER = timedelta(minutes=65)
 _SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
-_SETTLED = "SETTLED"
+_RECONCILED = "RECONCILED"
 _FAILED = "failed"  # what they say of a step that failed
 _STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 # What Lambda says of a function that was ended before it could say anything itself.
@@ -103,7 +103,7 @@ def start(environment: Environment, secret: RotatedSecret, arn: str) -> Rotation
     pending = _pending(description)
     if pending is not None and _is_abandoned(client, arn, pending):
         # At AWS a version that a failed rotation left behind blocks every later one.
-        err.print(f"Version {pending} was left behind by a rotation that failed; starting anew.")
+        err.print(f"Version {pending} was left behind by a rotation that failed; starting again.")
         client.update_secret_version_stage(
             SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
         )
@@ -136,7 +136,7 @@ def _pending(description: "DescribeSecretResponseTypeDef") -> str | None:
 
 
 def _stays(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
-    """Tell whether a pending version is a rotation's: that of a new schedule's test is gone in seconds."""
+    """Return whether a pending version is a rotation's: that of a new schedule's test is gone in seconds."""
     deadline = time.monotonic() + _SCHEDULE_TEST_SECONDS
     while time.monotonic() < deadline:
         if _pending(client.describe_secret(SecretId=arn)) != pending:
@@ -167,7 +167,7 @@ def follow_steps(rotation: Rotation, report: Report) -> None:
         rotation,
         report,
         ("created", "createSecret", lambda: _has_done(rotation, "createSecret"), _STEPS_TIMEOUT),
-        ("admitted", "setSecret", lambda: _has_done(rotation, "setSecret"), _STEPS_TIMEOUT),
+        ("valid", "setSecret", lambda: _has_done(rotation, "setSecret"), _STEPS_TIMEOUT),
         ("tested", "testSecret", lambda: _has_done(rotation, "testSecret"), _STEPS_TIMEOUT),
         ("current", "finishSecret", lambda: _is_current(rotation), _STEPS_TIMEOUT),
     )
@@ -179,7 +179,7 @@ def _follow_to_the_end(rotation: Rotation, report: Report) -> None:
     if rotation.secret is RotatedSecret.SIGNING_KEY:
         err.print("The previous key verifies old sessions until they have ended; then it is retired.")
         return
-    retired = ("retired", "Old credential retired", lambda: _is_settled(rotation), _TASKS_TIMEOUT)
+    retired = ("retired", "Old credential retired", lambda: _is_reconciled(rotation), _TASKS_TIMEOUT)
     _follow(rotation, report, retired)
 
 
@@ -199,7 +199,7 @@ def _is_current(rotation: Rotation) -> bool:
 
 
 def _has_done(rotation: Rotation, step: str) -> bool:
-    """Tell whether a step is done, by the function's log, which may be late, or by what follows from it."""
+    """Return whether a step is done, by the function's log, which may be late, or by what follows from it."""
     if _is_current(rotation):
         return True
     later = _STEPS[_STEPS.index(step) :]
@@ -236,13 +236,15 @@ def _failure(said: Sequence[_Line]) -> str | None:
     return f"{step or 'The function'} failed: {said[-1].failure}"
 
 
-def _is_settled(rotation: Rotation) -> bool:
+def _is_reconciled(rotation: Rotation) -> bool:
     labels = rotation.labels()
-    return any(version == rotation.version for label, version in labels.items() if label.startswith(_SETTLED))
+    return any(
+        version == rotation.version for label, version in labels.items() if label.startswith(_RECONCILED)
+    )
 
 
 def _is_deployed(rotation: Rotation) -> bool:
-    """Tell whether no task uses the previous version, or every deployment that was asked for has ended."""
+    """Return whether no task uses the previous version, or every deployment that was asked for has ended."""
     labels = rotation.labels()
     if "AWSPREVIOUS" not in labels or labels["AWSCURRENT"] != rotation.version:
         # Noticed by the rotation's function; a deployment that was in progress may have been enough.

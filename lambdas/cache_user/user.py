@@ -125,7 +125,7 @@ class CacheUser:
 
 
 def _comes_too_early(error: ClientError) -> bool:
-    """Tell whether ElastiCache does not know its service-linked role yet (API Reference, "CreateUser")."""
+    """Return whether ElastiCache does not know its service-linked role yet (API Reference, "CreateUser")."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"].lower()
     named = "service linked role" in message.replace("-", " ")
     return code == "ServiceLinkedRoleNotFoundFault" or (code.startswith("InvalidParameter") and named)

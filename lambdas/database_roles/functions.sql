@@ -12,8 +12,8 @@ BEGIN
 END $body$;
 
 -- A role may change its own settings, and what one of the pair was set to would be found a rotation later. What it
--- acts as (`role`) PostgreSQL lets no such function set: whoever admits it sees to that.
-CREATE OR REPLACE FUNCTION gantry.admit(target text, verifier text) RETURNS void
+-- acts as (`role`) PostgreSQL lets no such function set: who sets the password sees to that.
+CREATE OR REPLACE FUNCTION gantry.set_password(target text, verifier text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     place name;
@@ -50,7 +50,7 @@ BEGIN
     EXECUTE format('ALTER ROLE %I NOLOGIN PASSWORD NULL', target);
 END $body$;
 
--- Apart from the former, because it must run when nobody can log in any more, which is after a commit; and on each
+-- Apart from the former, because it must run when no one can log in any more, which is after a commit; and on each
 -- instance, since an instance knows its own sessions alone.
 CREATE OR REPLACE FUNCTION gantry.end_sessions(target text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -64,5 +64,5 @@ END $body$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gantry FROM PUBLIC;
 GRANT USAGE ON SCHEMA gantry TO :rotator;
-GRANT EXECUTE ON FUNCTION gantry.admit(text, text), gantry.retire(text), gantry.end_sessions(text)
+GRANT EXECUTE ON FUNCTION gantry.set_password(text, text), gantry.retire(text), gantry.end_sessions(text)
     TO :rotator;

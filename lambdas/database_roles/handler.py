@@ -1,6 +1,6 @@
 """`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed.
 
-Whoever else calls the function, a schedule or an operator, has it change the rotator's password.
+Any other caller, a schedule or an operator, has it change the rotator's password.
 """
 
 import os
@@ -161,7 +161,7 @@ def _ensure(properties: Mapping[str, Any], client: "SecretsManagerClient", limit
 def _take_turn(opened: Connection, limit: TimeLimit) -> None:
     while not take_turn(opened):
         if not limit.wait(_POLL_SECONDS):
-            raise roles.RolesError("somebody else has been changing the roles all the time")
+            raise roles.RolesError("someone else has been changing the roles all the time")
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def _master_session(
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether a log-in may succeed later: the password is not there yet, or the server not reached."""
+    """Return whether a log-in may succeed later: the password is not there yet, or the server not reached."""
     if isinstance(error, SecretMissingError):
         return True
     if isinstance(error, DatabaseError):

@@ -59,7 +59,7 @@ def ensure_database(connection: Connection) -> None:
     name = identifier(ADMINISTRATION)
     if not connection.run("SELECT FROM pg_catalog.pg_database WHERE datname = :name", name=ADMINISTRATION):
         try:
-            # template1 may be in use by anybody, and then cannot be copied.
+            # template1 may be in use by anyone, and then cannot be copied.
             connection.run(f"CREATE DATABASE {name} TEMPLATE template0")
         except DatabaseError as error:
             if error.args[0].get("C") != _DUPLICATE_DATABASE:  # of an invocation at the same time
@@ -105,7 +105,7 @@ def ensure_roles(
     connection.run(_FUNCTIONS)
     connection.run(f"GRANT CONNECT ON DATABASE {identifier(ADMINISTRATION)} TO {ROTATOR}")
     _ensure_ownership(connection, database)
-    connection.run("SELECT gantry.admit(:role, :verifier)", role=user, verifier=user_verifier)
+    connection.run("SELECT gantry.set_password(:role, :verifier)", role=user, verifier=user_verifier)
     set_rotator_password(connection, rotator_verifier)
     connection.run("COMMIT")
 

@@ -109,7 +109,7 @@ def end_sessions(cluster: Cluster, master: MasterSession, limit: TimeLimit) -> d
     Returns
     -------
     dict
-        How many there still are at which instance; all are 0 unless somebody goes on logging in.
+        How many there still are at which instance; all are 0 unless someone goes on logging in.
     """
     found: dict[str, int] = {}
     for host in cluster.hosts():

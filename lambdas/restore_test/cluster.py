@@ -17,7 +17,7 @@ PREFIX = "awsbackup-restore-test"
 _LONGEST_NAME = 63
 # Enough to read for some minutes.
 _CAPACITY = {"MinCapacity": 0.5, "MaxCapacity": 2.0}
-# Somebody was faster, or AWS is still busy with what was asked for before: the next look will tell.
+# Another call was faster, or AWS is still busy with what was asked for before: the next look shows it.
 _BUSY = frozenset(
     {
         "DBClusterNotFoundFault",
@@ -123,7 +123,7 @@ class RestoredClusters:
         )
 
     def manage_password(self, cluster: RestoredCluster) -> None:
-        """Have RDS give the master user a new password and keep it in a secret; nobody knows the old one."""
+        """Have RDS give the master user a new password and keep it in a secret; no one knows the old one."""
         self._attempt(
             lambda: self._client.modify_db_cluster(
                 DBClusterIdentifier=cluster.name,

@@ -45,7 +45,7 @@ class Contents:
     bytes: int
 
 
-def admit_reader(connection: Connection, password: str) -> None:
+def set_up_reader(connection: Connection, password: str) -> None:
     """Let `READER` log in with a password.
 
     Parameters

@@ -13,14 +13,14 @@ from restore_test.cluster import RestoredCluster, RestoredClusters
 from restore_test.contents import Contents
 from restore_test.plan import RestoreTest, RestoreTestingPlan
 
-# Well within the window of AWS Backup, at whose end it removes the cluster, which fails beside an instance.
+# Well within the window of AWS Backup, at whose end it removes the cluster, which fails next to an instance.
 PATIENCE = timedelta(hours=3)
 _LEAVING = "deleting"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How the tests stand.
+    """The state of the tests.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Report:
 class Examiner:
     """Takes one step with every test that needs one, each time it is called.
 
-    All state is what AWS Backup and RDS tell: whatever ends a call in its middle, the next one goes on.
+    All state is what AWS Backup and RDS return: whatever ends a call in its middle, the next one goes on.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class Examiner:
     query
         Logs in to a restored cluster and reads it.
     clock
-        Tells the time.
+        Clock.
     logger
-        Told what was done.
+        Logger.
     """
 
     def __init__(
@@ -76,15 +76,15 @@ class Examiner:
         """Take the steps and report."""
         made_at, tests = self._plan.look()
         failures: list[str] = []
-        standing: list[datetime] = []
+        remaining: list[datetime] = []
         for test in tests:
             try:
                 if self._advance(test):
-                    standing.append(test.began)
+                    remaining.append(test.began)
             except Exception as error:  # noqa: BLE001 - one test must not keep the others from being removed
                 failures.append(f"{test.id}: {describe(error)}")
-                standing.append(test.began)
-        return _report(made_at, tests, standing, failures)
+                remaining.append(test.began)
+        return _report(made_at, tests, remaining, failures)
 
     def _advance(self, test: RestoreTest) -> bool:
         """Take a step; return whether the cluster is still there."""
@@ -146,7 +146,7 @@ class Examiner:
 
 
 def _report(
-    made_at: datetime, tests: Sequence[RestoreTest], standing: Sequence[datetime], failures: Sequence[str]
+    made_at: datetime, tests: Sequence[RestoreTest], remaining: Sequence[datetime], failures: Sequence[str]
 ) -> Report:
     decided = [test for test in tests if test.passed or test.failed]
     restores = [test.ended - test.began for test in tests if test.restored and test.ended]
@@ -154,6 +154,6 @@ def _report(
         passed_at=max([made_at, *(test.ended or test.began for test in tests if test.passed)]),
         failed=bool(decided) and decided[0].failed,
         restore=restores[0] if restores else None,
-        oldest_cluster=min(standing, default=None),
+        oldest_cluster=min(remaining, default=None),
         failures=tuple(failures),
     )

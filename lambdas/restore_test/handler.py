@@ -1,4 +1,4 @@
-"""Tests restored databases: queries them, tells AWS Backup the result, and removes what it added.
+"""Tests restored databases: queries them, reports the result to AWS Backup, and removes what it added.
 
 A schedule calls it; what it is called with does not matter.
 """
@@ -33,7 +33,7 @@ _SECONDS_A_DAY, _SECONDS_AN_HOUR = 86400, 3600
 
 
 class RestoreTestError(SafeError):
-    """What the function tells its caller."""
+    """What the function returns to its caller."""
 
 
 def handler(_event: object, _context: object) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def assemble(environ: Mapping[str, str], clock: Clock) -> Examiner:
     environ
         PLAN_NAME, DATABASE, SECRETS_KEY_ARN.
     clock
-        Tells the time.
+        Clock.
     """
     client = boto3.client("secretsmanager")
     return Examiner(
@@ -96,7 +96,7 @@ def _query(client: "SecretsManagerClient", cluster: RestoredCluster, database: s
         user=master["username"],
         password=master["password"],
     ) as opened:
-        contents.admit_reader(opened, password)
+        contents.set_up_reader(opened, password)
     with postgres.connection(
         host=cluster.host,
         port=cluster.port,

@@ -23,7 +23,7 @@ class AlternatingUsers(Strategy):
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
 
-    def renew(self, current: Version) -> dict[str, Any]:
+    def generate(self, current: Version) -> dict[str, Any]:
         """Return the same document with the other user and a new password."""
         return {**current.document, "username": other(current, self._names), "password": random_text()}
 
@@ -44,7 +44,7 @@ class AlternatingUsers(Strategy):
                 f"{_PASSWORD_LENGTHS[0]} to {_PASSWORD_LENGTHS[-1]} characters"
             )
 
-    def require_room(self, current: Version, previous: Version | None) -> None:
+    def ensure_previous_retired(self, current: Version, previous: Version | None) -> None:
         """Refuse to touch the other user while tasks may still log in with it.
 
         A previous version may be for the current user, too, when the secret was changed by hand meanwhile:
@@ -74,7 +74,7 @@ def other(version: Version, names: Sequence[str]) -> str:
     return names[1 - names.index(user_of(version, names))]
 
 
-def require_different_users(version: Version, beside: Version) -> None:
+def require_different_users(version: Version, other: Version) -> None:
     """Refuse to let two versions log in that are for one user.
 
     Raises
@@ -82,7 +82,7 @@ def require_different_users(version: Version, beside: Version) -> None:
     UnusableVersionError
         When they are.
     """
-    if version.document["username"] == beside.document["username"]:
+    if version.document["username"] == other.document["username"]:
         raise UnusableVersionError(
-            f"versions {version.id} and {beside.id} are for one user, which has one password"
+            f"versions {version.id} and {other.id} are for one user, which has one password"
         )

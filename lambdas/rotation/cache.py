@@ -30,10 +30,10 @@ _EFFECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0
 # ElastiCache has neither a lock nor a conditional change. What keeps a rotation and a retirement apart is
 # that a pending version announces the one, the other looks for it just before it acts, and the one waits
-# until whoever looked before the announcement must have acted or given up: a change begins within `HASTE` of
-# the look, and the call that makes it gives up soon after (`wiring`). The announcement's time is AWS's, the
-# wait ends by this machine's clock: three of the seconds are for clocks that differ.
-NOTICE = timedelta(seconds=10)
+# until who looked before the announcement must have acted or given up: a change begins within
+# `WRITE_WINDOW` of the look, and the call that makes it gives up soon after (`wiring`). The announcement's
+# time is AWS's, the wait ends by this machine's clock: three of the seconds are for clocks that differ.
+ANNOUNCEMENT_DELAY = timedelta(seconds=10)
 
 
 class AlternatingCacheUsers(AlternatingUsers):
@@ -42,12 +42,12 @@ class AlternatingCacheUsers(AlternatingUsers):
     Retiring takes all rights away and has the user leave the group, which ends its open connections ("Any
     open connections belonging to a user removed from a user group are ended": Role-Based Access Control in
     the ElastiCache User Guide). A user that is in the group must leave before it is turned on: connections of
-    its last turn, or of a password that somebody else gave it, would work with its rights.
+    its last turn, or of a password that someone else gave it, would work with its rights.
 
     Parameters
     ----------
     client
-        Of ElastiCache. It must give up an unanswered call well within `NOTICE` and not repeat it.
+        Of ElastiCache. It must give up an unanswered call well within `ANNOUNCEMENT_DELAY` and not repeat it.
     ids
         Ids of the two users by their names.
     group
@@ -57,7 +57,7 @@ class AlternatingCacheUsers(AlternatingUsers):
     connect
         Opens a connection to the cache with a user name and a password.
     clock
-        Tells the time.
+        Clock.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class AlternatingCacheUsers(AlternatingUsers):
                 raise LogInRefusedError(f"version {version.id} does not log in to the cache")
             self._clock.sleep(_POLL_SECONDS)
 
-    def works(self, version: Version) -> bool:
+    def authenticates(self, version: Version) -> bool:
         """Return whether a version logs in now; only what is in effect is given a moment."""
         name = user_of(version, self._names)
         return self._logs_in(version) or (
             self._unfinished([name]) is None
             and self.is_member(name, self.describe_group())
-            and super().works(version)
+            and super().authenticates(version)
         )
 
     def openings(self, version: Version) -> dict[str, int]:
@@ -103,13 +103,13 @@ class AlternatingCacheUsers(AlternatingUsers):
         }
 
     @contextmanager
-    def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
-        """Wait until everybody has noticed the rotation, if this is one; see `NOTICE`."""
+    def lock(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
+        """Wait until everybody has noticed the rotation, if this is one; see `ANNOUNCEMENT_DELAY`."""
         if announced_at is None:
             self._give_changes_a_moment()
             yield CacheUsers(self, limit=None)
             return
-        self._clock.sleep((announced_at + NOTICE - self._clock.now()).total_seconds())
+        self._clock.sleep((announced_at + ANNOUNCEMENT_DELAY - self._clock.now()).total_seconds())
         limit = TimeLimit(self._clock, _ADMISSION_SECONDS)
         self.wait_until_in_effect(limit, *self._names)
         yield CacheUsers(self, limit=limit)
@@ -182,11 +182,11 @@ class AlternatingCacheUsers(AlternatingUsers):
             When the group is being changed.
         """
         self._turned_on.pop(name, None)
-        with self._telling_who_is_busy(f"the user group {self._group}"):
+        with self._naming_who_is_busy(f"the user group {self._group}"):
             self._client.modify_user_group(UserGroupId=self._group, UserIdsToRemove=[self._ids[name]])
 
     def _join(self, name: str) -> None:
-        with self._telling_who_is_busy(f"the user group {self._group}"):
+        with self._naming_who_is_busy(f"the user group {self._group}"):
             self._client.modify_user_group(UserGroupId=self._group, UserIdsToAdd=[self._ids[name]])
 
     def _turn_on(self, name: str, version: Version) -> None:
@@ -215,11 +215,11 @@ class AlternatingCacheUsers(AlternatingUsers):
 
     def _modify(self, name: str, *, access: str, password: str) -> None:
         user_id = self._ids[name]
-        with self._telling_who_is_busy(f"the user {user_id}"):
+        with self._naming_who_is_busy(f"the user {user_id}"):
             self._client.modify_user(UserId=user_id, AccessString=access, Passwords=[password])
 
     @contextmanager
-    def _telling_who_is_busy(self, what: str) -> Iterator[None]:
+    def _naming_who_is_busy(self, what: str) -> Iterator[None]:
         faults, busy = self._client.exceptions, False
         try:
             yield

@@ -16,12 +16,12 @@ from rotation.strategy import RotationError, Target
 if TYPE_CHECKING:
     from rotation.cache import AlternatingCacheUsers
 
-HASTE = timedelta(seconds=4)
+WRITE_WINDOW = timedelta(seconds=4)
 """From a look at the labels until a change of who gives way to a rotation must have begun."""
 
 
 class BusyError(RotationError):
-    """A user or the group is being changed by somebody else."""
+    """A user or the group is being changed by someone else."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,21 @@ class CacheUsers(Target):
         What finds and makes the changes.
     limit
         The time for all changes together; None if they are made soon or not at all, because a rotation may
-        begin any time. What was not made then is made when the secret is looked after again.
+        begin any time. What was not made then is made when the secret is reconciled again.
     """
 
     def __init__(self, strategy: "AlternatingCacheUsers", *, limit: TimeLimit | None) -> None:
         self._strategy, self._limit = strategy, limit
-        self._until = strategy.now() + HASTE
+        self._until = strategy.now() + WRITE_WINDOW
 
-    def admit(self, version: Version, *, beside: Version) -> None:
+    def set_secret(self, version: Version, *, other: Version) -> None:
         """Turn the user of a version on, if it does not log in."""
-        require_different_users(version, beside)
+        require_different_users(version, other)
         if self._limit is None:
-            # Whoever looks after the secret has just seen that the version does not log in.
-            self._hastily(self._strategy.next_change(version, idle=False))
+            # The reconciler has just seen that the version does not log in.
+            self._begin_within_write_window(self._strategy.next_change(version, idle=False))
         # A change that is made again, even to the same password, would have to be waited for again.
-        elif not self._strategy.works(version):
+        elif not self._strategy.authenticates(version):
             while True:
                 change = self._strategy.next_change(version, idle=True)
                 change.begin()
@@ -71,26 +71,26 @@ class CacheUsers(Target):
                     return
                 self._strategy.wait_until_in_effect(self._limit, version.document["username"])
 
-    def restrict(self, version: Version, *, works: bool) -> bool:
+    def retire_previous(self, version: Version, *, authenticates: bool) -> bool:
         """Begin what is next to have this version alone log in; return whether nothing is."""
         name, idle = self._strategy.pair(version)
         user, idle_user = self._strategy.describe(name), self._strategy.describe(idle)
         group = self._strategy.describe_group()
-        # What takes longer is found in effect when the secret is looked after again.
+        # What takes longer is found in effect when the secret is reconciled again.
         if any(each["Status"] != "active" for each in (user, idle_user, group)):
             return False
         # A second password is what earlier versions of this function rotated.
-        alone = works and user["Authentication"]["PasswordCount"] == 1
+        alone = authenticates and user["Authentication"]["PasswordCount"] == 1
         closed, gone = is_closed(idle_user["AccessString"]), not self._strategy.is_member(idle, group)
         if not alone:
-            self._hastily(self._strategy.next_change(version, idle=False))
+            self._begin_within_write_window(self._strategy.next_change(version, idle=False))
         if not closed:
-            self._hastily(Change(partial(self._strategy.turn_off, idle)))
+            self._begin_within_write_window(Change(partial(self._strategy.turn_off, idle)))
         elif not gone:
-            self._hastily(Change(partial(self._strategy.leave, idle)))
+            self._begin_within_write_window(Change(partial(self._strategy.leave, idle)))
         return alone and closed and gone
 
-    def _hastily(self, change: Change) -> None:
+    def _begin_within_write_window(self, change: Change) -> None:
         """Begin a change, which was found by looking at ElastiCache first, if there is still time for it."""
         if self._strategy.now() < self._until:
             with suppress(BusyError):

@@ -45,7 +45,7 @@ class AlternatingRoles(AlternatingUsers):
     cluster
         What the database runs on.
     clock
-        Tells the time.
+        Clock.
     proxy
         Through which the service reaches the database, if not directly.
     pauses
@@ -75,10 +75,10 @@ class AlternatingRoles(AlternatingUsers):
         if self._proxy is not None:
             self._proxy.verify(version, partial(self._log_in, version, host=self._proxy.host))
 
-    def works(self, version: Version) -> bool:
+    def authenticates(self, version: Version) -> bool:
         """Return whether a version logs in, or would if it had not as many connections as it may have."""
         try:
-            return super().works(version)
+            return super().authenticates(version)
         except pg8000.native.DatabaseError as error:
             if error.args[0].get("R") != _COUNTS_CONNECTIONS:
                 raise
@@ -148,15 +148,15 @@ class AlternatingRoles(AlternatingUsers):
         return True
 
     @contextmanager
-    def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
+    def lock(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Hold the rotation's advisory lock, which ends with the connection, whatever becomes of this one."""
         del announced_at  # the lock is stronger
         with self._as_rotator() as connection:
             if not postgres.take_turn(connection):
-                raise RotationError("somebody else is changing the roles; the step can be run again")
+                raise RotationError("someone else is changing the roles; the step can be run again")
             yield _Roles(connection, self)
 
-    def admit(self, connection: pg8000.native.Connection, version: Version) -> None:
+    def set_secret(self, connection: pg8000.native.Connection, version: Version) -> None:
         """Let a version's role log in with its password, act as the owner, and nothing else.
 
         Parameters
@@ -170,7 +170,7 @@ class AlternatingRoles(AlternatingUsers):
             self._end_sessions_everywhere(role)
         # A verifier, so that no statement, and no log of statements, carries the password.
         connection.run(
-            "SELECT gantry.admit(:role, :verifier)",
+            "SELECT gantry.set_password(:role, :verifier)",
             role=role,
             verifier=verifier(version.document["password"]),
         )
@@ -260,7 +260,7 @@ class AlternatingRoles(AlternatingUsers):
         host: str | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[pg8000.native.Connection]:
-        # Where the rotator's own secret says: nobody who writes the application's can lead it elsewhere.
+        # Where the rotator's own secret says: no one who writes the application's can name another place.
         place = self._rotator()
         return postgres.connection(
             host=host or place["host"],
@@ -278,13 +278,13 @@ class _Roles(Target):
     def __init__(self, connection: pg8000.native.Connection, strategy: AlternatingRoles) -> None:
         self._connection, self._strategy = connection, strategy
 
-    def admit(self, version: Version, *, beside: Version) -> None:
-        require_different_users(version, beside)
-        self._strategy.admit(self._connection, version)
+    def set_secret(self, version: Version, *, other: Version) -> None:
+        require_different_users(version, other)
+        self._strategy.set_secret(self._connection, version)
 
-    def restrict(self, version: Version, *, works: bool) -> bool:
-        if not works:
-            self._strategy.admit(self._connection, version)
+    def retire_previous(self, version: Version, *, authenticates: bool) -> bool:
+        if not authenticates:
+            self._strategy.set_secret(self._connection, version)
         self._strategy.retire(self._connection, other(version, LOGIN_ROLES))
         return True
 

@@ -1,8 +1,8 @@
-"""The function of one secret: rotates it, and brings it to rest afterwards.
+"""The function of one secret: rotates it, and reconciles it afterwards.
 
 Secrets Manager calls it with the steps of a rotation. An operator may ask what an earlier version still
 opens (`{"Openings": "<version id>"}`). Everything else that calls it, a schedule, an event of ECS or an
-operator, has it look after the secret and gets a report.
+operator, has it reconcile the secret and gets a report.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ _SECONDS_A_DAY, _SECONDS_AN_HOUR = 86400, 3600
 
 
 class RotationFailedError(SafeError):
-    """What the function tells its caller."""
+    """What the function returns to its caller."""
 
 
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any] | None:
-    """Run a step, or look after the secret.
+    """Run a step, or reconcile the secret.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def _dispatch(event: Mapping[str, Any]) -> dict[str, Any] | None:
         _measure(report, parts.clock.now())
         if parts.rotator is not None:
             _measure_age(*parts.rotator(), parts.clock.now())
-        return _told(report)
+        return _as_json(report)
     if event["SecretId"] != parts.store.arn:
         raise SafeError(f"this function rotates {parts.store.arn} and not {event['SecretId']}")
     step, token = event["Step"], event["ClientRequestToken"]
@@ -77,7 +77,7 @@ def _parts() -> Parts:
 
 
 def _measure(report: Report, now: datetime) -> None:
-    active = 0.0 if report.settled else (now - report.expected).total_seconds()
+    active = 0.0 if report.reconciled else (now - report.expected).total_seconds()
     metrics.add_metric("HoursPreviousCredentialActive", MetricUnit.Count, max(0.0, active) / _SECONDS_AN_HOUR)
     _measure_age(report.name, report.rotated_at, now)
 
@@ -89,7 +89,7 @@ def _measure_age(secret: str, since: datetime, now: datetime) -> None:
     metrics.flush_metrics()
 
 
-def _told(report: Report) -> dict[str, Any]:
+def _as_json(report: Report) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in dataclasses.asdict(report).items()

@@ -4,7 +4,7 @@ Every step may be repeated, and may have ended at any line the time before. The 
 
 - AWSPENDING alone: the rotation has begun; only a version that carries it is worked on.
 - AWSCURRENT: the rotation is done; all that may be left to do is to have the tasks replaced.
-- AWSPREVIOUS: tasks may still use it. It stands in the way of a rotation that would take its place.
+- AWSPREVIOUS: tasks may still use it. It blocks a rotation that would take its place.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Rotation:
     service
         Whose tasks read it.
     logger
-        Told what was done.
+        Logger.
     """
 
     def __init__(self, *, store: SecretStore, strategy: Strategy, service: Service, logger: Logger) -> None:
@@ -67,40 +67,40 @@ class Rotation:
             return
         current = self._store.current(snapshot)
         with self._setting_aside(snapshot):
-            self._strategy.require_room(current, self._store.find(snapshot.previous))
-        self._store.add(token, self._strategy.renew(current), label=PENDING)
+            self._strategy.ensure_previous_retired(current, self._store.find(snapshot.previous))
+        self._store.add(token, self._strategy.generate(current), label=PENDING)
         self._logger.info("the version is made")
 
     def _set(self, token: str) -> None:
         announced_at = self._snapshot(token).changed_at
-        with self._strategy.exclusively(announced_at=announced_at) as target:
+        with self._strategy.lock(announced_at=announced_at) as target:
             snapshot = self._snapshot(token)
             if snapshot.current == token:
                 return
             current, pending = self._store.current(snapshot), self._pending(token)
             with self._setting_aside(snapshot):
                 self._strategy.check(pending, current)
-                self._strategy.require_room(current, self._store.find(snapshot.previous))
-            for label in snapshot.settled_labels:
+                self._strategy.ensure_previous_retired(current, self._store.find(snapshot.previous))
+            for label in snapshot.reconciled_labels:
                 self._store.remove(label, snapshot)
-            target.admit(pending, beside=current)
-        self._logger.info("the version is admitted")
+            target.set_secret(pending, other=current)
+        self._logger.info("the version is valid")
 
     def _test(self, token: str) -> None:
         snapshot = self._snapshot(token)
         # A new schedule is tested with a version that no other step has seen and that may be empty.
         self._strategy.verify(self._store.find(token) or self._store.current(snapshot))
-        self._logger.info("the version works")
+        self._logger.info("the version logs in")
 
     def _finish(self, token: str) -> None:
-        with self._strategy.exclusively():
+        with self._strategy.lock():
             snapshot = self._snapshot(token)
             if snapshot.current != token:
                 current, pending = self._store.current(snapshot), self._pending(token)
                 with self._setting_aside(snapshot):
                     self._strategy.check(pending, current)
-                    self._strategy.require_room(current, self._store.find(snapshot.previous))
-                # Again, now that nobody else changes who may log in.
+                    self._strategy.ensure_previous_retired(current, self._store.find(snapshot.previous))
+                # Again, now that no one else changes who may log in.
                 self._strategy.verify(pending)
                 self._store.move(CURRENT, token, snapshot)
                 self._logger.info("the version is the current one")

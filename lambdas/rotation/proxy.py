@@ -34,7 +34,7 @@ class Proxy:
     secrets
         ARN of the secret of each role.
     clock
-        Tells the time.
+        Clock.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Proxy:
         self.host = host
 
     def learn(self, version: Version) -> None:
-        """Tell the proxy the password of a version's role; it comes to know it some time later."""
+        """Write the password of a version's role for the proxy, which reads it some time later."""
         ensure_json(self._client, self._secrets[version.document["username"]], _log_in_of(version))
 
     def forget(self, role: str) -> None:
@@ -54,7 +54,7 @@ class Proxy:
             ensure_json(self._client, self._secrets[role], document)
 
     def verify(self, version: Version, log_in: Callable[[], None]) -> None:
-        """Log in through the proxy, as soon as it knows a version that it was told.
+        """Log in through the proxy, as soon as it knows a version that was written for it.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Proxy:
         Raises
         ------
         LogInRefusedError
-            When the proxy was told something else, or refuses the version for five minutes.
+            When something else was written for the proxy, or it refuses the version for five minutes.
         """
         role = str(version.document.get("username"))
         if role not in self._secrets or read_json(self._client, self._secrets[role]) != _log_in_of(version):

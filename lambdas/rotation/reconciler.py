@@ -1,9 +1,9 @@
-"""Brings a secret to rest after a rotation: tasks replaced, earlier credentials retired.
+"""Reconciles a secret after a rotation: tasks replaced, earlier credentials retired.
 
-It looks at what is, not at what it was told, so that it may run at any time, at once with itself or not for
-hours. What it does rests on one rule: a task that ECS created after the secret was last changed has read
-the version that is current now. A rotation, the manual move of a label and anything else that changes the
-secret count as such a change, so that the rule errs on the side of waiting.
+It looks at what is, not at what was asked of it, so that it may run at any time, at once with itself or
+not for hours. What it does rests on one rule: a task that ECS created after the secret was last changed has
+read the version that is current now. A rotation, the manual move of a label and anything else that changes
+the secret count as such a change, so that the rule errs on the side of waiting.
 """
 
 from contextlib import suppress
@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from gantry_runtime.clock import Clock
 from rotation.service import Progress, Replacement, Service
-from rotation.store import PENDING, PREVIOUS, LabelMovedError, SecretStore, Snapshot, settled_label
+from rotation.store import PENDING, PREVIOUS, LabelMovedError, SecretStore, Snapshot, reconciled_label
 from rotation.strategy import RotationError, Strategy
 
 # Secrets Manager repeats a failed rotation for some hours, at times that it does not document.
@@ -25,7 +25,7 @@ _ATTEMPTS = 3  # each finds an asynchronous change of the one before in effect; 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """How a secret stands.
+    """The state of a secret.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Report:
         Versions by label; `previous` is there as long as tasks may use it.
     replacement, tasks
         How far the replacement of tasks has come, and how many are to be replaced.
-    settled
+    reconciled
         Whether nothing but the current version logs in.
     due
         When everything else may be retired at the earliest. A change of the secret, even of its tags, moves
@@ -52,7 +52,7 @@ class Report:
     pending: str | None
     replacement: Replacement
     tasks: int
-    settled: bool
+    reconciled: bool
     due: datetime
     expected: datetime
     rotated_at: datetime
@@ -70,9 +70,9 @@ class Reconciler:
     service
         Whose tasks read it.
     clock
-        Tells the time.
+        Clock.
     logger
-        Told what was done.
+        Logger.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class Reconciler:
         self._clock, self._logger = clock, logger
 
     def run(self) -> Report:
-        """Do what can be done now, and tell how the secret stands."""
+        """Do what can be done now, and return the state of the secret."""
         place = self._strategy.place()
         snapshot = self._set_abandoned_rotation_aside(self._store.snapshot())
         progress = Progress(replacement=Replacement.DONE, tasks=0)
-        if snapshot.settled_for(place):
+        if snapshot.reconciled_for(place):
             self._undo_drift(snapshot)
         for _ in range(_ROUNDS):
-            if snapshot.settled_for(place):
+            if snapshot.reconciled_for(place):
                 break
             with suppress(LabelMovedError):  # events come in flocks: another invocation was faster
                 progress = self._advance(snapshot, place)
@@ -99,19 +99,19 @@ class Reconciler:
         return self._report(snapshot, place, progress)
 
     def _undo_drift(self, snapshot: Snapshot) -> None:
-        """Make what somebody changed by hand what it was; raise what cannot be undone here."""
+        """Make what someone changed by hand what it was; raise what cannot be undone here."""
         drift = self._strategy.drift(lambda: self._store.current(snapshot))
         if drift is None:
             return
         self._logger.warning("changed by hand", extra={"drift": drift})
         current = self._store.current(snapshot)
-        with self._strategy.exclusively() as target:
+        with self._strategy.lock() as target:
             if self._store.snapshot().labels != snapshot.labels:
                 return
-            target.restrict(current, works=False)
+            target.retire_previous(current, authenticates=False)
         left = self._strategy.drift(lambda: current)
         if left is not None:
-            raise RotationError(f"somebody changed by hand what a rotation cannot change back: {left}")
+            raise RotationError(f"someone changed by hand what a rotation cannot change back: {left}")
 
     def _set_abandoned_rotation_aside(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.pending is None or self._clock.now() < snapshot.changed_at + _ABANDONED:
@@ -133,7 +133,7 @@ class Reconciler:
                 return progress
         # Who may log in is the rotation's business while there is one.
         if snapshot.pending is None and self._clock.now() >= self._due(snapshot):
-            self._settle(snapshot, place)
+            self._retire(snapshot, place)
         return progress
 
     def _due(self, snapshot: Snapshot) -> datetime:
@@ -145,28 +145,28 @@ class Reconciler:
         current = self._store.current(snapshot)
         return self._strategy.due(current, current.created_at)
 
-    def _settle(self, snapshot: Snapshot, place: str) -> None:
+    def _retire(self, snapshot: Snapshot, place: str) -> None:
         """Make who may log in agree with the labels: the current version and, if any, the previous one."""
         current, previous = self._store.current(snapshot), self._store.find(snapshot.previous)
         for _ in range(_ATTEMPTS):
-            works = self._strategy.works(current)
-            if snapshot.previous is not None and (works or previous is None):
+            authenticates = self._strategy.authenticates(current)
+            if snapshot.previous is not None and (authenticates or previous is None):
                 return
-            with self._strategy.exclusively() as target:
+            with self._strategy.lock() as target:
                 # A rotation gives no way to this one, so that this one gives way to a rotation.
                 if self._store.snapshot().labels != snapshot.labels:
                     return
-                if not works:
+                if not authenticates:
                     self._logger.warning("the current version did not log in", extra={"version": current.id})
                 if previous is not None:
-                    target.admit(current, beside=previous)
-                elif target.restrict(current, works=works):
-                    self._store.move(settled_label(place), current.id, snapshot)
+                    target.set_secret(current, other=previous)
+                elif target.retire_previous(current, authenticates=authenticates):
+                    self._store.move(reconciled_label(place), current.id, snapshot)
                     self._logger.info("nothing else logs in", extra={"version": current.id, "place": place})
                     return
 
     def _report(self, snapshot: Snapshot, place: str, progress: Progress) -> Report:
-        settled = snapshot.settled_for(place)
+        reconciled = snapshot.reconciled_for(place)
         return Report(
             name=snapshot.name,
             current=snapshot.current,
@@ -174,8 +174,8 @@ class Reconciler:
             pending=snapshot.pending,
             replacement=progress.replacement,
             tasks=progress.tasks,
-            settled=settled,
-            due=snapshot.changed_at if settled else self._due(snapshot),
-            expected=snapshot.changed_at if settled else self._expected(snapshot),
+            reconciled=reconciled,
+            due=snapshot.changed_at if reconciled else self._due(snapshot),
+            expected=snapshot.changed_at if reconciled else self._expected(snapshot),
             rotated_at=snapshot.rotated_at,
         )

@@ -34,7 +34,7 @@ class Releases:
     limit
         How long the new tasks may take until all of them are healthy.
     clock
-        Tells the time.
+        Clock.
     logger
         Gets what was done.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Two services' clocks are compared, and times may come in whole seconds.
 _MARGIN = timedelta(seconds=2)
-# A deployment that was rolled back may well be so again. Less than an hour: ECS tells no longer of the tasks.
+# A deployment that was rolled back may well be so again. Less than an hour: ECS no longer lists the tasks.
 _RETRY = timedelta(minutes=30)
 _DESCRIBABLE = 100  # DescribeTasks takes no more
 # What a service counts as running or pending ("Task lifecycle" in the ECS Developer Guide).
@@ -29,7 +29,7 @@ class Replacement(StrEnum):
     REQUESTED = "requested"
     IN_PROGRESS = "in progress"
     POSTPONED = "postponed"  # the last deployment failed: another one is tried later
-    RUNNING_BESIDE = "tasks beside the service"  # no deployment ends these
+    RUNNING_NEXT_TO = "tasks next to the service"  # no deployment ends these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Service:
     cluster, service
         Their names.
     clock
-        Tells the time.
+        Clock.
     """
 
     def __init__(self, client: "ECSClient", *, cluster: str, service: str, clock: Clock) -> None:
@@ -89,7 +89,7 @@ class Service:
         if not old:
             return Progress(replacement=Replacement.DONE, tasks=0)
         if not any(map(self._is_ours, old)):
-            return Progress(replacement=Replacement.RUNNING_BESIDE, tasks=len(old))
+            return Progress(replacement=Replacement.RUNNING_NEXT_TO, tasks=len(old))
         if any(_is_in_progress(each, service["deployments"]) for each in service["deployments"]):
             return Progress(replacement=Replacement.IN_PROGRESS, tasks=len(old))
         if self._has_failed_lately(tasks, newest, service["deployments"]):
@@ -133,7 +133,7 @@ class Service:
 
         Those that stopped within the last hour are among them.
 
-        Of the cluster and not of the service: tasks that an operator runs beside it use the secrets, too.
+        Of the cluster and not of the service: tasks that an operator runs next to it use the secrets, too.
         """
         arns = list(self._task_arns())
         found: list[TaskTypeDef] = []
@@ -144,14 +144,14 @@ class Service:
 
     def _task_arns(self) -> Iterator[str]:
         pages = self._client.get_paginator("list_tasks")
-        # A task that ECS has told to stop is listed under STOPPED long before it has.
+        # A task that ECS has asked to stop is listed under STOPPED long before it has.
         for desired in ("RUNNING", "STOPPED"):
             for page in pages.paginate(cluster=self._cluster, desiredStatus=desired):
                 yield from page["taskArns"]
 
 
 def _is_in_progress(deployment: "DeploymentTypeDef", all_of_them: "Sequence[DeploymentTypeDef]") -> bool:
-    # Only rolling deployments tell their state; of the others there is more than one while they last.
+    # Only rolling deployments have a state; of the others there is more than one while they last.
     state = deployment.get("rolloutState")
     return state == "IN_PROGRESS" if state else len(all_of_them) > 1
 

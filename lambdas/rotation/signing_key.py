@@ -18,7 +18,8 @@ from rotation.strategy import (
 
 _KEY_LENGTH = 64
 _SHORTEST_KEY = 32
-_TRIMMED = "TRIMMED"  # keeps a ring without its previous key until it is the current version
+# Keeps a ring without its previous key until it is the current version.
+_RETIRED_PREVIOUS = "RETIRED_PREVIOUS"
 _NAMESPACE = uuid.UUID("5a1b3a9c-9a3e-4c55-8f0e-0d6c2f1f7f0e")
 
 
@@ -39,7 +40,7 @@ class KeyRing(Strategy):
     def __init__(self, store: SecretStore, *, session_lifetime: timedelta) -> None:
         self._store, self._session_lifetime = store, session_lifetime
 
-    def renew(self, current: Version) -> dict[str, Any]:
+    def generate(self, current: Version) -> dict[str, Any]:
         """Return a ring of a new key and the current one."""
         return {"current": random_text(_KEY_LENGTH), "previous": current.document["current"]}
 
@@ -50,7 +51,7 @@ class KeyRing(Strategy):
         if pending.document.get("previous") != current.document.get("current"):
             raise UnusableVersionError(f"the pending version {pending.id} does not keep the current key")
 
-    def require_room(self, current: Version, previous: Version | None) -> None:
+    def ensure_previous_retired(self, current: Version, previous: Version | None) -> None:
         """Refuse to push a key out of the ring before the sessions that it signed have ended."""
         del previous  # every key of an earlier ring that still counts is in this one
         if "previous" in current.document:
@@ -65,7 +66,7 @@ class KeyRing(Strategy):
             raise LogInRefusedError(problem)
 
     @contextmanager
-    def exclusively(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
+    def lock(self, *, announced_at: datetime | None = None) -> Iterator[Target]:
         """Return the secret itself: what moves a label meanwhile makes every later move of it fail."""
         del announced_at
         yield _Ring(self._store)
@@ -86,20 +87,20 @@ class _Ring(Target):
     def __init__(self, store: SecretStore) -> None:
         self._store = store
 
-    def admit(self, version: Version, *, beside: Version) -> None:
+    def set_secret(self, version: Version, *, other: Version) -> None:
         """Do nothing: tasks learn the keys when they start."""
 
-    def restrict(self, version: Version, *, works: bool) -> bool:
-        del works
+    def retire_previous(self, version: Version, *, authenticates: bool) -> bool:
+        del authenticates
         if "previous" not in version.document:
             return True
         # The same id whenever it is tried, so that crashes between the calls leave one version, not many.
-        trimmed = str(uuid.uuid5(_NAMESPACE, version.id))
+        retired = str(uuid.uuid5(_NAMESPACE, version.id))
         snapshot = self._store.snapshot()
-        self._store.add(trimmed, {"current": version.document["current"]}, label=_TRIMMED)
+        self._store.add(retired, {"current": version.document["current"]}, label=_RETIRED_PREVIOUS)
         if snapshot.current == version.id:
-            self._store.move(CURRENT, trimmed, snapshot)
-        self._store.remove(_TRIMMED, self._store.snapshot())
+            self._store.move(CURRENT, retired, snapshot)
+        self._store.remove(_RETIRED_PREVIOUS, self._store.snapshot())
         return False
 
 

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 # Our own: on the current version once nothing else logs in, so that an idle secret costs one look at it. What
 # it vouches for may be exchanged for a copy of earlier; so it names that, where that has a name.
-SETTLED = "SETTLED"
+RECONCILED = "RECONCILED"
 
 
-def settled_label(place: str) -> str:
+def reconciled_label(place: str) -> str:
     """Return the label that says of a version that nothing else opens a place."""
-    return f"{SETTLED}-{place}" if place else SETTLED
+    return f"{RECONCILED}-{place}" if place else RECONCILED
 
 
 class LabelMovedError(SafeError):
-    """A label is no longer where it was: somebody else rotates or looks after the secret."""
+    """A label is no longer where it was: someone else rotates or reconciles the secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +86,14 @@ class Snapshot:
         pending = self.labels.get(PENDING)
         return None if pending == self.current else pending
 
-    def settled_for(self, place: str) -> bool:
+    def reconciled_for(self, place: str) -> bool:
         """Return whether nothing but the current version opens a place."""
-        return self.previous is None and self.labels.get(settled_label(place)) == self.current
+        return self.previous is None and self.labels.get(reconciled_label(place)) == self.current
 
     @property
-    def settled_labels(self) -> list[str]:
+    def reconciled_labels(self) -> list[str]:
         """Every label that says that a version is the only one."""
-        return [label for label in self.labels if label.startswith(SETTLED)]
+        return [label for label in self.labels if label.startswith(RECONCILED)]
 
 
 class SecretStore:
@@ -213,4 +213,4 @@ class SecretStore:
         else:
             moved = False
         if moved:
-            raise LabelMovedError(f"{label} of {self.arn} was moved by somebody else")
+            raise LabelMovedError(f"{label} of {self.arn} was moved by someone else")

@@ -19,11 +19,11 @@ class RotationError(SafeError):
 
 
 class UnusableVersionError(RotationError):
-    """The pending version can never become the current one; a rotation must begin anew."""
+    """The pending version can never become the current one; a rotation must begin again."""
 
 
 class NotRetiredError(RotationError):
-    """An earlier credential that tasks may still use stands in the way; a rotation works later."""
+    """An earlier credential that tasks may still use blocks the rotation, until it is retired."""
 
 
 class LogInRefusedError(RotationError):
@@ -31,19 +31,19 @@ class LogInRefusedError(RotationError):
 
 
 class Target(ABC):
-    """What the credentials open, while nobody else changes who may log in."""
+    """What the credentials open, while no one else changes who may log in."""
 
     @abstractmethod
-    def admit(self, version: Version, *, beside: Version) -> None:
+    def set_secret(self, version: Version, *, other: Version) -> None:
         """Let a version log in and leave another one as it is."""
 
     @abstractmethod
-    def restrict(self, version: Version, *, works: bool) -> bool:
+    def retire_previous(self, version: Version, *, authenticates: bool) -> bool:
         """Let this version log in and no other.
 
         Parameters
         ----------
-        works
+        authenticates
             Whether it logs in already.
 
         Returns
@@ -54,10 +54,10 @@ class Target(ABC):
 
 
 class Strategy(ABC):
-    """How the credentials of one kind of secret are made, admitted, tried and retired."""
+    """How the credentials of one kind of secret are generated, set, tried and retired."""
 
     @abstractmethod
-    def renew(self, current: Version) -> dict[str, Any]:
+    def generate(self, current: Version) -> dict[str, Any]:
         """Return the document of the version that follows the current one."""
 
     @abstractmethod
@@ -67,13 +67,13 @@ class Strategy(ABC):
         Raises
         ------
         UnusableVersionError
-            When it names another place or user: whoever may write the secret could otherwise have this
-            function give a password of their choice to somebody else's user.
+            When it names another place or user: who may write the secret could otherwise have this
+            function give a password of their choice to someone else's user.
         """
 
     @abstractmethod
-    def require_room(self, current: Version, previous: Version | None) -> None:
-        """Make sure that admitting a successor takes the place of no credential that tasks may use.
+    def ensure_previous_retired(self, current: Version, previous: Version | None) -> None:
+        """Make sure that setting a successor takes the place of no credential that tasks may use.
 
         Raises
         ------
@@ -92,13 +92,13 @@ class Strategy(ABC):
         """
 
     @abstractmethod
-    def exclusively(self, *, announced_at: datetime | None = None) -> AbstractContextManager[Target]:
-        """Return the target for the body, in which nobody else changes it.
+    def lock(self, *, announced_at: datetime | None = None) -> AbstractContextManager[Target]:
+        """Return the target for the body, in which no one else changes it.
 
         Parameters
         ----------
         announced_at
-            Since when everybody can see that a rotation is on its way; None for whoever gives way to one.
+            Since when everyone can see that a rotation is on its way; None for who gives way to one.
         """
 
     @abstractmethod
@@ -112,7 +112,7 @@ class Strategy(ABC):
         """
 
     def drift(self, current: Callable[[], Version]) -> str | None:
-        """Return what somebody changed by hand of what the current version opens, if that is looked at."""
+        """Return what someone changed by hand of what the current version opens, if that is looked at."""
         del current
         return None
 
@@ -125,7 +125,7 @@ class Strategy(ABC):
         del current
         return since
 
-    def works(self, version: Version) -> bool:
+    def authenticates(self, version: Version) -> bool:
         """Return whether a version logs in."""
         try:
             self.verify(version)

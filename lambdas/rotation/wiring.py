@@ -20,7 +20,7 @@ from rotation.service import Service
 from rotation.store import SecretStore
 from rotation.strategy import Strategy
 
-# Well within `cache.NOTICE`: who may no longer be waited for must have given up.
+# Well within `cache.ANNOUNCEMENT_DELAY`: who may no longer be waited for must have given up.
 _PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 
 
@@ -31,8 +31,8 @@ class Parts:
     Attributes
     ----------
     rotator
-        Tells the name of the secret of the role that rotates the others, and when its current version was
-        made; None where there is no such role. Who changes it cannot tell that nothing calls them.
+        Returns the name of the secret of the role that rotates the others, and when its current version was
+        made; None where there is no such role. Who changes it cannot report that nothing calls them.
     """
 
     clock: Clock
@@ -53,9 +53,9 @@ def assemble(environ: Mapping[str, str], logger: Logger, clock: Clock | None = N
         STRATEGY, SECRET_ARN, CLUSTER, SERVICE, and what the strategy needs; RELEASE_SECONDS where deployments
         move traffic.
     logger
-        Told what was done.
+        Logger.
     clock
-        Tells the time; by default the machine's.
+        Clock; by default the machine's.
 
     Raises
     ------

@@ -47,8 +47,8 @@ class Alarm:
         self.of: int = properties["EvaluationPeriods"]
         self.datapoints: int = properties.get("DatapointsToAlarm", self.of)
 
-    def rings(self, value: Callable[[Metric, int], float | None], now: int, *, zero: bool) -> bool:
-        """Tell whether the alarm is in ALARM at a minute.
+    def enters_alarm(self, value: Callable[[Metric, int], float | None], now: int, *, zero: bool) -> bool:
+        """Return whether the alarm is in ALARM at a minute.
 
         Parameters
         ----------

@@ -20,13 +20,13 @@ class ProxySecret(Secret):
     """The secret of a role, with every password that it said and since when."""
 
     def __init__(self, role: str, clock: SimulatedClock) -> None:
-        self.told: list[tuple[datetime, str]] = []
+        self.written: list[tuple[datetime, str]] = []
         name = role.replace("app_", "database-proxy-")
         super().__init__(name, {"username": role, "password": 48 * "p"}, clock)
 
     def put(self, id_: str, value: str | None, label: str) -> None:
         super().put(id_, value, label)
-        self.told.append((self.clock.now(), json.loads(value or "{}")["password"]))
+        self.written.append((self.clock.now(), json.loads(value or "{}")["password"]))
 
 
 class DatabaseProxy:
@@ -47,7 +47,7 @@ class DatabaseProxy:
     def connection(
         self, *, host: str, user: str, password: str, **place: str | int
     ) -> AbstractContextManager[pg8000.native.Connection]:
-        """Stand in for the function of this name: behind one host is the proxy."""
+        """Replace the function of this name: behind one host is the proxy."""
         if host == HOST:
             if not self.knows(user, password):
                 raise pg8000.native.DatabaseError({"C": "28P01", "M": f"no such credentials for {user}"})
@@ -60,5 +60,5 @@ class DatabaseProxy:
 
     def _password(self, user: str) -> str:
         known = self._clock.now() - STALE
-        passwords = [password for at, password in self.secrets[user].told if at <= known]
+        passwords = [password for at, password in self.secrets[user].written if at <= known]
         return passwords[-1] if passwords else ""

@@ -20,7 +20,7 @@ class Task:
     created: datetime | None  # None until it is placed
     group: str
     status: str = "PENDING"
-    stopped_at: datetime | None = None  # noted when somebody looks
+    stopped_at: datetime | None = None  # noted at the next look
     # What it read of each secret when it started: it holds on to that until it has stopped.
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -39,7 +39,7 @@ class ElastiCache:
     group
         The user group.
     effect
-        Tells how long a change takes: by default minutes, rarely ten.
+        Returns how long a change takes: by default minutes, rarely ten.
     first_call
         Happens at every call that may need the service-linked role, and refuses what lacks it.
     """
@@ -99,7 +99,7 @@ class ElastiCache:
     def describe_user_groups(self, user_group_id: str) -> Answer:
         assert user_group_id == GROUP
         self._clock.sleep(0.5)
-        self.settle()
+        self.finish_changes()
         return {"UserGroups": [self._described_group()]}
 
     def modify_user_group(
@@ -110,7 +110,7 @@ class ElastiCache:
     ) -> Answer:
         assert user_group_id == GROUP
         self.first_call()
-        self.settle()
+        self.finish_changes()
         if self._group_status() != "active":
             raise AwsError("InvalidUserGroupState", f"User group {GROUP} is not in active state.")
         if any(self._find(each).status != "active" for each in (*user_ids_to_add, *user_ids_to_remove)):
@@ -125,7 +125,7 @@ class ElastiCache:
         self.group.effective_at = self._clock.now() + self.effect()
         return self._described_group()
 
-    def settle(self) -> None:
+    def finish_changes(self) -> None:
         """Let every change take effect that is due."""
         if self._group_status() == "modifying" and self._clock.now() >= self.group.effective_at:
             before, self.group.members = self.group.members, self.group.pending
@@ -165,7 +165,7 @@ class ElastiCache:
         }
 
     def _find(self, user_id: str) -> User:
-        self.settle()
+        self.finish_changes()
         if user_id not in self.users:
             raise AwsError("UserNotFound", f"User {user_id} not found.")
         return self.users[user_id]

@@ -101,7 +101,7 @@ class Harness(ABC):
 
     def successor(self) -> dict[str, Any]:
         """Return a document that a rotation might make now."""
-        return self.strategy.renew(self._parts.store.current(self._parts.store.snapshot()))
+        return self.strategy.generate(self._parts.store.current(self._parts.store.snapshot()))
 
     def openings(self, label: str) -> dict[str, int]:
         """Return what the function says that the version of a label opens."""
@@ -116,21 +116,21 @@ class Harness(ABC):
         return self.secret.rotate(self.run)
 
     def reconcile(self) -> Report:
-        """Have the function look after the secret."""
+        """Have the function reconcile the secret."""
         return self._parts.reconciler.run()
 
-    def come_to_rest(self) -> Report:
+    def reconcile_fully(self) -> Report:
         """Let deployments end and time pass until nothing is left to be done."""
         for _ in range(8):
             report = self.reconcile()
-            if report.settled and report.pending is None:
+            if report.reconciled and report.pending is None:
                 return report
             self.ecs.complete_deployment()
             waits = 24 * 3600 if report.pending else 1800
             self.clock.sleep(max(waits, (report.due - self.clock.now()).total_seconds()))
-        raise AssertionError(f"the secret does not come to rest: {report}")
+        raise AssertionError(f"the secret is not reconciled: {report}")
 
-    def works(self, document: Mapping[str, Any]) -> bool:
+    def authenticates(self, document: Mapping[str, Any]) -> bool:
         """Return whether a credential opens what it is for, now."""
         with self.interruptions.suspended():
             return self._works(document)
@@ -357,7 +357,7 @@ class CacheHarness(Harness):
         )
 
     def _works(self, document: Mapping[str, Any]) -> bool:
-        self.elasticache.settle()
+        self.elasticache.finish_changes()
         try:
             with self.connection(document) as client:
                 return bool(client.ping())
@@ -366,13 +366,13 @@ class CacheHarness(Harness):
 
 
 class SigningKeyHarness(Harness):
-    """The key ring; a key works as long as the rings of all tasks and the current version hold it."""
+    """The key ring; a key works as long as every task's and the current version have it."""
 
     def _make_secret(self) -> Secret:
         return Secret("signing-key", {"current": 64 * "0"}, self.clock)
 
     def _prepare(self) -> None:
-        """Do nothing: CloudFormation generates the first key, which nobody else needs to know."""
+        """Do nothing: CloudFormation generates the first key, which no one else needs to know."""
 
     def _environ(self) -> dict[str, str]:
         seconds = int(SESSION_LIFETIME.total_seconds())
@@ -387,7 +387,7 @@ class SigningKeyHarness(Harness):
 
 
 def check_retirement_interrupted(harness: Harness, action: Callable[[], object], *, every: int = 1) -> None:
-    """Have something happen at every call of a retirement in turn; nobody may be locked out by it.
+    """Have something happen at every call of a retirement in turn; no one may be locked out by it.
 
     Parameters
     ----------
@@ -397,7 +397,7 @@ def check_retirement_interrupted(harness: Harness, action: Callable[[], object],
         At which calls: every one, every other one, …
     """
     for at in itertools.count(1, every):
-        harness.come_to_rest()
+        harness.reconcile_fully()
         harness.rotate()
         harness.ecs.complete_deployment()
         harness.clock.sleep(SESSION_LIFETIME.total_seconds() + 3600)
@@ -424,7 +424,7 @@ def check_retirement_interrupted(harness: Harness, action: Callable[[], object],
 
 def _require_works(harness: Harness, document: Mapping[str, Any] | None) -> None:
     assert document is not None
-    assert harness.works(document), dump(harness.secret)
+    assert harness.authenticates(document), dump(harness.secret)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Job:
 
 
 class Backup:
-    """One plan and its jobs. After a verdict the cluster is removed, once, which fails beside an instance."""
+    """One plan and its jobs. A verdict removes the cluster, once, which fails next to an instance."""
 
     def __init__(self, rds: "Rds", clock: SimulatedClock) -> None:
         self._rds, self._clock = rds, clock

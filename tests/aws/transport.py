@@ -35,7 +35,7 @@ class Crash(BaseException):
 
 
 class SimulatedClock(Clock):
-    """Time that passes only when somebody sleeps or calls."""
+    """Time that passes only during sleeps and calls."""
 
     def __init__(self) -> None:
         self._now = datetime(2026, 1, 1, tzinfo=UTC)

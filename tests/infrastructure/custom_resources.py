@@ -109,7 +109,7 @@ class Stack:
         with self._patched(), suppress(Crash):
             self._function(event, context)
         assert self.clock.now() < ends, "Lambda would have ended the function before it answered"
-        self.cache.settle()
+        self.cache.finish_changes()
         return self.answers[0] if self.answers else None
 
     def _patched(self) -> ExitStack:

@@ -202,7 +202,7 @@ def test_alarms_that_page_or_roll_back_do_so_when_they_must(
             alarm.name.removeprefix(prefix)
             for now in range(40, 100)
             for alarm in watching
-            if alarm.rings(partial(scenario.value, now=now), now, zero=zero)
+            if alarm.enters_alarm(partial(scenario.value, now=now), now, zero=zero)
         }
         assert alarmed == scenario.alarms, title
 

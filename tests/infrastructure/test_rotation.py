@@ -60,7 +60,9 @@ def test_limits_of_lock_statement_step_and_function_are_in_order(
     )
     waits = {
         "DatabaseRotation": proxy._PATIENCE_SECONDS,
-        "ValkeyRotation": cache.NOTICE.total_seconds() + cache.CHANGE_SECONDS + cache._EFFECT_SECONDS,
+        "ValkeyRotation": cache.ANNOUNCEMENT_DELAY.total_seconds()
+        + cache.CHANGE_SECONDS
+        + cache._EFFECT_SECONDS,
         "SigningKeyRotation": 0.0,
     }
     function = platform.only("AWS::Lambda::Function", path=rotation)
@@ -234,7 +236,7 @@ def test_failures_and_delays_raise_alarms(platform: Synthesised, rotation: str) 
 
 
 def test_rotators_password_that_nothing_changes_any_more_is_noticed(platform: Synthesised) -> None:
-    """Its schedule cannot tell; the function that logs in with it tells how old it is."""
+    """Its schedule cannot say; the function that logs in with it publishes its age."""
     alarm = platform.only("AWS::CloudWatch::Alarm", path="DatabaseRoles/OverdueAlarm")
     secret = platform.only("AWS::SecretsManager::Secret", path="RotatorSecret")
     dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions")}

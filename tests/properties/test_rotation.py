@@ -36,7 +36,7 @@ from tests.aws.harness import (
 from tests.aws.secrets_manager import STEPS
 from tests.aws.transport import Crash, crash
 
-BESIDE = "family:errand"
+NEXT_TO = "family:errand"
 HOUR, DAY = 3600.0, 86400.0
 # At which call to the outside something else happens, and what; there are fewer than forty in any step.
 INTERRUPTIONS = st.none() | st.tuples(
@@ -123,11 +123,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def run_errand(self) -> None:
         """Run a task next to the service, or end the one that runs."""
-        errands = [task for task in self.harness.ecs.live_tasks if task.group == BESIDE]
+        errands = [task for task in self.harness.ecs.live_tasks if task.group == NEXT_TO]
         if errands:
             errands[0].status = "STOPPED"
         else:
-            self.harness.ecs.start_task(BESIDE)
+            self.harness.ecs.start_task(NEXT_TO)
 
     @rule(seconds=st.sampled_from([1.0, 30.0, HOUR, DAY, 8 * DAY]))
     def wait(self, seconds: float) -> None:
@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         assert current is not None
         credentials = [current, *(task.read["secret"] for task in self.harness.ecs.live_tasks)]
         for credential in {json.dumps(each, sort_keys=True) for each in credentials}:
-            assert self.harness.works(json.loads(credential)), dump(self.harness.secret)
+            assert self.harness.authenticates(json.loads(credential)), dump(self.harness.secret)
 
     def teardown(self) -> None:
         try:
@@ -178,12 +178,12 @@ class Machine(RuleBasedStateMachine):
 
     def a_fresh_rotation_recovers(self) -> None:
         for task in self.harness.ecs.live_tasks:
-            if task.group == BESIDE:
+            if task.group == NEXT_TO:
                 task.status = "STOPPED"
         before = self.harness.secret.holder("AWSCURRENT")
         self.rotate_until_done()
         assert self.harness.secret.holder("AWSCURRENT") != before
-        self.harness.come_to_rest()
+        self.harness.reconcile_fully()
         self.no_one_is_locked_out()
         self.earlier_versions_are_retired()
 
@@ -192,7 +192,7 @@ class Machine(RuleBasedStateMachine):
             try:
                 self.harness.rotate()
             except RotationError:
-                # What stood in the way is an unfinished retirement, or was just set aside.
+                # What blocked it is an unfinished retirement, or was just set aside.
                 report = self.harness.reconcile()
                 self.harness.ecs.complete_deployment()
                 self.harness.clock.sleep(max(HOUR, (report.due - self.harness.clock.now()).total_seconds()))
@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
         current = self.harness.secret.document("AWSCURRENT")
         for _, document in self.harness.secret.history:
             if document.get("password") != (current or {}).get("password"):
-                assert not self.harness.works(document)
+                assert not self.harness.authenticates(document)
 
 
 @dataclass

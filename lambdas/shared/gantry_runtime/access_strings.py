@@ -10,10 +10,10 @@ CLOSED = "off -@all"
 
 
 def is_on(access: str) -> bool:
-    """Tell whether a user may log in."""
+    """Return whether a user may log in."""
     return "on" in access.split()
 
 
 def is_closed(access: str) -> bool:
-    """Tell whether a user may neither log in nor do anything on a connection that is open."""
+    """Return whether a user may neither log in nor do anything on a connection that is open."""
     return not any(rule.startswith(("on", "+", "allcommands", "(")) for rule in access.split())

@@ -24,7 +24,7 @@ class Cluster:
         self._client, self._name = client, name
 
     def resource_id(self) -> str:
-        """Return what tells the cluster from one that was restored and given its name."""
+        """Return what distinguishes the cluster from one that was restored and given its name."""
         return self._describe()["DbClusterResourceId"]
 
     def hosts(self) -> list[str]:

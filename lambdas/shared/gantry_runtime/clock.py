@@ -23,7 +23,7 @@ class TimeLimit:
     Parameters
     ----------
     clock
-        Tells the time.
+        Clock.
     seconds
         How long it is, from now.
     """

@@ -27,7 +27,7 @@ _REASON_LIMIT = 1000  # a response must stay under 4 KB
 
 
 class LambdaContext(Protocol):
-    """What Lambda tells a function of its invocation, as far as it is used."""
+    """What Lambda passes to a function about its invocation, as far as it is used."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long the function has left to run."""
@@ -63,7 +63,7 @@ def answer(
     logger: Logger,
     clock: Clock | None = None,
 ) -> None:
-    """Carry a request out and tell CloudFormation how it ended, whatever happens.
+    """Carry a request out and report its end to CloudFormation, whatever happens.
 
     Without an answer CloudFormation would wait for its time limit, so that every failure is answered, with
     as much of the reason as cannot hold a secret.
@@ -79,7 +79,7 @@ def answer(
     logger
         Records failures.
     clock
-        Tells the time; by default the machine's.
+        Clock; by default the machine's.
     """
     request = Request(
         kind=event["RequestType"],

@@ -1,4 +1,4 @@
-"""Failures told in words that cannot hold a secret."""
+"""Failures in words that cannot hold a secret."""
 
 import traceback
 from pathlib import Path

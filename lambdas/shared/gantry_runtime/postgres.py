@@ -11,7 +11,7 @@ import pg8000.native
 from contract.database import ADMINISTRATION
 
 _BUNDLE = Path(__file__).parent / "rds-global-bundle.pem"
-_TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute to wake up
+_TIMEOUT_SECONDS = 45  # a cluster that was paused for long takes half a minute to resume
 ANY_DATABASE = "postgres"  # which every cluster has
 LOCK_TIMEOUT = "20s"
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -122,7 +122,7 @@ def take_turn(connection: pg8000.native.Connection) -> bool:
     Returns
     -------
     bool
-        Whether it is this one's turn; otherwise somebody took longer than is waited for.
+        Whether it is this one's turn; otherwise another took longer than is waited for.
     """
     try:
         connection.run("SELECT pg_catalog.pg_advisory_lock(1::bigint)")

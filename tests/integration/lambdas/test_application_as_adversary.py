@@ -1,6 +1,6 @@
 """The application's log-in is stolen: it becomes no one else, and cannot keep itself from being retired.
 
-Whoever holds it may make what they like in the application's database. The tests plant what might be run by,
+Who holds it may make what they like in the application's database. The tests plant what might be run by,
 or be in the way of, the master user, the rotator and the restore test, and let these do all that they do.
 """
 
@@ -89,7 +89,7 @@ PLANTED = {
     """,
     "schema where the functions were": f"""
         CREATE SCHEMA gantry;
-        CREATE FUNCTION gantry.admit(text, text) RETURNS boolean {_BODY};
+        CREATE FUNCTION gantry.set_password(text, text) RETURNS boolean {_BODY};
     """,
 }
 
@@ -126,7 +126,7 @@ def credential(harness: DatabaseHarness) -> dict[str, Any]:
 def rotate_there_and_back(harness: DatabaseHarness) -> None:
     for _ in range(2):
         harness.rotate()
-        harness.come_to_rest()
+        harness.reconcile_fully()
 
 
 def do_everything_privileged(harness: DatabaseHarness) -> None:
@@ -135,7 +135,7 @@ def do_everything_privileged(harness: DatabaseHarness) -> None:
     harness.bootstrap("Update")
     at: dict[str, Any] = {"host": "localhost", "port": harness.server.port}
     with postgres.privileged(**at, database="postgres", user="master", password=MASTER_PASSWORD) as master:
-        contents.admit_reader(master, 48 * "x")
+        contents.set_up_reader(master, 48 * "x")
     with postgres.connection(
         **at, database="app", user=contents.READER, password=48 * "x", settings=contents.SETTINGS
     ) as reader:
@@ -161,7 +161,7 @@ def test_nothing_privileged_runs_what_the_application_made(harness: DatabaseHarn
             for statements in PLANTED.values():
                 thief.execute(statements)
         do_everything_privileged(harness)
-    assert "app_a" in ran  # it is able to tell
+    assert "app_a" in ran  # it is able to see that
     assert ran <= {"app_a", "app_b", "app_owner", contents.READER}
 
 
@@ -203,8 +203,8 @@ def test_no_lock_of_a_stolen_session_is_in_the_way(harness: DatabaseHarness, key
             thief = stack.enter_context(closing(stolen(harness, database)))
             thief.execute(f"SELECT pg_advisory_lock({key})")
         harness.rotate()
-        harness.come_to_rest()
-        assert not harness.works(current)
+        harness.reconcile_fully()
+        assert not harness.authenticates(current)
         with pytest.raises(psycopg.OperationalError):
             thief.execute("SELECT 1")
 
@@ -227,8 +227,8 @@ def test_stolen_sessions_leave_room_for_the_rotation_which_ends_them(harness: Da
         old = fill(harness, held)
         harness.rotate()
         fill(harness, held)
-        harness.come_to_rest()
-        assert not harness.works(current)
+        harness.reconcile_fully()
+        assert not harness.authenticates(current)
         for connection in old:
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT 1")

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from cache_user.user import CacheUserError
 from gantry_runtime.access_strings import CLOSED
 from rotation import wiring
-from rotation.cache import NOTICE
-from rotation.cache_changes import HASTE, Change
+from rotation.cache import ANNOUNCEMENT_DELAY
+from rotation.cache_changes import WRITE_WINDOW, Change
 from rotation.store import Version
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.tls import ensure_authority
@@ -32,7 +32,7 @@ from tests.aws.transport import Answer, AwsError
 @pytest.fixture
 def harness(cache: servers.Cache) -> Iterator[CacheHarness]:
     made = CacheHarness(cache)
-    made.come_to_rest()
+    made.reconcile_fully()
     yield made
     made.close()
 
@@ -60,7 +60,7 @@ def in_use(harness: CacheHarness) -> User:
 
 
 def test_first_user_logs_in_with_the_generated_password(new: CacheHarness) -> None:
-    assert new.works(current(new))
+    assert new.authenticates(current(new))
     assert in_use(new).id == USER_IDS["app"]
     assert user(new, "app_b").access == CLOSED
     assert {each.status for each in new.elasticache.users.values()} == {"active"}
@@ -70,10 +70,10 @@ def test_rotation_right_after_the_first_deployment(new: CacheHarness) -> None:
     first = current(new)
     new.elasticache.effect = lambda: timedelta(minutes=4)
     new.rotate()
-    assert new.works(first)
-    assert new.works(current(new))
-    new.come_to_rest()
-    assert not new.works(first)
+    assert new.authenticates(first)
+    assert new.authenticates(current(new))
+    new.reconcile_fully()
+    assert not new.authenticates(first)
 
 
 def is_ended(client: valkey.Valkey) -> bool:
@@ -93,7 +93,7 @@ def test_connection_of_a_retired_credential_is_ended_and_does_not_work_again(har
         client.set("key", "value")
         for _ in range(2):
             harness.rotate()
-            harness.come_to_rest()
+            harness.reconcile_fully()
         assert current(harness)["username"] == "app"
         assert is_ended(client)
 
@@ -103,12 +103,12 @@ def test_idle_user_that_is_in_the_group_leaves_it_before_it_is_turned_on(harness
     with harness.connection(current(harness)) as client:
         client.set("key", "value")
         harness.rotate()
-        harness.come_to_rest()
+        harness.reconcile_fully()
         harness.elasticache.modify_user_group(GROUP, user_ids_to_add=[USER_IDS["app"]])
         harness.clock.sleep(600)
         with mock.patch.object(harness.elasticache, "effect", return_value=timedelta(minutes=4)):
             harness.rotate()
-        assert harness.works(current(harness))
+        assert harness.authenticates(current(harness))
         operations = [name for name, _ in harness.aws.calls if name.startswith("Modify")]
         assert operations[-3:] == ["ModifyUserGroup", "ModifyUser", "ModifyUserGroup"]
 
@@ -123,7 +123,7 @@ def open_by_hand(harness: CacheHarness, *, in_the_group: bool) -> dict[str, Any]
     if in_the_group:
         harness.elasticache.modify_user_group(GROUP, user_ids_to_add=[USER_IDS["app_b"]])
         harness.clock.sleep(600)
-        harness.elasticache.settle()
+        harness.elasticache.finish_changes()
     return {"username": "app_b", "password": STRANGE}
 
 
@@ -135,8 +135,8 @@ def test_user_that_is_on_outside_of_the_group_joins_it_with_the_versions_passwor
     for step in STEPS:
         harness.run(step, token)
         harness.clock.sleep(600)
-        assert not harness.works(strange)
-    assert harness.works(current(harness))
+        assert not harness.authenticates(strange)
+    assert harness.authenticates(current(harness))
 
 
 def test_user_that_is_on_in_the_group_with_another_password_leaves_it_first(harness: CacheHarness) -> None:
@@ -148,18 +148,18 @@ def test_user_that_is_on_in_the_group_with_another_password_leaves_it_first(harn
         assert is_ended(client)
 
 
-def test_current_user_whose_password_somebody_changed_keeps_its_connections(harness: CacheHarness) -> None:
+def test_current_user_whose_password_someone_changed_keeps_its_connections(harness: CacheHarness) -> None:
     with harness.connection(current(harness)) as client:
         client.set("key", "value")
         harness.rotate()
         harness.secret.put("0" * 32, json.dumps(harness.secret.document("AWSPREVIOUS")), "AWSCURRENT")
         harness.elasticache.modify_user(USER_IDS["app"], passwords=[STRANGE])
         harness.clock.sleep(600)
-        assert not harness.works(current(harness))
+        assert not harness.authenticates(current(harness))
         for _ in range(2):
             harness.reconcile()
             harness.clock.sleep(600)
-        assert harness.works(current(harness))
+        assert harness.authenticates(current(harness))
         assert not is_ended(client)
 
 
@@ -167,7 +167,7 @@ def test_change_that_was_found_too_late_is_not_begun(harness: CacheHarness) -> N
     """To find it takes calls of ElastiCache, which may be slow, after the look at the labels."""
     retired = json.dumps(current(harness))
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.secret.put("0" * 32, retired, "AWSCURRENT")
     find, before = harness.strategy.next_change, changes(harness)  # type: ignore[attr-defined]
 
@@ -182,9 +182,9 @@ def test_change_that_was_found_too_late_is_not_begun(harness: CacheHarness) -> N
 
 
 def test_change_of_the_access_string_leaves_passwords_and_retired_users_alone(harness: CacheHarness) -> None:
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     before = {name: list(user(harness, name).passwords) for name in USER_IDS}
     for name in USER_IDS:
         assert harness.request("Update", name, AccessString="on ~app:* +@read") == USER_IDS[name]
@@ -197,7 +197,7 @@ def test_creation_that_was_cut_short_is_finished(harness: CacheHarness) -> None:
     for name in USER_IDS:
         user(harness, name).passwords, user(harness, name).access = [32 * "?"], "on ~* +@all"
         assert harness.request("Create", name) == USER_IDS[name]
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
     assert user(harness, "app_b").access == CLOSED
     assert user(harness, "app_b").passwords != [32 * "?"]
 
@@ -213,7 +213,7 @@ def test_deleted_users_are_gone_and_may_be_deleted_again(harness: CacheHarness) 
     for name in (*USER_IDS, *USER_IDS):
         harness.request("Delete", name)
     assert harness.elasticache.users == {}
-    assert not harness.works(current(harness))
+    assert not harness.authenticates(current(harness))
 
 
 def test_users_take_turns(harness: CacheHarness) -> None:
@@ -221,10 +221,10 @@ def test_users_take_turns(harness: CacheHarness) -> None:
         before = current(harness)
         harness.rotate()
         assert current(harness)["username"] == name
-        assert harness.works(before)
-        assert harness.works(current(harness))
-        harness.come_to_rest()
-        assert not harness.works(before)
+        assert harness.authenticates(before)
+        assert harness.authenticates(current(harness))
+        harness.reconcile_fully()
+        assert not harness.authenticates(before)
         assert [each.name for each in harness.elasticache.users.values() if each.access != CLOSED] == [name]
 
 
@@ -250,33 +250,33 @@ def test_leaked_version_is_shown_to_open_nothing_once_it_is_retired(harness: Cac
     harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
     harness.rotate()
     assert harness.openings("LEAKED")["log-in as app"] == 1
-    harness.come_to_rest()
+    harness.reconcile_fully()
     assert set(harness.openings("LEAKED").values()) == {0}
 
 
-def test_password_beside_the_current_one_is_retired(new: CacheHarness) -> None:
+def test_password_next_to_the_current_one_is_retired(new: CacheHarness) -> None:
     """Earlier versions of the function rotated two passwords of the first user."""
     first = current(new)
     earlier = {**first, "password": 48 * "1"}
     new.elasticache.modify_user(USER_IDS["app"], passwords=[first["password"], earlier["password"]])
     new.clock.sleep(600)
-    assert new.works(earlier)
-    new.come_to_rest()
-    assert not new.works(earlier)
-    assert new.works(first)
+    assert new.authenticates(earlier)
+    new.reconcile_fully()
+    assert not new.authenticates(earlier)
+    assert new.authenticates(first)
 
 
 def test_current_version_that_was_retired_is_admitted_again(harness: CacheHarness) -> None:
     retired = json.dumps(current(harness))
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.secret.put("0" * 32, retired, "AWSCURRENT")
-    assert not harness.works(current(harness))
+    assert not harness.authenticates(current(harness))
     for _ in range(2):  # its rights, and the group
         harness.reconcile()
         harness.clock.sleep(600)
-    assert harness.works(current(harness))
-    harness.come_to_rest()
+    assert harness.authenticates(current(harness))
+    harness.reconcile_fully()
     assert user(harness, "app_b").access == CLOSED
 
 
@@ -298,7 +298,7 @@ def test_rotation_waits_as_long_as_elasticache_takes(
     harness: CacheHarness, seconds: int, attempts: int
 ) -> None:
     """Secrets Manager repeats a failed rotation with the same version; what is done is not done again."""
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.elasticache.effect = lambda: timedelta(seconds=seconds)
     before = changes(harness)
     token = harness.secret.begin_rotation()
@@ -315,15 +315,15 @@ def test_rotation_waits_as_long_as_elasticache_takes(
 
 
 def test_change_that_takes_effect_soon_is_found_by_the_look_that_made_it(harness: CacheHarness) -> None:
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.elasticache.effect = lambda: timedelta(seconds=3)
     harness.rotate()
     harness.ecs.complete_deployment()
-    assert harness.reconcile().settled
+    assert harness.reconcile().reconciled
 
 
 def test_retirement_that_is_on_its_way_is_no_failure(harness: CacheHarness) -> None:
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.elasticache.effect = lambda: timedelta(minutes=9)
     harness.rotate()
     harness.ecs.complete_deployment()
@@ -331,9 +331,9 @@ def test_retirement_that_is_on_its_way_is_no_failure(harness: CacheHarness) -> N
         before = changes(harness)
         report = harness.reconcile()
         harness.clock.sleep(60)
-    assert not report.settled
+    assert not report.reconciled
     assert changes(harness) == before
-    assert harness.come_to_rest().settled
+    assert harness.reconcile_fully().reconciled
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_user_that_tasks_may_use_is_not_touched(harness: CacheHarness) -> None:
     with pytest.raises(NotRetiredError, match="tasks may still log in as app, which is not yet retired"):
         harness.rotate()
     for task in harness.ecs.live_tasks:
-        assert harness.works(task.read["secret"])
+        assert harness.authenticates(task.read["secret"])
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_version_for_anything_else_is_refused(
     harness.rotate()
 
 
-def test_server_that_nobody_vouches_for_is_not_trusted(harness: CacheHarness, tmp_path: Path) -> None:
+def test_server_that_no_one_vouches_for_is_not_trusted(harness: CacheHarness, tmp_path: Path) -> None:
     stranger = ensure_authority(tmp_path).certificate
     with (
         mock.patch.dict("os.environ", {"SSL_CERT_FILE": str(stranger)}),
@@ -423,7 +423,7 @@ def test_late_effect_of_a_retirement_does_not_undo_a_rotation_that_begins(harnes
 
     with mock.patch.object(harness.elasticache, "modify_user", ask), pytest.raises(TimeoutError):
         harness.reconcile()
-    at_last = harness.clock.now() + NOTICE * 0.9
+    at_last = harness.clock.now() + ANNOUNCEMENT_DELAY * 0.9
     token = harness.secret.begin_rotation()
     sleep = harness.clock.sleep
 
@@ -437,7 +437,7 @@ def test_late_effect_of_a_retirement_does_not_undo_a_rotation_that_begins(harnes
             harness.run(step, token)
         sleep_until_it_happens(60)
     assert asked == []
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
 def test_retirement_that_took_its_time_after_looking_leaves_the_users_alone(harness: CacheHarness) -> None:
@@ -451,19 +451,19 @@ def test_retirement_that_took_its_time_after_looking_leaves_the_users_alone(harn
         return describe(user_id)
 
     with mock.patch.object(harness.elasticache, "describe_users", describe_slowly):
-        assert not harness.reconcile().settled
+        assert not harness.reconcile().reconciled
     assert changes(harness) == before
-    assert harness.come_to_rest().settled
+    assert harness.reconcile_fully().reconciled
 
 
 def test_rotation_waits_for_longer_than_a_retirement_may_take_after_looking() -> None:
     limits = vars(wiring._PROMPT)
     patience = timedelta(seconds=limits["connect_timeout"] + limits["read_timeout"])
     assert limits["retries"] == {"total_max_attempts": 1}
-    assert HASTE + patience + timedelta(seconds=3) <= NOTICE
+    assert WRITE_WINDOW + patience + timedelta(seconds=3) <= ANNOUNCEMENT_DELAY
 
 
-def test_user_that_somebody_else_changes_is_not_taken_for_changed(harness: CacheHarness) -> None:
+def test_user_that_someone_else_changes_is_not_taken_for_changed(harness: CacheHarness) -> None:
     token = harness.secret.begin_rotation()
     harness.run("createSecret", token)
     check = harness.strategy.check
@@ -478,7 +478,7 @@ def test_user_that_somebody_else_changes_is_not_taken_for_changed(harness: Cache
     ):
         harness.run("setSecret", token)
     harness.rotate()
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
 @pytest.mark.parametrize("what", [pytest.param("rotate", marks=pytest.mark.long), "reconcile"])

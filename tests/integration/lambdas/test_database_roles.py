@@ -77,9 +77,9 @@ def log_in(
         yield connection
 
 
-def admit(server: PostgresServer, role: str) -> None:
+def set_password(server: PostgresServer, role: str) -> None:
     with log_in(server, "gantry_rotator") as rotator:
-        rotator.execute("SELECT gantry.admit(%s, %s)", [role, verifier(PASSWORDS[role])])
+        rotator.execute("SELECT gantry.set_password(%s, %s)", [role, verifier(PASSWORDS[role])])
 
 
 def can_log_in(server: PostgresServer, role: str) -> bool:
@@ -111,7 +111,7 @@ def test_application_is_set_up_by_its_role_so_that_a_reset_session_is_as_new(ser
 def test_what_one_role_made_belongs_to_both(server: PostgresServer) -> None:
     with log_in(server, "app_a") as first:
         first.execute("CREATE TABLE things (id int); INSERT INTO things VALUES (1)")
-    admit(server, "app_b")
+    set_password(server, "app_b")
     with log_in(server, "app_b") as second:
         second.execute("ALTER TABLE things ADD COLUMN name text")
         second.execute("CREATE TABLE more (id int); DROP TABLE things")
@@ -120,7 +120,7 @@ def test_what_one_role_made_belongs_to_both(server: PostgresServer) -> None:
 
 
 def test_retired_role_is_out_and_can_be_admitted_again(server: PostgresServer) -> None:
-    admit(server, "app_b")
+    set_password(server, "app_b")
     with log_in(server, "app_b") as held, log_in(server, "gantry_rotator") as rotator:
         rotator.execute("SELECT gantry.retire('app_b')")
         assert not can_log_in(server, "app_b")
@@ -128,12 +128,12 @@ def test_retired_role_is_out_and_can_be_admitted_again(server: PostgresServer) -
         rotator.execute("SELECT gantry.end_sessions('app_b')")
         with pytest.raises(psycopg.OperationalError):
             held.execute("SELECT 1")
-    admit(server, "app_b")
+    set_password(server, "app_b")
     assert can_log_in(server, "app_b")
 
 
 def test_repeating_disturbs_neither_the_other_role_nor_the_data(server: PostgresServer) -> None:
-    admit(server, "app_b")
+    set_password(server, "app_b")
     with log_in(server, "app_a") as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
     ensure(server, "app_b")
@@ -158,15 +158,15 @@ def test_repeating_disturbs_neither_the_other_role_nor_the_data(server: Postgres
         "ALTER ROLE master PASSWORD 'mine'",
         "DROP ROLE app_b",
         "GRANT app_owner TO gantry_rotator",
-        "SELECT gantry.admit('master', 'SCRAM-SHA-256$x')",
-        "SELECT gantry.admit('gantry_rotator', 'SCRAM-SHA-256$x')",
-        "SELECT gantry.admit('app_a', 'in plain text')",
+        "SELECT gantry.set_password('master', 'SCRAM-SHA-256$x')",
+        "SELECT gantry.set_password('gantry_rotator', 'SCRAM-SHA-256$x')",
+        "SELECT gantry.set_password('app_a', 'in plain text')",
         "SELECT gantry.retire('master')",
         "SELECT gantry.retire('app_owner')",
         "SELECT gantry.retire(NULL)",
         "SELECT gantry.end_sessions('master')",
         "SELECT gantry.end_sessions('app_a')",  # which is in use
-        "CREATE FUNCTION gantry.admit(text) RETURNS void LANGUAGE sql AS ''",
+        "CREATE FUNCTION gantry.set_password(text) RETURNS void LANGUAGE sql AS ''",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app_a'",
     ],
 )
@@ -247,14 +247,14 @@ def test_secret_without_a_value_is_waited_for(harness: DatabaseHarness) -> None:
         harness.bootstrap("Update")
 
 
-def test_server_that_is_not_reached_is_waited_for_and_told(harness: DatabaseHarness) -> None:
+def test_server_that_is_not_reached_is_waited_for_and_named(harness: DatabaseHarness) -> None:
     began = harness.clock.now()
     with pytest.raises(InterfaceError, match="Can't create a connection"):
         harness.bootstrap("Update", Port=str(free_port()))
     assert harness.clock.now() - began > timedelta(minutes=12)
 
 
-def test_server_that_nobody_vouches_for_is_not_tried_again(harness: DatabaseHarness, tmp_path: Path) -> None:
+def test_server_that_no_one_vouches_for_is_not_tried_again(harness: DatabaseHarness, tmp_path: Path) -> None:
     began = harness.clock.now()
     stranger = ensure_authority(tmp_path).certificate
     with (
@@ -276,7 +276,7 @@ def test_strangers_do_not_come_in(server: PostgresServer) -> None:
 
 
 def test_no_password_is_kept_in_plain_text_or_logged(server: PostgresServer) -> None:
-    admit(server, "app_b")
+    set_password(server, "app_b")
     ensure(server)
     said = Path(server.log).read_text()
     for password in PASSWORDS.values():

@@ -39,7 +39,7 @@ def current(harness: DatabaseHarness) -> dict[str, Any]:
 def test_bootstrap_completes_the_secret_and_leaves_one_version(harness: DatabaseHarness) -> None:
     assert set(current(harness)) == {"engine", "host", "port", "dbname", "username", "password"}
     assert len(harness.secret.versions) == 1
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
 def test_restored_database_is_taken_over_by_the_secrets_of_its_new_home(harness: DatabaseHarness) -> None:
@@ -48,16 +48,16 @@ def test_restored_database_is_taken_over_by_the_secrets_of_its_new_home(harness:
     with harness.log_in("master", MASTER_PASSWORD) as master:
         for role, document in lost.items():
             master.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{document['password']}'")
-    assert all(harness.works(document) for document in lost.values())
+    assert all(harness.authenticates(document) for document in lost.values())
 
     harness.bootstrap("Create")
 
-    assert harness.works(current(harness))
-    harness.come_to_rest()
-    assert harness.works(current(harness))
-    assert not any(harness.works(document) for document in lost.values())
+    assert harness.authenticates(current(harness))
+    harness.reconcile_fully()
+    assert harness.authenticates(current(harness))
+    assert not any(harness.authenticates(document) for document in lost.values())
     harness.rotate()
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
 def test_rotations_alternate_between_the_roles(harness: DatabaseHarness) -> None:
@@ -65,19 +65,19 @@ def test_rotations_alternate_between_the_roles(harness: DatabaseHarness) -> None
     for _ in range(3):
         before = current(harness)
         harness.rotate()
-        assert harness.works(before)
-        assert harness.works(current(harness))
-        harness.come_to_rest()
-        assert not harness.works(before)
+        assert harness.authenticates(before)
+        assert harness.authenticates(current(harness))
+        harness.reconcile_fully()
+        assert not harness.authenticates(before)
         users.append(current(harness)["username"])
     assert users == ["app_a", "app_b", "app_a", "app_b"]
 
 
 def test_rotation_right_after_the_first_deployment(harness: DatabaseHarness) -> None:
     harness.rotate()
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
     for task in harness.ecs.live_tasks:
-        assert harness.works(task.read["secret"])
+        assert harness.authenticates(task.read["secret"])
 
 
 def test_role_that_tasks_may_use_is_not_touched(harness: DatabaseHarness) -> None:
@@ -85,8 +85,8 @@ def test_role_that_tasks_may_use_is_not_touched(harness: DatabaseHarness) -> Non
     with pytest.raises(NotRetiredError, match="tasks may still log in as app_a, which is not yet retired"):
         harness.rotate()
     for task in harness.ecs.live_tasks:
-        assert harness.works(task.read["secret"])
-    harness.come_to_rest()
+        assert harness.authenticates(task.read["secret"])
+    harness.reconcile_fully()
     harness.rotate()
 
 
@@ -99,8 +99,8 @@ def test_secret_that_is_changed_during_a_rollout_keeps_the_role_of_older_tasks(
     with pytest.raises(NotRetiredError, match="tasks may still log in as app_a"):
         harness.rotate()
     for task in harness.ecs.live_tasks:
-        assert harness.works(task.read["secret"])
-    harness.come_to_rest()
+        assert harness.authenticates(task.read["secret"])
+    harness.reconcile_fully()
     harness.rotate()
 
 
@@ -109,11 +109,11 @@ def test_deployment_that_fails_after_the_rotation_leaves_both_roles(harness: Dat
     harness.rotate()
     harness.ecs.fail_deployment()
     harness.reconcile()
-    assert harness.works(before)
-    assert harness.works(current(harness))
+    assert harness.authenticates(before)
+    assert harness.authenticates(current(harness))
     harness.clock.sleep(3600)
-    harness.come_to_rest()
-    assert not harness.works(before)
+    harness.reconcile_fully()
+    assert not harness.authenticates(before)
 
 
 def test_retired_role_is_disconnected(harness: DatabaseHarness) -> None:
@@ -122,7 +122,7 @@ def test_retired_role_is_disconnected(harness: DatabaseHarness) -> None:
     harness.rotate()
     harness.reconcile()
     held.execute("SELECT 1")
-    harness.come_to_rest()
+    harness.reconcile_fully()
     with pytest.raises(psycopg.OperationalError):
         held.execute("SELECT 1")
 
@@ -160,7 +160,7 @@ def test_sessions_are_ended_on_every_instance(harness: DatabaseHarness, tmp_path
         trust.write_text("".join(each.authority.certificate.read_text() for each in (harness.server, reader)))
         harness.bootstrap("Update", Port=str(reader.port))  # the reader has the same roles
         harness.bootstrap("Update")
-        harness.come_to_rest()
+        harness.reconcile_fully()
         before = current(harness)
         harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
         harness.rotate()
@@ -193,7 +193,7 @@ def test_sessions_are_ended_on_every_instance(harness: DatabaseHarness, tmp_path
                 f"log-in as {role} at reader.abc.example.com": 0,
                 f"sessions of {role} at reader.abc.example.com": 1,
             }
-            harness.come_to_rest()
+            harness.reconcile_fully()
             assert set(harness.openings("LEAKED").values()) == {0}
         with pytest.raises(psycopg.OperationalError):
             held.execute("SELECT 1")
@@ -208,20 +208,20 @@ def test_restored_database_that_takes_the_place_lets_in_what_the_secret_says_and
         backup = superuser_.execute("SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^app_[ab]$'")
         kept = {str(name): str(verifier or "") for name, verifier in backup}
     harness.rotate()
-    harness.come_to_rest()
-    assert not harness.works(leaked)
+    harness.reconcile_fully()
+    assert not harness.authenticates(leaked)
     with harness.as_superuser("app") as superuser_:
         for name, verifier in kept.items():
             password = f"LOGIN PASSWORD '{verifier}'" if verifier else "NOLOGIN PASSWORD NULL"
             superuser_.execute(f"ALTER ROLE {name} {password}")
-    assert harness.works(leaked)
-    assert not harness.works(current(harness))
-    assert harness.reconcile().settled  # as long as it is the cluster that it was
+    assert harness.authenticates(leaked)
+    assert not harness.authenticates(current(harness))
+    assert harness.reconcile().reconciled  # as long as it is the cluster that it was
     harness.aurora.resource_id = "cluster-RESTORED"
     harness.reconcile()
-    assert harness.works(current(harness))
-    assert harness.come_to_rest().settled
-    assert not harness.works(leaked)
+    assert harness.authenticates(current(harness))
+    assert harness.reconcile_fully().reconciled
+    assert not harness.authenticates(leaked)
 
 
 def test_version_that_was_not_admitted_does_not_pass_the_test(harness: DatabaseHarness) -> None:
@@ -244,7 +244,7 @@ def test_change_of_the_role_between_the_steps_is_noticed(harness: DatabaseHarnes
         harness.run("finishSecret", token)
     harness.run("setSecret", token)
     harness.run("finishSecret", token)
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
 def test_who_changes_the_roles_does_so_alone(harness: DatabaseHarness) -> None:
@@ -252,7 +252,7 @@ def test_who_changes_the_roles_does_so_alone(harness: DatabaseHarness) -> None:
     harness.run("createSecret", token)
     with harness.as_rotator() as other:
         other.execute("SELECT pg_advisory_lock(1)")
-        with pytest.raises(RotationError, match="somebody else is changing the roles"):
+        with pytest.raises(RotationError, match="someone else is changing the roles"):
             harness.run("setSecret", token)
         timer = threading.Timer(0.2, other.close)
         timer.start()
@@ -266,7 +266,7 @@ def test_something_else_in_the_middle_of_a_retirement(harness: DatabaseHarness, 
     check_retirement_interrupted(harness, getattr(harness, what), every=4)
 
 
-def test_server_that_nobody_vouches_for_is_not_trusted(harness: DatabaseHarness, tmp_path: Path) -> None:
+def test_server_that_no_one_vouches_for_is_not_trusted(harness: DatabaseHarness, tmp_path: Path) -> None:
     stranger = ensure_authority(tmp_path).certificate
     token = harness.secret.begin_rotation()
     harness.run("createSecret", token)
@@ -280,10 +280,10 @@ def test_server_that_nobody_vouches_for_is_not_trusted(harness: DatabaseHarness,
 
 def test_roles_that_already_rest_are_left_in_peace_by_a_stack_update(harness: DatabaseHarness) -> None:
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     before, versions = current(harness), set(harness.secret.versions)
     harness.bootstrap("Update")
     assert current(harness) == before
     assert set(harness.secret.versions) == versions
-    assert harness.works(before)
-    assert not harness.works({"username": "app_a", "password": 48 * "0"})
+    assert harness.authenticates(before)
+    assert not harness.authenticates({"username": "app_a", "password": 48 * "0"})

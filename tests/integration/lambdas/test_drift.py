@@ -1,4 +1,4 @@
-"""Roles that somebody changed by hand are found while the secret is at rest, and set again or told of."""
+"""Roles that someone changed by hand are found in a reconciled secret, and set again or reported."""
 
 from collections.abc import Iterator
 from unittest import mock
@@ -14,7 +14,7 @@ from tests.aws.harness import DatabaseHarness
 @pytest.fixture
 def harness(database: PostgresServer) -> Iterator[DatabaseHarness]:
     made = DatabaseHarness(database)
-    made.come_to_rest()
+    made.reconcile_fully()
     yield made
     made.close()
 
@@ -40,10 +40,10 @@ def test_what_a_rotation_sets_is_set_again(harness: DatabaseHarness, change: str
     by_hand(harness, change)
     current = harness.secret.document("AWSCURRENT") or {}
     assert drift in str(harness.strategy.drift(harness.current))
-    assert harness.reconcile().settled
+    assert harness.reconcile().reconciled
     assert harness.strategy.drift(harness.current) is None
-    assert harness.works(current)
-    assert not harness.works({"username": "app_b", "password": "x"})
+    assert harness.authenticates(current)
+    assert not harness.authenticates({"username": "app_b", "password": "x"})
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_what_no_rotation_gives_fails_the_look(
             harness.reconcile()
     finally:
         by_hand(harness, back)
-    assert harness.reconcile().settled
+    assert harness.reconcile().reconciled
 
 
 def test_look_at_roles_that_are_as_they_were_changes_nothing(harness: DatabaseHarness) -> None:
     harness.aws.calls.clear()
-    with mock.patch.object(harness.strategy, "exclusively", side_effect=AssertionError):
-        assert harness.reconcile().settled
+    with mock.patch.object(harness.strategy, "lock", side_effect=AssertionError):
+        assert harness.reconcile().reconciled
     assert {operation for operation, _ in harness.aws.calls} == {
         "DescribeDBClusters",
         "DescribeSecret",
@@ -79,12 +79,12 @@ def test_look_at_roles_that_are_as_they_were_changes_nothing(harness: DatabaseHa
 @pytest.mark.parametrize("failure", [ConnectionResetError(), TimeoutError(), InterfaceError("no network")])
 def test_look_during_a_failover_is_no_failure(harness: DatabaseHarness, failure: Exception) -> None:
     with mock.patch("gantry_runtime.postgres.connection", side_effect=failure):
-        assert harness.reconcile().settled
+        assert harness.reconcile().reconciled
 
 
 def test_database_that_pauses_is_left_asleep(harness: DatabaseHarness) -> None:
     by_hand(harness, "ALTER ROLE app_a CONNECTION LIMIT 1")
     harness.aws.calls.clear()
     with harness.pausing():
-        assert harness.reconcile().settled
+        assert harness.reconcile().reconciled
     assert {operation for operation, _ in harness.aws.calls} == {"DescribeDBClusters", "DescribeSecret"}

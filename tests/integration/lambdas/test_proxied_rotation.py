@@ -30,15 +30,15 @@ def current(harness: DatabaseHarness) -> dict[str, Any]:
     return document
 
 
-def told(harness: ProxiedDatabaseHarness, role: str) -> dict[str, Any]:
+def said(harness: ProxiedDatabaseHarness, role: str) -> dict[str, Any]:
     document = harness.proxy.secrets[role].document("AWSCURRENT")
     assert document is not None
     return document
 
 
-def test_proxy_is_told_of_the_first_log_in_by_the_bootstrap(harness: ProxiedDatabaseHarness) -> None:
-    assert harness.works(current(harness))
-    assert told(harness, "app_a") == {key: current(harness)[key] for key in ("username", "password")}
+def test_proxy_gets_the_first_log_in_by_the_bootstrap(harness: ProxiedDatabaseHarness) -> None:
+    assert harness.authenticates(current(harness))
+    assert said(harness, "app_a") == {key: current(harness)[key] for key in ("username", "password")}
 
 
 def test_rotations_alternate_and_both_log_in_until_the_tasks_are_replaced(
@@ -47,11 +47,11 @@ def test_rotations_alternate_and_both_log_in_until_the_tasks_are_replaced(
     for _ in range(3):
         before = current(harness)
         harness.rotate()
-        assert harness.works(before)
-        assert harness.works(current(harness))
-        harness.come_to_rest()
-        assert not harness.works(before)
-        assert harness.works(current(harness))
+        assert harness.authenticates(before)
+        assert harness.authenticates(current(harness))
+        harness.reconcile_fully()
+        assert not harness.authenticates(before)
+        assert harness.authenticates(current(harness))
 
 
 def test_rotation_ends_no_sooner_than_the_proxy_admits_the_new_log_in(
@@ -77,7 +77,7 @@ def test_rotation_that_the_proxy_does_not_learn_of_in_time_is_taken_up_again(
                 LogInRefusedError, match=r"through the proxy: version \d+ does not log in as app_b"
             ):
                 harness.run(step, token)
-        assert harness.works(current(harness))
+        assert harness.authenticates(current(harness))
         harness.clock.sleep(1200)
         assert harness.rotate() == token
     assert current(harness)["username"] == "app_b"
@@ -94,17 +94,17 @@ def test_retired_role_leaves_the_proxy_a_password_that_opens_nothing(harness: Pr
     harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
     harness.rotate()
     assert harness.openings("LEAKED")["log-in as app_a through the proxy"] == 1
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.clock.sleep(database_proxy.STALE.total_seconds())
     assert set(harness.openings("LEAKED").values()) == {0}
-    left = told(harness, "app_a")
+    left = said(harness, "app_a")
     assert left["password"] != retired["password"]
     harness.clock.sleep(database_proxy.STALE.total_seconds())
-    assert not harness.works(left)
+    assert not harness.authenticates(left)
     assert not harness.proxy.knows("app_a", retired["password"])
-    harness.secret.detach("SETTLED")
-    harness.come_to_rest()
-    assert told(harness, "app_a") == left
+    harness.secret.detach("RECONCILED")
+    harness.reconcile_fully()
+    assert said(harness, "app_a") == left
 
 
 # The server takes a moment to notice that who held the lock is gone.
@@ -123,31 +123,31 @@ def test_step_that_ends_anywhere_can_be_run_again(
             harness.run(step, token)
             crashed = False
         harness.interruptions.disarm()
-        assert all(harness.works(task.read["secret"]) for task in harness.ecs.live_tasks)
-        assert harness.works(current(harness))
+        assert all(harness.authenticates(task.read["secret"]) for task in harness.ecs.live_tasks)
+        assert harness.authenticates(current(harness))
         if step != "finishSecret":
             harness.rotate()
-        harness.come_to_rest()
-        assert harness.works(current(harness))
+        harness.reconcile_fully()
+        assert harness.authenticates(current(harness))
         if not crashed:
             return
 
 
-def test_secret_that_somebody_else_wrote_is_put_right(harness: ProxiedDatabaseHarness) -> None:
+def test_secret_that_someone_else_wrote_is_put_right(harness: ProxiedDatabaseHarness) -> None:
     secret = harness.proxy.secrets["app_a"]
     secret.put(secret.new_id(), '{"username": "app_a", "password": "x"}', "AWSCURRENT")
     harness.clock.sleep(3600)
-    assert not harness.works(current(harness))
+    assert not harness.authenticates(current(harness))
     harness.reconcile()
     harness.clock.sleep(database_proxy.STALE.total_seconds())
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))
 
 
-def test_proxy_that_comes_later_is_told_which_role_is_in_use(harness: ProxiedDatabaseHarness) -> None:
+def test_proxy_that_comes_later_is_said_which_role_is_in_use(harness: ProxiedDatabaseHarness) -> None:
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     secret = harness.proxy.secrets["app_b"]
     secret.put(secret.new_id(), '{"username": "app_b", "password": "generated"}', "AWSCURRENT")
     harness.bootstrap("Update")
     harness.clock.sleep(database_proxy.STALE.total_seconds())
-    assert harness.works(current(harness))
+    assert harness.authenticates(current(harness))

@@ -52,7 +52,7 @@ def application(server: PostgresServer) -> Iterator[psycopg.Connection]:
 def read(server: PostgresServer) -> Contents:
     at: dict[str, Any] = {"host": "127.0.0.1", "port": server.port}
     with postgres.privileged(**at, database="postgres", user="master", password=MASTER_PASSWORD) as master:
-        contents.admit_reader(master, 48 * "x")
+        contents.set_up_reader(master, 48 * "x")
     with postgres.connection(
         **at, database="app", user=contents.READER, password=48 * "x", settings=contents.SETTINGS
     ) as reader:

@@ -61,7 +61,7 @@ def test_new_password_logs_in_and_the_old_one_opens_nothing(harness: DatabaseHar
         harness.log_in("gantry_rotator", old, database="gantry")
     harness.as_rotator().close()
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
 
 
 def test_session_that_sets_its_own_password_again_and_again_is_ended(harness: DatabaseHarness) -> None:
@@ -86,10 +86,10 @@ def test_session_that_sets_its_own_password_again_and_again_is_ended(harness: Da
     harness.rotate()
 
 
-def test_function_that_rotates_the_others_tells_the_passwords_age(
+def test_function_that_rotates_the_others_publishes_the_passwords_age(
     harness: DatabaseHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.change_rotator()
     harness.clock.sleep(9 * 86400)
     rotation_handler._parts.cache_clear()
@@ -99,8 +99,8 @@ def test_function_that_rotates_the_others_tells_the_passwords_age(
     ):
         rotation_handler.handler({}, None)
     rotation_handler._parts.cache_clear()
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    ages = {each["Secret"]: each["DaysSinceRotation"][0] for each in told}
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    ages = {each["Secret"]: each["DaysSinceRotation"][0] for each in said}
     assert ages["rotator"] == pytest.approx(9, rel=0.01)
     assert set(ages) == {"database", "rotator"}
 
@@ -145,7 +145,7 @@ def test_role_that_shuts_itself_out_by_a_setting_can_rotate(
     with harness.as_rotator() as thief:
         thief.execute(f"ALTER ROLE gantry_rotator {where} SET {setting}")
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     assert set(harness.change_rotator().values()) == {0}
     harness.as_rotator().close()
 
@@ -175,7 +175,7 @@ def test_change_in_the_middle_of_a_rotation_does_not_fail_it(harness: DatabaseHa
         if not interrupted(harness, at, change, harness.rotate):
             break
         changes.add(password(harness))
-        harness.come_to_rest()
+        harness.reconcile_fully()
     assert len(changes) > 2
 
 

@@ -57,29 +57,29 @@ def invoke(harness: Harness, step: str | None, token: str = "") -> str:
 
 
 def live(harness: Harness) -> str:
-    """Go through rotations that succeed, fail anywhere, or meet what they did not expect; return all told."""
-    told = ""
+    """Go through rotations that succeed, fail anywhere, or meet surprises; return all that was said."""
+    said = ""
     for at in range(1, 60, 3):
         for step in STEPS:
             harness.interruptions.arm(
                 at, lambda: (_ for _ in ()).throw(ValueError(str(harness.secret.history)))
             )
-            told += invoke(harness, step, harness.secret.begin_rotation())
+            said += invoke(harness, step, harness.secret.begin_rotation())
             harness.interruptions.disarm()
-        told += invoke(harness, None)
+        said += invoke(harness, None)
         harness.ecs.complete_deployment()
         harness.clock.sleep(8 * 86400)
-        told += invoke(harness, None)
+        said += invoke(harness, None)
     for strange in STRANGE:
         harness.secret.detach("AWSPENDING")
         token = harness.secret.begin_rotation()
         document = {**(harness.secret.document("AWSCURRENT") or {}), **strange}
         harness.secret.put(token, json.dumps(document), "AWSPENDING")
-        told += "".join(invoke(harness, step, token) for step in STEPS)
+        said += "".join(invoke(harness, step, token) for step in STEPS)
     harness.secret.detach("AWSPENDING")
     token = harness.secret.begin_rotation()
     harness.secret.put(token, "{}", "AWSPENDING")
-    return told + "".join(invoke(harness, step, token) for step in STEPS) + invoke(harness, None)
+    return said + "".join(invoke(harness, step, token) for step in STEPS) + invoke(harness, None)
 
 
 def secrets_of(harness: Harness) -> set[str]:
@@ -92,7 +92,7 @@ def secrets_of(harness: Harness) -> set[str]:
     } | {"stranger-stranger-"}
 
 
-def test_no_secret_is_told_to_anybody(
+def test_no_secret_is_said_to_anyone(
     harness: Harness,
     database: PostgresServer,
     capfd: pytest.CaptureFixture[str],
@@ -100,12 +100,12 @@ def test_no_secret_is_told_to_anybody(
 ) -> None:
     server_log_before = Path(database.log).stat().st_size
     with caplog.at_level(logging.DEBUG):
-        told = live(harness)
+        said = live(harness)
     captured = capfd.readouterr()
-    told += captured.out + captured.err + caplog.text
-    told += Path(database.log).read_text()[server_log_before:]
+    said += captured.out + captured.err + caplog.text
+    said += Path(database.log).read_text()[server_log_before:]
     secrets = secrets_of(harness)
     assert len(secrets) > 5
-    assert "failed" in told
+    assert "failed" in said
     for secret in secrets:
-        assert secret not in told
+        assert secret not in said

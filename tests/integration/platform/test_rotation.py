@@ -25,7 +25,7 @@ RETIREMENT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Vault:
+class PlatformSecrets:
     """The platform's secrets, and what they open."""
 
     platform: DeployedPlatform
@@ -39,15 +39,15 @@ class Vault:
         )
         return document
 
-    def look_after(self, name: str) -> dict[str, Any]:
-        """Have the secret looked after, as the schedule does too; return the function's report."""
+    def reconcile(self, name: str) -> dict[str, Any]:
+        """Reconcile the secret, as the schedule does too; return the function's report."""
         function = self.client.describe_secret(SecretId=f"gantry/sandbox/{name}")["RotationLambdaARN"]
         answer = self.functions.invoke(FunctionName=function, Payload=b"{}")
         report: dict[str, Any] = json.loads(answer["Payload"].read())
         return report
 
     def is_deploying(self) -> bool:
-        """Tell whether a deployment of the service is in progress."""
+        """Return whether a deployment of the service is in progress."""
         cluster = self.containers.list_clusters()["clusterArns"][0]
         arns = self.containers.list_services(cluster=cluster)["serviceArns"]
         services = self.containers.describe_services(cluster=cluster, services=arns)["services"]
@@ -98,7 +98,7 @@ class Vault:
             return False
 
     def hold(self, name: str) -> Callable[[], bool]:
-        """Open a connection with what a secret says now; return what tells whether it lives."""
+        """Open a connection with what a secret says now; return a check whether it lives."""
         login = self.read(name)
         if name == "valkey":
             cache = self.connect_to_cache(login)
@@ -108,7 +108,7 @@ class Vault:
 
 
 def _answers(client: valkey.Valkey) -> bool:
-    """Tell whether a connection lives; a new one in its place is refused, too, as its password is."""
+    """Return whether a connection lives; a new one in its place is refused, too, as its password is."""
     try:
         return bool(client.ping())
     except valkey.ValkeyError:
@@ -124,7 +124,7 @@ def _is_alive(connection: psycopg.Connection) -> bool:
 
 
 @pytest.fixture(scope="module")
-def vault(platform: DeployedPlatform) -> Iterator[Vault]:
+def secrets(platform: DeployedPlatform) -> Iterator[PlatformSecrets]:
     variables = Sandbox(platform.state_dir).environment()
     session = boto3.Session(
         region_name=variables["AWS_REGION"],
@@ -133,7 +133,7 @@ def vault(platform: DeployedPlatform) -> Iterator[Vault]:
     )
     endpoint = variables["AWS_ENDPOINT_URL"]
     clients = [session.client(name, endpoint_url=endpoint) for name in ("secretsmanager", "lambda", "ecs")]
-    yield Vault(platform, *clients)
+    yield PlatformSecrets(platform, *clients)
     for client in clients:
         client.close()
 
@@ -144,13 +144,13 @@ def rotate(platform: DeployedPlatform, secret: str) -> None:
     assert "current" in json.loads(result.stdout)["stages"]
 
 
-def wait_until_settled(vault: Vault, *names: str) -> None:
+def wait_until_reconciled(secrets: PlatformSecrets, *names: str) -> None:
     """Wait until the earlier credentials of secrets, of all by default, are retired."""
     deadline = time.monotonic() + RETIREMENT_SECONDS
-    while unsettled := [
-        report for name in names or SECRETS if not (report := vault.look_after(name)).get("settled")
+    while unreconciled := [
+        report for name in names or SECRETS if not (report := secrets.reconcile(name)).get("reconciled")
     ]:
-        assert time.monotonic() < deadline, f"old credentials were not retired in time: {unsettled}"
+        assert time.monotonic() < deadline, f"old credentials were not retired in time: {unreconciled}"
         time.sleep(0.5)
 
 
@@ -169,33 +169,33 @@ def test_rotation_right_after_the_first_deployment(platform: DeployedPlatform) -
     ],
 )
 def test_rotations_fail_no_request_and_lose_no_session(
-    platform: DeployedPlatform, vault: Vault, turns: list[bool]
+    platform: DeployedPlatform, secrets: PlatformSecrets, turns: list[bool]
 ) -> None:
     old: dict[str, list[dict[str, str]]] = {name: [] for name in (*SECRETS, ROTATOR)}
     held: list[Callable[[], bool]] = []
     with load(platform.url) as report:
         for together in turns:
             for name in (*SECRETS, ROTATOR):
-                old[name].append(vault.read(name))
+                old[name].append(secrets.read(name))
                 if name != "signing-key":
-                    held.append(vault.hold(name))
+                    held.append(secrets.hold(name))
                 if not together and name != ROTATOR:
                     rotate(platform, name)
-                    wait_until_settled(vault, name)
+                    wait_until_reconciled(secrets, name)
             if together:
                 with ThreadPoolExecutor(len(SECRETS)) as pool:
                     list(pool.map(lambda name: rotate(platform, name), SECRETS))
-                wait_until_settled(vault)
+                wait_until_reconciled(secrets)
             assert platform.gantry("rotate", "rotator").returncode == 0
     assert report.failures == []
     assert report.lost_sessions == 0
     assert report.total > 300
-    assert vault.opens_database(vault.read("database"))
-    assert vault.opens_cache(vault.read("valkey"))
+    assert secrets.opens_database(secrets.read("database"))
+    assert secrets.opens_cache(secrets.read("valkey"))
     for login in (*old["database"], *old[ROTATOR]):
-        assert not vault.opens_database(login)
+        assert not secrets.opens_database(login)
     for login in old["valkey"]:
-        assert not vault.opens_cache(login)
+        assert not secrets.opens_cache(login)
     # Not even where the turn of its user came again.
     assert [lives() for lives in held] == [False] * len(held)
 
@@ -203,9 +203,9 @@ def test_rotations_fail_no_request_and_lose_no_session(
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["database", "valkey", "rotator"])
 def test_leaked_credential_is_refused_without_a_failed_request(
-    platform: DeployedPlatform, vault: Vault, name: str
+    platform: DeployedPlatform, secrets: PlatformSecrets, name: str
 ) -> None:
-    held = vault.hold(ROTATOR if name == "rotator" else name)
+    held = secrets.hold(ROTATOR if name == "rotator" else name)
     with load(platform.url) as report:
         result = platform.gantry("rotate", name, "--leaked")
     assert result.returncode == 0, result.stderr
@@ -214,23 +214,25 @@ def test_leaked_credential_is_refused_without_a_failed_request(
 
 
 @pytest.mark.long
-def test_sessions_of_a_leaked_signing_key_are_refused(platform: DeployedPlatform, vault: Vault) -> None:
-    leaked = vault.read("signing-key")["current"]
+def test_sessions_of_a_leaked_signing_key_are_refused(
+    platform: DeployedPlatform, secrets: PlatformSecrets
+) -> None:
+    leaked = secrets.read("signing-key")["current"]
     result = platform.gantry("rotate", "signing-key", "--leaked", "--json")
     assert result.returncode == 0, result.stderr
     assert set(json.loads(result.stdout)["openings"].values()) == {0}
-    assert leaked not in vault.read("signing-key").values()
+    assert leaked not in secrets.read("signing-key").values()
 
 
-def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: Vault) -> None:
+def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, secrets: PlatformSecrets) -> None:
     credentials = {"email": "alan@example.com", "password": "correct horse battery staple"}
     with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15) as client:
         client.post("/sign-up", json=credentials).raise_for_status()
-        retired = vault.read("signing-key")["current"]
-        with ThreadPoolExecutor(1) as beside:
-            rotation = beside.submit(rotate, platform, "signing-key")
+        retired = secrets.read("signing-key")["current"]
+        with ThreadPoolExecutor(1) as pool:
+            rotation = pool.submit(rotate, platform, "signing-key")
             # A session in use is signed again; one that no one uses ends with its key.
-            while not rotation.done() or not vault.look_after("signing-key").get("settled"):
+            while not rotation.done() or not secrets.reconcile("signing-key").get("reconciled"):
                 assert client.get("/account").status_code == 200
                 time.sleep(0.2)
             rotation.result()
@@ -242,22 +244,24 @@ def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, vault: V
 
 
 @pytest.mark.long
-def test_deploying_after_rotations_changes_nothing(platform: DeployedPlatform, vault: Vault) -> None:
-    before = {name: vault.read(name) for name in SECRETS}
+def test_deploying_after_rotations_changes_nothing(
+    platform: DeployedPlatform, secrets: PlatformSecrets
+) -> None:
+    before = {name: secrets.read(name) for name in SECRETS}
     result = platform.deploy()
     assert result.returncode == 0, result.stdout + result.stderr
-    assert {name: vault.read(name) for name in SECRETS} == before
+    assert {name: secrets.read(name) for name in SECRETS} == before
     assert platform.health().status_code == 200
 
 
 @pytest.mark.long
 def test_rotation_during_a_deployment_and_a_rollback_after_it(
-    platform: DeployedPlatform, vault: Vault
+    platform: DeployedPlatform, secrets: PlatformSecrets
 ) -> None:
     with load(platform.url) as report:
-        with ThreadPoolExecutor(1) as beside:
-            deployment = beside.submit(platform.deploy, ecs__environment__RELEASE="2")
-            while not vault.is_deploying():
+        with ThreadPoolExecutor(1) as pool:
+            deployment = pool.submit(platform.deploy, ecs__environment__RELEASE="2")
+            while not secrets.is_deploying():
                 assert not deployment.done(), deployment.result().stderr
                 time.sleep(0.1)
             rotate(platform, "database")
@@ -265,7 +269,7 @@ def test_rotation_during_a_deployment_and_a_rollback_after_it(
         # The task definition of before the rotation; its tasks start with what is current now.
         result = platform.deploy()
         assert result.returncode == 0, result.stdout + result.stderr
-        wait_until_settled(vault)
+        wait_until_reconciled(secrets)
     assert report.failures == []
     assert report.lost_sessions == 0
-    assert platform.health().json()["database"]["session_user"] == vault.read("database")["username"]
+    assert platform.health().json()["database"]["session_user"] == secrets.read("database")["username"]

@@ -1,4 +1,4 @@
-"""What is told of a failure never holds a secret, whoever raised it."""
+"""What is said of a failure never holds a secret, no matter who raised it."""
 
 import ssl
 from typing import Any
@@ -16,7 +16,7 @@ REFUSAL: Any = {"Error": {"Code": "InvalidParameterValue", "Message": f"Value '{
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "said"),
     [
         (ClientError(REFUSAL, "ModifyUser"), "ModifyUser failed: InvalidParameterValue"),
         (ParamValidationError(report=f"Invalid type, value: {SECRET}"), "ParamValidationError"),
@@ -29,12 +29,12 @@ REFUSAL: Any = {"Error": {"Code": "InvalidParameterValue", "Message": f"Value '{
         (ValueError(SECRET), "ValueError"),
     ],
 )
-def test_what_libraries_say_is_not_repeated(error: Exception, told: str) -> None:
-    assert describe(error) == told
+def test_what_libraries_say_is_not_repeated(error: Exception, said: str) -> None:
+    assert describe(error) == said
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "said"),
     [
         (SafeError("version 7 has no value"), "version 7 has no value"),
         (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
@@ -42,8 +42,8 @@ def test_what_libraries_say_is_not_repeated(error: Exception, told: str) -> None
         (pg8000.native.InterfaceError("Server refuses SSL"), "Server refuses SSL"),
     ],
 )
-def test_what_helps_is_told(error: Exception, told: str) -> None:
-    assert told in describe(error)
+def test_what_helps_is_said(error: Exception, said: str) -> None:
+    assert said in describe(error)
 
 
 def test_secret_that_is_no_document_is_named_and_not_shown() -> None:

@@ -1,4 +1,4 @@
-"""What the function answers to whom, and that it tells nobody a secret."""
+"""What the function answers to whom, and that it shows no one a secret."""
 
 import json
 import os
@@ -55,9 +55,7 @@ def test_secrets_manager_drives_the_steps(harness: SigningKeyHarness) -> None:
 @pytest.mark.parametrize(
     "event", [{"source": "aws.events"}, {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED"}}, {}]
 )
-def test_everybody_else_has_it_look_after_the_secret(
-    harness: SigningKeyHarness, event: dict[str, Any]
-) -> None:
+def test_everyone_else_has_it_reconcile_the_secret(harness: SigningKeyHarness, event: dict[str, Any]) -> None:
     harness.rotate()
     report = function.handler(event, CONTEXT)
     assert report is not None
@@ -85,16 +83,16 @@ def test_other_secret_is_refused(harness: SigningKeyHarness) -> None:
         step(harness, "createSecret", harness.secret.begin_rotation(), other)
 
 
-def test_metrics_tell_age_and_overdue_retirement(
+def test_metrics_show_age_and_overdue_retirement(
     harness: SigningKeyHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness.rotate()
     harness.clock.sleep(8 * 86400)
     function.handler({}, CONTEXT)
-    told = metrics(capsys.readouterr().out)
-    assert told["DaysSinceRotation"] == pytest.approx(8, rel=0.01)
-    assert told["HoursPreviousCredentialActive"] == pytest.approx(24, rel=0.01)
-    harness.come_to_rest()
+    said = metrics(capsys.readouterr().out)
+    assert said["DaysSinceRotation"] == pytest.approx(8, rel=0.01)
+    assert said["HoursPreviousCredentialActive"] == pytest.approx(24, rel=0.01)
+    harness.reconcile_fully()
     function.handler({}, CONTEXT)
     assert metrics(capsys.readouterr().out)["HoursPreviousCredentialActive"] == 0
 

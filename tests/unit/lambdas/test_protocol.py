@@ -85,7 +85,7 @@ def test_new_schedule_is_tested_with_a_version_that_no_other_step_has_seen(
     harness.run("testSecret", token)
 
 
-def test_version_by_somebody_else_is_set_aside_and_the_next_rotation_works(
+def test_version_by_someone_else_is_set_aside_and_the_next_rotation_works(
     harness: SigningKeyHarness,
 ) -> None:
     token = harness.secret.begin_rotation()
@@ -111,11 +111,11 @@ def test_rotation_waits_for_the_retirement_before_it_and_leaves_nothing_behind(
     with pytest.raises(NotRetiredError, match="still vouches for sessions; it is retired 7 days"):
         harness.rotate()
     assert harness.secret.holder("AWSPENDING") is None
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.rotate()
 
 
-def test_version_by_somebody_else_cannot_finish_before_that_retirement_either(
+def test_version_by_someone_else_cannot_finish_before_that_retirement_either(
     harness: SigningKeyHarness,
 ) -> None:
     harness.rotate()
@@ -138,7 +138,7 @@ def test_sessions_of_all_tasks_are_honoured_by_all_while_keys_change(harness: Si
     harness.clock.sleep(SESSION_LIFETIME.total_seconds() - 3600)
     harness.reconcile()
     assert harness.verifies(before["current"])
-    harness.come_to_rest()
+    harness.reconcile_fully()
     assert not harness.verifies(before["current"])
 
 

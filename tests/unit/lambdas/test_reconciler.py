@@ -6,32 +6,32 @@ from rotation.service import Replacement
 from tests.aws.harness import SigningKeyHarness, check_retirement_interrupted
 
 
-def test_settled_secret_costs_one_call(harness: SigningKeyHarness) -> None:
-    harness.come_to_rest()
+def test_reconciled_secret_costs_one_call(harness: SigningKeyHarness) -> None:
+    harness.reconcile_fully()
     harness.aws.calls.clear()
     harness.reconcile()
     assert [operation for operation, _ in harness.aws.calls] == ["DescribeSecret"]
 
 
-def test_report_tells_how_the_secret_stands(harness: SigningKeyHarness) -> None:
+def test_report_shows_the_state_of_the_secret(harness: SigningKeyHarness) -> None:
     token = harness.rotate()
     report = harness.reconcile()
     assert (report.name, report.current, report.pending) == ("signing-key", token, None)
-    assert (report.replacement, report.tasks, report.settled) == (Replacement.IN_PROGRESS, 2, False)
+    assert (report.replacement, report.tasks, report.reconciled) == (Replacement.IN_PROGRESS, 2, False)
     assert report.previous is not None
-    assert harness.come_to_rest().settled
+    assert harness.reconcile_fully().reconciled
 
 
 def test_rotation_taken_back_by_hand_is_followed(harness: SigningKeyHarness) -> None:
     harness.rotate()
-    harness.come_to_rest()
+    harness.reconcile_fully()
     harness.rotate()
     harness.ecs.complete_deployment()
     previous = harness.secret.holder("AWSPREVIOUS")
     assert previous is not None
     harness.secret.attach("AWSCURRENT", previous)
     assert harness.reconcile().replacement is Replacement.REQUESTED
-    assert harness.come_to_rest().current == previous
+    assert harness.reconcile_fully().current == previous
 
 
 def test_label_moved_back_and_forth_leaves_no_task_without_its_key(harness: SigningKeyHarness) -> None:
@@ -44,7 +44,7 @@ def test_label_moved_back_and_forth_leaves_no_task_without_its_key(harness: Sign
     harness.secret.attach("AWSCURRENT", second)
     harness.reconcile()
     assert harness.secret.holder("AWSPREVIOUS") == first
-    harness.come_to_rest()
+    harness.reconcile_fully()
     assert between.stopped
 
 
@@ -53,7 +53,7 @@ def test_change_of_the_secret_meanwhile_only_delays(harness: SigningKeyHarness) 
     harness.ecs.complete_deployment()
     harness.secret.detach("NO-SUCH-LABEL")
     assert harness.reconcile().previous is not None
-    harness.come_to_rest()
+    harness.reconcile_fully()
 
 
 @pytest.mark.parametrize("what", ["rotate", "reconcile"])

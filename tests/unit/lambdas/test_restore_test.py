@@ -38,7 +38,7 @@ class Harness:
         self.restored = RestoredClusters(self.aws.client("rds"), secrets_key=KEY)
 
     def look(self) -> Report:
-        """Look after the tests as the schedule does, five minutes after the last time."""
+        """Examine the tests as the schedule does, five minutes after the last time."""
         self.clock.sleep(5 * MINUTES)
         return Examiner(
             plan=self.plan,
@@ -151,7 +151,7 @@ def test_window_that_ran_out_leaves_nothing(harness: Harness) -> None:
     assert (report.failed, report.oldest_cluster) == (True, None)
 
 
-def test_restore_that_failed_is_told(harness: Harness) -> None:
+def test_restore_that_failed_is_reported(harness: Harness) -> None:
     harness.backup.restore()
     harness.look_until_removed()
     harness.backup.fail()
@@ -160,7 +160,7 @@ def test_restore_that_failed_is_told(harness: Harness) -> None:
     assert not harness.look_until_removed()[-1].failed
 
 
-def test_age_of_a_cluster_is_told_as_long_as_it_is_there(harness: Harness) -> None:
+def test_age_of_a_cluster_is_said_as_long_as_it_is_there(harness: Harness) -> None:
     job = harness.backup.restore()
     assert harness.look().oldest_cluster == job.created
 
@@ -232,7 +232,7 @@ def test_function_measures_and_raises_what_went_wrong(
     assert definition["Namespace"] == "Gantry"
     assert [sorted(names) for names in definition["Dimensions"]] == [["Plan", "service"]]
     assert (documents[0]["Plan"], documents[0]["service"]) == (PLAN, "restore-test")
-    told = {metric["Name"]: documents[0][metric["Name"]][0] for metric in definition["Metrics"]}
-    assert told["DaysSinceRestoreTest"] == pytest.approx(1, rel=0.01)
-    assert (told["RestoreTestFailed"], told["HoursRestoredClusterKept"]) == (1, 0)
+    said = {metric["Name"]: documents[0][metric["Name"]][0] for metric in definition["Metrics"]}
+    assert said["DaysSinceRestoreTest"] == pytest.approx(1, rel=0.01)
+    assert (said["RestoreTestFailed"], said["HoursRestoredClusterKept"]) == (1, 0)
     assert documents[1]["HoursRestoredClusterKept"][0] > 0

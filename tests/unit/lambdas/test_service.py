@@ -125,12 +125,12 @@ def test_task_that_is_not_yet_placed_is_waited_for(harness: Harness) -> None:
     assert harness.replace(harness.clock.now() - timedelta(days=1)) is not Replacement.DONE
 
 
-def test_task_beside_the_service_is_waited_for_and_no_reason_to_deploy(harness: Harness) -> None:
+def test_task_next_to_the_service_is_waited_for_and_no_reason_to_deploy(harness: Harness) -> None:
     errand = harness.ecs.start_task("family:errand")
     since = harness.clock.now()
     harness.replace(since)
     harness.ecs.complete_deployment()
-    assert harness.replace(since) is Replacement.RUNNING_BESIDE
+    assert harness.replace(since) is Replacement.RUNNING_NEXT_TO
     errand.status = "STOPPED"
     assert harness.replace(since) is Replacement.DONE
     assert harness.deployments == 1
@@ -142,15 +142,15 @@ def test_new_tasks_are_not_taken_for_old_ones_because_clocks_differ(harness: Har
     assert harness.clock.now() - since >= timedelta(seconds=2)
 
 
-@pytest.mark.parametrize("beside", ["group of another", "stopping"])
-def test_old_task_that_ecs_does_not_list_yet_is_waited_for(harness: Harness, beside: str) -> None:
+@pytest.mark.parametrize("other", ["group of another", "stopping"])
+def test_old_task_that_ecs_does_not_list_yet_is_waited_for(harness: Harness, other: str) -> None:
     """Whatever else runs in the cluster, or stops: the service's own count is compared with its own tasks."""
     since = harness.clock.now()
     harness.ecs.tasks[0].created = since + timedelta(hours=1)
     for _ in range(2):
-        other = harness.ecs.start_task(*(["family:other"] if beside == "group of another" else []))
-        other.created = since + timedelta(hours=1)
-        other.status = "STOPPING" if beside == "stopping" else "RUNNING"
+        task = harness.ecs.start_task(*(["family:other"] if other == "group of another" else []))
+        task.created = since + timedelta(hours=1)
+        task.status = "STOPPING" if other == "stopping" else "RUNNING"
     listed = harness.ecs.list_tasks
     hidden = harness.ecs.tasks[1].arn
 

@@ -37,13 +37,17 @@ class Functions:
         if "Openings" in event:
             return self._harness.strategy.openings(self._harness.store.require(event["Openings"]))
         report = self._harness.reconcile()
-        return {"settled": report.settled, "previous": report.previous, "replacement": report.replacement}
+        return {
+            "reconciled": report.reconciled,
+            "previous": report.previous,
+            "replacement": report.replacement,
+        }
 
 
 @pytest.fixture
 def harness() -> Iterator[SigningKeyHarness]:
     made = SigningKeyHarness()
-    made.come_to_rest()
+    made.reconcile_fully()
     made.secret.function = "arn:function"
     yield made
     made.close()
@@ -76,7 +80,7 @@ def deploy_by(
 
 
 def between_polls(monkeypatch: pytest.MonkeyPatch, *happenings: Callable[[], object]) -> None:
-    """Have something happen at each poll; whoever polls more often waits in vain."""
+    """Have something happen at each poll; who polls more often waits in vain."""
     left = list(happenings)
     monkeypatch.setattr("time.sleep", lambda _: left.pop(0)())
 
@@ -94,9 +98,9 @@ def test_leaked_key_vouches_for_nothing_afterwards(
     assert set(harness.secret.document("AWSCURRENT") or {}) == {"current"}
     assert not harness.verifies(key)
     assert harness.secret.holder("LEAKED") is None
-    told = json.loads(capsys.readouterr().out)
-    assert told["openings"] == {"the key in the current ring": 0}
-    assert list(told["stages"]) == ["replaced", "retired", "refused"]
+    said = json.loads(capsys.readouterr().out)
+    assert said["openings"] == {"the key in the current ring": 0}
+    assert list(said["stages"]) == ["replaced", "retired", "refused"]
 
 
 def test_rotation_in_progress_does_not_bring_the_key_back(
@@ -135,7 +139,7 @@ def test_run_that_was_interrupted_anywhere_is_finished_by_the_next(
             run()
         assert not harness.verifies(key)
         assert harness.secret.holder("LEAKED") is None
-        # One that crashed after the retirement starts again: what leaked by then, no one can tell.
+        # One that crashed after the retirement starts again: what leaked by then, no one knows.
         assert len(harness.secret.history) - versions <= 2
     assert at > 20
 
@@ -159,10 +163,12 @@ def test_deployment_that_failed_before_is_no_reason_to_wait(
 ) -> None:
     between_polls(monkeypatch, harness.ecs.fail_deployment, harness.ecs.complete_deployment)
     run()
-    assert harness.reconcile().settled
+    assert harness.reconcile().reconciled
 
 
-def test_deployment_that_fails_is_told(harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployment_that_fails_is_reported(
+    harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     between_polls(monkeypatch, harness.ecs.fail_deployment, harness.ecs.fail_deployment)
     with pytest.raises(CliError, match="tasks with the leaked credential run on"):
         run()
@@ -178,7 +184,7 @@ def test_function_that_keeps_failing_ends_the_wait(
         run()
 
 
-def test_credential_that_still_opens_something_is_told(
+def test_credential_that_still_opens_something_is_reported(
     harness: SigningKeyHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaked, "_REFUSAL_TIMEOUT", timedelta(0))
@@ -228,4 +234,4 @@ def test_release_of_before_bakes_undisturbed(
 
     between_polls(monkeypatch, end)
     run()
-    assert harness.reconcile().settled
+    assert harness.reconcile().reconciled

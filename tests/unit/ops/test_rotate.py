@@ -15,7 +15,7 @@ from tests.aws.ecs import CLUSTER, SERVICE
 from tests.aws.harness import SESSION_LIFETIME, SigningKeyHarness
 from tests.aws.transport import Answer, AwsError
 
-STEPS_DONE = ["created", "admitted", "tested", "current"]
+STEPS_DONE = ["created", "valid", "tested", "current"]
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def test_version_that_was_given_up_is_not_waited_for(harness: SigningKeyHarness)
 
 def test_steps_are_followed_by_what_the_function_says(harness: SigningKeyHarness) -> None:
     version = harness.secret.begin_rotation()
-    done = {"step": "setSecret", "version": version, "message": "the version is admitted"}
+    done = {"step": "setSecret", "version": version, "message": "the version is valid"}
     failed = {"step": "testSecret", "version": version, "message": "failed"}
-    other = {"step": "testSecret", "version": "another", "message": "the version works"}
+    other = {"step": "testSecret", "version": "another", "message": "the version logs in"}
     assert follow(harness, version) == ["…"]
-    assert follow(harness, version, done, failed, other) == ["created", "admitted", "…"]
+    assert follow(harness, version, done, failed, other) == ["created", "valid", "…"]
 
 
 @pytest.mark.parametrize("step", ["createSecret", "setSecret", "testSecret", "finishSecret"])

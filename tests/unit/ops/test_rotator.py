@@ -44,7 +44,7 @@ def test_database_follows_after_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     assert replaced == [RotatedSecret.DATABASE]
 
 
-def test_failure_is_told_with_its_reason_and_nothing_follows(answer: dict[str, Any]) -> None:
+def test_failure_is_reported_with_its_reason_and_nothing_follows(answer: dict[str, Any]) -> None:
     answer |= {
         "FunctionError": "Unhandled",
         "Payload": {"errorMessage": "PostgreSQL refused: SQLSTATE 53300"},

@@ -1,4 +1,4 @@
-"""Stand-ins for Python and npm, with which the launcher's set-up costs nothing and can be made to fail."""
+"""Substitutes for Python and npm, with which the launcher's set-up costs nothing and can be made to fail."""
 
 import os
 import subprocess
