@@ -56,7 +56,8 @@ def files() -> Iterator[Path]:
     folders = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")))
     for path in (*folders, *(ROOT / page for page in PAGES)):
         written = path.suffix in SUFFIXES and path.is_file() and path != Path(__file__)
-        if written and not {".venv", "__pycache__"} & set(path.parts):
+        # A migration that was applied somewhere never changes again.
+        if written and not {".venv", "__pycache__", "migrations"} & set(path.parts):
             yield path
 
 
