@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from stacks.settings.alerts import AlertSettings, CanarySettings, CostSettings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
 from stacks.settings.data import AuroraSettings, ValkeySettings
 from stacks.settings.firewall import FirewallSettings
@@ -14,14 +13,12 @@ from stacks.settings.images import IMAGE, EcrRepository, ecr_repository
 from stacks.settings.ingress import AcceleratorSettings, DomainSettings, LoadBalancerSettings
 from stacks.settings.model import Lasting, Problem, SettingsModel
 from stacks.settings.network import NetworkSettings
-from stacks.settings.observability import ObservabilitySettings
-from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
+from stacks.settings.observability import AlertSettings, CanarySettings, CostSettings, ObservabilitySettings
 from stacks.settings.recovery import BackupSettings, RecoverySettings
 from stacks.settings.regions import LACKING, commercial_region, zone_id_prefix
-from stacks.settings.rotation import RotationSettings
-from stacks.settings.security import SecuritySettings
+from stacks.settings.security import RotationSettings, SecuritySettings
 from stacks.settings.state import StateSettings
-from stacks.settings.values import addresses_of_subnet
+from stacks.settings.values import ACCOUNT, NAME, NAME_LIMIT, REGION, addresses_of_subnet
 
 LAYERS = ("state", "network", "data", "compute", "security", "observability")
 # Where AWS has what belongs to no region, such as root's sign-in events and budgets.

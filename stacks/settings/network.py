@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from stacks.settings.model import FIXED, Lasting, Problem, SettingsModel
-from stacks.settings.patterns import REGION
-from stacks.settings.values import vpc_range
+from stacks.settings.values import REGION, vpc_range
 
 _APPENDED = Lasting("After the first deployment only a third one can be added, at the end.")
 _Zone = Annotated[str, Field(pattern=r"^([a-z]|[a-z]{3,5}\d-az\d{1,2})$", examples=["a", "use1-az1"])]

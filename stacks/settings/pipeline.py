@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from stacks.settings.model import Problem, SettingsModel
-from stacks.settings.patterns import ACCOUNT, NAME, NAME_LIMIT, REGION
 from stacks.settings.regions import LACKING, commercial_region
 from stacks.settings.state import LogRetentionDays
+from stacks.settings.values import ACCOUNT, NAME, NAME_LIMIT, REGION
 
 _Environment = Annotated[str, Field(pattern=NAME, examples=["staging"])]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from stacks.settings.model import Problem, SettingsModel, Singleton
-from stacks.settings.patterns import REGION
 from stacks.settings.regions import commercial_region
+from stacks.settings.values import REGION
 
 BackupRule = Literal["daily", "weekly", "monthly", "yearly"]
 # Days between two backups of a rule, with one to spare for the backup to end.

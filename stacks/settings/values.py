@@ -1,4 +1,4 @@
-"""Parses values as what they are: each function returns its value, or refuses it with what is allowed."""
+"""Values of settings: what names look like, and functions that return a value or say what is allowed."""
 
 import ipaddress
 import re
@@ -6,6 +6,14 @@ import zoneinfo
 from collections.abc import Collection
 from datetime import datetime
 from urllib.parse import urlsplit
+
+NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+# The shortest limit of what is made of a name and an environment: a load balancer's or a target group's, and
+# that of a bucket when account and region follow.
+NAME_LIMIT = 32
+ACCOUNT = r"^\d{12}$"
+REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+
 
 # Public, private and isolated subnets in each of three zones, of equal size, make 16 parts of the range.
 SUBNET_BITS = 4
