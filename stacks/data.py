@@ -23,6 +23,7 @@ from gantry.database.restored_clusters import RESTORED_CLUSTERS
 from gantry.database.roles import DatabaseRoles
 from gantry.functions.python_asset import PythonSource
 from gantry.monitoring.alarm import AlarmDefaults
+from gantry.network.security_groups import RestoreTestGroups
 from gantry.secrets.secret import PlatformSecret
 from stacks.layer import (
     LayerStack,
@@ -48,6 +49,14 @@ _PROXIED = "It repeats what the database's secret says of its role; the rotation
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestoreTestRefs:
+    """The plan and the alarms of the restore tests, by name."""
+
+    plan: str
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataRefs:
     """What later layers use of the data layer; alarms by name, so that none is kept from going."""
 
@@ -59,8 +68,7 @@ class DataRefs:
     rotator_secret: secretsmanager.ISecret
     valkey_secret: secretsmanager.ISecret
     rotator_alarms: tuple[str, ...]
-    restore_test_plan: str | None
-    restore_test_alarms: tuple[str, ...]
+    restore_tests: RestoreTestRefs | None
 
 
 class DataStack(LayerStack):
@@ -87,29 +95,29 @@ class DataStack(LayerStack):
             "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_ROTATOR
         )
         self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
-        self._proxy: DatabaseProxy | None = None
         aurora = self._database()
-        cluster = aurora.cluster
-        self._restore_testing: RestoreTesting | None = None
+        proxy = self._database_proxy(aurora.cluster)
+        roles = self._database_roles(aurora, proxy)
         cache_users = self._cache_users()
         cache = self._cache(cache_users)
-        if settings.backup.enabled:
-            self._backup(aurora, recovery, after=cache)
-        CfnOutput(self, "ClusterIdentifier", value=cluster.cluster_identifier)
-        CfnOutput(self, "DatabaseSecretArn", value=self._database_secret.secret_arn)
-        CfnOutput(self, "ValkeySecretArn", value=self._valkey_secret.secret_arn)
-        testing = self._restore_testing
+        restore_tests = self._backup(aurora, recovery, after=cache) if settings.backup.enabled else None
+        for name, value in {
+            "ClusterIdentifier": aurora.cluster.cluster_identifier,
+            "DatabaseSecretArn": self._database_secret.secret_arn,
+            "DatabaseRolesFunction": roles.function.function_name,
+            "ValkeySecretArn": self._valkey_secret.secret_arn,
+        }.items():
+            CfnOutput(self, name, value=value)
         self.refs = DataRefs(
-            cluster=cluster,
-            proxy=self._proxy,
+            cluster=aurora.cluster,
+            proxy=proxy,
             cache=cache,
             cache_users=cache_users,
             database_secret=self._database_secret,
             rotator_secret=self._rotator_secret,
             valkey_secret=self._valkey_secret,
-            rotator_alarms=self._rotator_alarms,
-            restore_test_plan=testing.plan_name if testing else None,
-            restore_test_alarms=tuple(alarm.full_name for alarm in testing.alarms) if testing else (),
+            rotator_alarms=tuple(alarm.full_name for alarm in roles.alarms),
+            restore_tests=restore_tests,
         )
 
     def _secret(
@@ -135,7 +143,7 @@ class DataStack(LayerStack):
 
     def _database(self) -> AuroraPostgres:
         settings = self._settings
-        aurora = AuroraPostgres(
+        return AuroraPostgres(
             self,
             "Database",
             name=settings.full_name,
@@ -158,9 +166,10 @@ class DataStack(LayerStack):
             log_removal_policy=removal_policy(settings),
             snapshot=settings.aurora.restore_from_snapshot,
         )
-        if settings.aurora.proxy:
-            self._proxy = self._database_proxy(aurora.cluster)
-        roles = DatabaseRoles(
+
+    def _database_roles(self, aurora: AuroraPostgres, proxy: DatabaseProxy | None) -> DatabaseRoles:
+        settings = self._settings
+        return DatabaseRoles(
             self,
             "DatabaseRoles",
             functions=self._functions,
@@ -172,20 +181,18 @@ class DataStack(LayerStack):
             rotator_name=f"{settings.prefix}/{_ROTATOR_NAME}",
             application_secret=self._database_secret,
             secrets_key=self._secrets_key,
-            proxy_secrets=self._proxy.secrets if self._proxy else None,
+            proxy_secrets=proxy.secrets if proxy else None,
             alarm_defaults=AlarmDefaults(
                 prefix=f"{settings.full_name}-rotation-rotator",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("rotation.md"),
             ),
         )
-        self._rotator_alarms = tuple(alarm.full_name for alarm in roles.alarms)
-        CfnOutput(self, "DatabaseRolesFunction", value=roles.function.function_name)
-        return aurora
 
-    def _database_proxy(self, cluster: rds.IDatabaseCluster) -> DatabaseProxy:
-        if self._network.database_proxy_group is None:
-            raise RuntimeError("the network has no security group for a database proxy")
+    def _database_proxy(self, cluster: rds.IDatabaseCluster) -> DatabaseProxy | None:
+        security_group = self._network.database_proxy_group
+        if security_group is None:
+            return None
         # The service's users may be moved off the proxy one layer at a time.
         self.export_value(cluster.cluster_endpoint.hostname)
         return DatabaseProxy(
@@ -193,7 +200,7 @@ class DataStack(LayerStack):
             "DatabaseProxy",
             name=self._settings.full_name,
             vpc=self._network.vpc,
-            security_group=self._network.database_proxy_group,
+            security_group=security_group,
             cluster=cluster,
             secrets={role: self._proxy_secret(role) for role in LOGIN_ROLES},
             secrets_key=self._secrets_key,
@@ -213,7 +220,7 @@ class DataStack(LayerStack):
 
     def _backup(
         self, aurora: AuroraPostgres, recovery: RecoveryRefs | None, *, after: elasticache.CfnServerlessCache
-    ) -> None:
+    ) -> RestoreTestRefs | None:
         settings = self._settings
         vault = BackupVault(
             self,
@@ -247,16 +254,18 @@ class DataStack(LayerStack):
             key=self._data_key,
         )
         CfnOutput(self, "RestoreRoleArn", value=restore_role.role_arn)
-        if settings.backup.tests_restores:
-            self._restore_tests(aurora, vault, restore_role)
+        groups = self._network.restore_test_groups
+        return None if groups is None else self._restore_tests(aurora, vault, restore_role, groups)
 
     def _restore_tests(
-        self, aurora: AuroraPostgres, vault: backup.IBackupVault, restore_role: iam.IRole
-    ) -> None:
-        settings, network = self._settings, self._network
-        if network.restored_database_group is None or network.restore_test_functions_group is None:
-            raise RuntimeError("the network has no security groups for restore tests")
-        self._restore_testing = RestoreTesting(
+        self,
+        aurora: AuroraPostgres,
+        vault: backup.IBackupVault,
+        restore_role: iam.IRole,
+        groups: RestoreTestGroups,
+    ) -> RestoreTestRefs:
+        settings = self._settings
+        testing = RestoreTesting(
             self,
             "RestoreTesting",
             functions=self._functions,
@@ -265,8 +274,8 @@ class DataStack(LayerStack):
             database=DATABASE,
             subnet_group=aurora.subnet_group,
             parameter_group=aurora.parameter_group,
-            security_group=network.restored_database_group,
-            function_group=network.restore_test_functions_group,
+            security_group=groups.database,
+            function_group=groups.functions,
             vault=vault,
             newest_within=Duration.days(settings.backup.newest_within_days),
             restore_role=restore_role,
@@ -277,6 +286,9 @@ class DataStack(LayerStack):
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("operations.md"),
             ),
+        )
+        return RestoreTestRefs(
+            plan=testing.plan_name, alarms=tuple(alarm.full_name for alarm in testing.alarms)
         )
 
     def _cache_users(self) -> CacheUsers:

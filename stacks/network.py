@@ -8,7 +8,7 @@ from constructs import Construct
 from contract.service import PORT
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.monitoring.ingress_alarms import PortAllocationAlarm
-from gantry.network.security_groups import SecurityGroups
+from gantry.network.security_groups import RestoreTestGroups, SecurityGroups
 from gantry.network.vpc import InterfaceEndpoints, PlatformNetwork
 from stacks.layer import LayerStack, imported_key, log_retention
 from stacks.settings import Settings
@@ -27,8 +27,7 @@ class NetworkRefs:
     database_functions_group: ec2.ISecurityGroup
     cache_functions_group: ec2.ISecurityGroup
     functions_group: ec2.ISecurityGroup
-    restored_database_group: ec2.ISecurityGroup | None
-    restore_test_functions_group: ec2.ISecurityGroup | None
+    restore_test_groups: RestoreTestGroups | None
     database_proxy_group: ec2.ISecurityGroup | None
     alarms: tuple[str, ...]
 
@@ -87,8 +86,7 @@ class NetworkStack(LayerStack):
             database_functions_group=groups.database_functions,
             cache_functions_group=groups.cache_functions,
             functions_group=groups.functions,
-            restored_database_group=groups.restored_database,
-            restore_test_functions_group=groups.restore_test_functions,
+            restore_test_groups=groups.restore_tests,
             database_proxy_group=groups.database_proxy,
             alarms=(ports.full_name,),
         )

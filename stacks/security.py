@@ -68,19 +68,18 @@ class SecurityStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._reconcile_rules = reconcile_rules(self, service=compute.service)
-        self._alarms: list[str] = []
-        self._secret_names: dict[str, str] = {}
-        self._rotations()
-        self.refs = SecurityRefs(
-            rotation_alarms=tuple(self._alarms), rotated_secrets=dict(self._secret_names)
-        )
+        rotations = [self._database_rotation(), self._valkey_rotation(), self._signing_key_rotation()]
         self._recording(recovery)
         self._watching()
         self._deployments()
+        self.refs = SecurityRefs(
+            rotation_alarms=tuple(alarm.full_name for each in rotations for alarm in each.alarms),
+            rotated_secrets={each.strategy.name: each.secret_name for each in rotations},
+        )
 
-    def _rotations(self) -> None:
-        rotation, data = self._settings.rotation, self._data
-        self._rotate(
+    def _database_rotation(self) -> RotatedSecret:
+        data = self._data
+        return self._rotation(
             "DatabaseRotation",
             data.database_secret,
             RotationStrategy(
@@ -101,9 +100,12 @@ class SecurityStack(LayerStack):
                     *self._proxy_statements(),
                 ],
             ),
-            _schedule(rotation.database_schedule),
+            self._settings.rotation.database_schedule,
         )
-        self._rotate(
+
+    def _valkey_rotation(self) -> RotatedSecret:
+        data = self._data
+        return self._rotation(
             "ValkeyRotation",
             data.valkey_secret,
             RotationStrategy(
@@ -119,9 +121,12 @@ class SecurityStack(LayerStack):
                 },
                 statements=turn_statements(self, data.cache_users, self._settings.full_name),
             ),
-            _schedule(rotation.valkey_schedule),
+            self._settings.rotation.valkey_schedule,
         )
-        self._rotate(
+
+    def _signing_key_rotation(self) -> RotatedSecret:
+        rotation = self._settings.rotation
+        return self._rotation(
             "SigningKeyRotation",
             self._compute.signing_key_secret,
             RotationStrategy(
@@ -129,7 +134,7 @@ class SecurityStack(LayerStack):
                 security_group=self._network.functions_group,
                 environment={"SESSION_LIFETIME_SECONDS": str(rotation.session_lifetime_seconds)},
             ),
-            _schedule(rotation.signing_key_schedule),
+            rotation.signing_key_schedule,
         )
 
     def _proxy_environment(self) -> dict[str, str]:
@@ -145,23 +150,19 @@ class SecurityStack(LayerStack):
             return []
         return read_statements(self, self._secrets_key, *proxy.secrets.values(), write=True)
 
-    def _rotate(
-        self,
-        construct_id: str,
-        secret: secretsmanager.ISecret,
-        strategy: RotationStrategy,
-        schedule: RotationSchedule,
-    ) -> None:
-        settings, secret_name = self._settings, f"{self._settings.prefix}/{strategy.name}"
-        rotated = RotatedSecret(
+    def _rotation(
+        self, construct_id: str, secret: secretsmanager.ISecret, strategy: RotationStrategy, schedule: str
+    ) -> RotatedSecret:
+        settings = self._settings
+        return RotatedSecret(
             self,
             construct_id,
             functions=self._functions,
             secret=secret,
-            secret_name=secret_name,
+            secret_name=f"{settings.prefix}/{strategy.name}",
             secrets_key=self._secrets_key,
             strategy=strategy,
-            schedule=schedule,
+            schedule=_schedule(schedule),
             release_time=self._release_time(),
             longest_deployment=Duration.seconds(
                 settings.ecs.start_seconds + 60 * settings.deployment.wait_minutes
@@ -175,8 +176,6 @@ class SecurityStack(LayerStack):
                 runbook=settings.runbook("rotation.md"),
             ),
         )
-        self._alarms += [alarm.full_name for alarm in rotated.alarms]
-        self._secret_names[strategy.name] = secret_name
 
     def _release_time(self) -> Duration | None:
         """Return the time of three starts, as many as the circuit breaker lets fail, and to get capacity."""

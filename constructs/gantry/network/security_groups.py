@@ -1,6 +1,7 @@
 """Who may reach whom."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -16,6 +17,14 @@ FUNCTION_APIS = {
     "Functions": frozenset({"ecs", "secretsmanager"}),
     "RestoreTestFunctions": frozenset({"backup", "rds", "secretsmanager"}),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTestGroups:
+    """Of databases that are restored to be tested, and of the functions, which alone reach them."""
+
+    database: ec2.ISecurityGroup
+    functions: ec2.ISecurityGroup
 
 
 class SecurityGroups(Construct):
@@ -55,9 +64,8 @@ class SecurityGroups(Construct):
         Of the interface endpoints, where there are any.
     database_proxy
         Of the proxy in front of the database; None without one.
-    restored_database, restore_test_functions
-        Of databases that are restored to be tested, and of the functions that query them and whom alone they
-        answer; None without restore tests.
+    restore_tests
+        Of restored databases and the functions that query them; None without restore tests.
     """
 
     def __init__(
@@ -103,15 +111,15 @@ class SecurityGroups(Construct):
             self._connect(proxy, database, database_contract.PORT, "PostgreSQL")
             self.database_proxy = self._closed(proxy)
         callers = [service, database_functions, cache_functions, functions]
-        self.restored_database: ec2.ISecurityGroup | None = None
-        self.restore_test_functions: ec2.ISecurityGroup | None = None
+        self.restore_tests: RestoreTestGroups | None = None
         if with_restore_tests:
             restored = self._group("RestoredDatabase", "databases restored for tests")
-            restore_tests = self._group("RestoreTestFunctions", "functions that query restored databases")
-            self._connect(restore_tests, restored, database_contract.PORT, "PostgreSQL")
-            callers.append(restore_tests)
-            self.restored_database = self._closed(restored)
-            self.restore_test_functions = self._closed(restore_tests)
+            examiners = self._group("RestoreTestFunctions", "functions that query restored databases")
+            self._connect(examiners, restored, database_contract.PORT, "PostgreSQL")
+            callers.append(examiners)
+            self.restore_tests = RestoreTestGroups(
+                database=self._closed(restored), functions=self._closed(examiners)
+            )
         endpoint = self._group("Endpoints", "interface endpoints of AWS APIs") if endpoints else None
         for group in callers:
             self._reach_apis(group, endpoint)

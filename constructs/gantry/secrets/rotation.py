@@ -97,6 +97,8 @@ class RotatedSecret(Construct):
 
     Attributes
     ----------
+    secret_name, strategy
+        As given.
     function
         The function.
     alarms
@@ -122,7 +124,7 @@ class RotatedSecret(Construct):
         alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._secret, self._secret_name = secret, secret_name
+        self._secret, self.secret_name, self.strategy = secret, secret_name, strategy
         self._alarm_defaults = alarm_defaults
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
@@ -238,7 +240,7 @@ class RotatedSecret(Construct):
         ]  # fmt: skip
 
     def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
-        return metrics.rotation(self._secret_name, name, period=period)
+        return metrics.rotation(self.secret_name, name, period=period)
 
     def _alarm(
         self,
