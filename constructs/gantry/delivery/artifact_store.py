@@ -10,6 +10,7 @@ from constructs import Construct
 
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 from gantry.security.encryption_keys import log_group_statements
+from gantry.security.secure_bucket import SecureBucket
 
 
 class ArtifactStore(Construct):
@@ -87,25 +88,15 @@ class ArtifactStore(Construct):
         key: kms.IKey | None = None,
         log: s3.IBucket | None = None,
     ) -> s3.Bucket:
-        return s3.Bucket(
+        return SecureBucket(
             self,
             construct_id,
             bucket_name=name,
-            # S3 delivers access logs to nothing but SSE-S3.
-            encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
-            encryption_key=key,
-            bucket_key_enabled=None if key is None else True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            # Not versioned: CodePipeline names every artefact again, and versions would outlive what expires.
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=retention, abort_incomplete_multipart_upload_after=Duration.days(1)
-                )
-            ],
+            key=key,
+            expiration=retention,
+            # CodePipeline names every artefact again, and versions would outlive what expires.
+            versioned=None,
             server_access_logs_bucket=log,
-            removal_policy=RemovalPolicy.DESTROY,
             # A pipeline starts as soon as it is created: the rest of its stack may still fail.
-            auto_delete_objects=True,
+            removal_policy=RemovalPolicy.DESTROY,
         )

@@ -6,9 +6,10 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
+from gantry.security.secure_bucket import SecureBucket
 
 
-class AssemblyBucket(s3.Bucket):
+class AssemblyBucket(SecureBucket):
     """Keeps the cloud assembly of every deployment, and for a year what was overwritten.
 
     Parameters
@@ -33,23 +34,11 @@ class AssemblyBucket(s3.Bucket):
         super().__init__(
             scope,
             construct_id,
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=key,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            versioned=True,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    noncurrent_version_expiration=Duration.days(365),
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
-            ],
+            key=key,
+            noncurrent_expiration=Duration.days(365),
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix="s3/assemblies/",
             removal_policy=removal_policy,
-            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         acknowledge(
             self,

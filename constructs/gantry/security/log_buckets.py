@@ -9,12 +9,13 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
+from gantry.security.secure_bucket import SecureBucket
 
 ACCESS_LOG_PREFIX = "alb"
 FLOW_LOG_PREFIX = "accelerator"
 
 
-class DeliveryBucket(s3.Bucket):
+class DeliveryBucket(SecureBucket):
     """Where load balancer, S3 and Global Accelerator deliver logs.
 
     They deliver to nothing but SSE-S3 without Object Lock
@@ -43,20 +44,9 @@ class DeliveryBucket(s3.Bucket):
         super().__init__(
             scope,
             construct_id,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            versioned=True,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=retention,
-                    noncurrent_version_expiration=Duration.days(7),
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
-            ],
+            expiration=retention,
+            noncurrent_expiration=Duration.days(7),
             removal_policy=removal_policy,
-            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         acknowledge(
             self,
@@ -98,7 +88,7 @@ class DeliveryBucket(s3.Bucket):
         )
 
 
-class TrailBucket(s3.Bucket):
+class TrailBucket(SecureBucket):
     """Where CloudTrail records the account's activity; with Object Lock no one can change what was recorded.
 
     Parameters
@@ -132,28 +122,16 @@ class TrailBucket(s3.Bucket):
         super().__init__(
             scope,
             construct_id,
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=key,
-            # No bucket key: the key's policy asks for the encryption context of each file of the trail.
-            bucket_key_enabled=False,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            versioned=True,
+            key=key,
+            # The key's policy asks for the encryption context of each file of the trail.
+            bucket_key=False,
             object_lock_enabled=True if locked else None,
             object_lock_default_retention=s3.ObjectLockRetention.governance(retention) if locked else None,
             server_access_logs_bucket=access_logs,
             server_access_logs_prefix="s3/trail/",
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=Duration.days(retention.to_days() + 1),
-                    # By then its lock has ended.
-                    noncurrent_version_expiration=Duration.days(1),
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                )
-            ],
+            expiration=Duration.days(retention.to_days() + 1),
+            noncurrent_expiration=Duration.days(1),  # by then its lock has ended
             removal_policy=removal_policy,
-            auto_delete_objects=removal_policy is RemovalPolicy.DESTROY,
         )
         if locked:
             acknowledge(
