@@ -186,6 +186,7 @@ class DataStack(LayerStack):
                 prefix=f"{settings.full_name}-rotation-rotator",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("rotation.md"),
+                section_prefix="rotation-rotator-",
             ),
         )
 
@@ -285,6 +286,7 @@ class DataStack(LayerStack):
                 prefix=f"{settings.full_name}-restore-test",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("operations.md"),
+                section_prefix="restore-test-",
             ),
         )
         return RestoreTestRefs(

@@ -175,7 +175,7 @@ def test_deployment_is_rolled_back_by_metric_alarms_of_the_same_stack(platform: 
     assert alarms["Enable"] is True
     assert alarms["Rollback"] is True
     watched = list(platform.assembly.referents(service, alarms["AlarmNames"]))
-    assert {each.name for each in watched} == {"ServerErrors", "UnhealthyTargets"}
+    assert {each.name for each in watched} == {"ServerErrorsAlarm", "UnhealthyTargetsAlarm"}
     assert {(each.type, each.stack) for each in watched} == {("AWS::CloudWatch::Alarm", "Compute")}
 
 

@@ -179,7 +179,7 @@ def test_no_one_is_paged_because_the_other_group_serves(synthesise: Synthesiser)
     watching = [
         alarm for alarm in platform.of_type("AWS::CloudWatch::Alarm") if alarm.stack == "Observability"
     ]
-    by_name = {alarm.name: alarm for alarm in watching}
+    by_name = {alarm.name.removesuffix("Alarm"): alarm for alarm in watching}
     for name in ("NoHealthyTargets", "UnhealthyTargets"):
         groups = {
             dimension["Value"]["Fn::ImportValue"]

@@ -1,6 +1,7 @@
 """Weekly proof that the database can be restored."""
 
 import json
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_backup as backup
@@ -16,7 +17,7 @@ from constructs import Construct
 from gantry.database.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
+from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 
 # Sundays, UTC, when the day's backup is long done.
@@ -83,7 +84,7 @@ class RestoreTesting(Construct):
         alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.plan_name, self._alarm_defaults = plan_name, alarm_defaults
+        self.plan_name = plan_name
         plan = self._plan(vault, newest_within)
         selection = backup.CfnRestoreTestingSelection(
             self,
@@ -135,7 +136,7 @@ class RestoreTesting(Construct):
             schedule=events.Schedule.rate(Duration.minutes(5)),
             targets=[targets.LambdaFunction(python.function, retry_attempts=0)],
         )
-        self.alarms = self._alarms(python)
+        self.alarms = self._alarms(python, alarm_defaults)
 
     def _plan(self, vault: backup.IBackupVault, newest_within: Duration) -> backup.CfnRestoreTestingPlan:
         return backup.CfnRestoreTestingPlan(
@@ -164,42 +165,21 @@ class RestoreTesting(Construct):
             ),
         ]
 
-    def _alarms(self, python: PythonFunction) -> list[NotifyingAlarm]:
-        hour = Duration.hours(1)
-        silent = cloudwatch.TreatMissingData.BREACHING
-        quiet = cloudwatch.TreatMissingData.NOT_BREACHING
-        return [
-            self._alarm("failed", metrics.restore_test(self.plan_name, "RestoreTestFailed"), 0, quiet,
-                        "The latest restore test failed: the newest backup may be of no use."),
-            self._alarm("overdue", metrics.restore_test(self.plan_name, "DaysSinceRestoreTest"),
-                        _LONGEST_AGE_DAYS, silent,
-                        f"No restore test passed for more than {_LONGEST_AGE_DAYS} days."),
-            self._alarm("cluster-not-deleted",
-                        metrics.restore_test(self.plan_name, "HoursRestoredClusterKept"),
-                        _LONGEST_STAY_HOURS, quiet, "A restored cluster is still there, and costs money."),
-            self._alarm("error", python.function.metric_errors(period=hour), 2, quiet,
-                        "The function that queries restored databases fails again and again."),
-        ]  # fmt: skip
-
-    def _alarm(
-        self,
-        name: str,
-        metric: cloudwatch.Metric,
-        threshold: float,
-        missing: cloudwatch.TreatMissingData,
-        description: str,
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            alarm_id(name),
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=metric,
-            threshold=threshold,
-            periods=1,
-            missing=missing,
-            # The function publishes its first metrics some minutes after it was made.
-            warm_up=Duration.hours(1),
-            section=f"restore-test-{name}",
+    def _alarms(self, python: PythonFunction, alarm_defaults: AlarmDefaults) -> list[NotifyingAlarm]:
+        # The function publishes its first metrics some minutes after it was made.
+        alarm = partial(alarm_defaults.alarm, self, warm_up=Duration.hours(1))
+        failed, overdue, kept = (
+            metrics.restore_test(self.plan_name, name)
+            for name in ("RestoreTestFailed", "DaysSinceRestoreTest", "HoursRestoredClusterKept")
         )
+        return [
+            alarm("failed", failed, 0,
+                  "The latest restore test failed: the newest backup may be of no use."),
+            alarm("overdue", overdue, _LONGEST_AGE_DAYS,
+                  f"No restore test passed for more than {_LONGEST_AGE_DAYS} days.",
+                  missing=cloudwatch.TreatMissingData.BREACHING),
+            alarm("cluster-not-deleted", kept, _LONGEST_STAY_HOURS,
+                  "A restored cluster is still there, and costs money."),
+            alarm("error", python.function.metric_errors(period=Duration.hours(1)), 2,
+                  "The function that queries restored databases fails again and again."),
+        ]  # fmt: skip

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -17,7 +16,7 @@ from gantry.database.restored_clusters import database_arn
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
+from gantry.monitoring.alarm import AlarmDefaults
 from gantry.secrets.secret import read_statements
 
 _ASSET = "database_roles"
@@ -125,7 +124,6 @@ class DatabaseRoles(FunctionResource):
                 "Revision": functions.source.digest(_ASSET),
             },
         )
-        self._alarm_defaults = alarm_defaults
         # The writer must run before the function can log in.
         self.resource.node.add_dependency(cluster)
         events.Rule(
@@ -137,27 +135,12 @@ class DatabaseRoles(FunctionResource):
         )
         self.alarms = [
             # CloudFormation's requests are answered, also when they fail.
-            self._alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+            alarm_defaults.alarm(self, "failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "The password of the role that rotates passwords was not changed."),
             # By the function that rotates the database's secret: this one may not be called, and CloudWatch
             # looks back for seven days at most ("Alarm evaluation" in the CloudWatch User Guide).
-            self._alarm("overdue",
+            alarm_defaults.alarm(self, "overdue",
                         metrics.rotation(rotator_name, "DaysSinceRotation", period=Duration.hours(1)),
                         _OVERDUE_DAYS, "The password of the role that rotates passwords is older than "
                         f"{_OVERDUE_DAYS:g} days."),
         ]  # fmt: skip
-
-    def _alarm(
-        self, name: str, metric: cloudwatch.Metric, threshold: float, description: str
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            alarm_id(name),
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=metric,
-            threshold=threshold,
-            periods=1,
-            section=f"rotation-rotator-{name}",
-        )

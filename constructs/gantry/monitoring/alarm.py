@@ -1,6 +1,9 @@
 """An alarm with a description and a link to its runbook."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -21,16 +24,51 @@ class AlarmDefaults:
         Is notified; None where something else watches the alarms.
     runbook
         Address of the page with a section for each.
+    section_prefix
+        Begins the sections' names, which else are those of the alarms.
     """
 
     prefix: str
     topic: sns.ITopic | None
     runbook: str
+    section_prefix: str = ""
+
+    def alarm(
+        self,
+        scope: Construct,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        description: str,
+        **options: Unpack[AlarmOptions],
+    ) -> NotifyingAlarm:
+        """Make an alarm; its construct id is its name: ``dead-letters`` is ``DeadLettersAlarm``.
+
+        The parameters are those of `NotifyingAlarm`.
+        """
+        options.setdefault("periods", 1)
+        options.setdefault("section", self.section_prefix + name)
+        return NotifyingAlarm(
+            scope,
+            f"{name.title().replace('-', '')}Alarm",
+            name=name,
+            alarm_defaults=self,
+            description=description,
+            metric=metric,
+            threshold=threshold,
+            **options,
+        )
 
 
-def alarm_id(name: str) -> str:
-    """Return the construct id of an alarm of a name: ``dead-letters`` is ``DeadLettersAlarm``."""
-    return f"{name.title().replace('-', '')}Alarm"
+class AlarmOptions(TypedDict, total=False):
+    """How an alarm evaluates its metric; see `NotifyingAlarm`."""
+
+    periods: int
+    datapoints: int | None
+    comparison: cloudwatch.ComparisonOperator
+    missing: cloudwatch.TreatMissingData
+    warm_up: Duration | None
+    section: str | None
 
 
 class NotifyingAlarm(cloudwatch.Alarm):
@@ -72,7 +110,7 @@ class NotifyingAlarm(cloudwatch.Alarm):
         description: str,
         metric: cloudwatch.IMetric,
         threshold: float,
-        periods: int,
+        periods: int = 1,
         datapoints: int | None = None,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,

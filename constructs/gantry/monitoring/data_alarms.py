@@ -1,5 +1,7 @@
 """Alarms on the database, the cache and the backups."""
 
+from functools import partial
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_elasticache as elasticache
@@ -62,35 +64,22 @@ class DatabaseAlarms(Construct):
         replica_lag_milliseconds: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._alarm_defaults, self._metrics = alarm_defaults, DatabaseMetrics(cluster)
+        metrics, alarm = DatabaseMetrics(cluster), partial(alarm_defaults.alarm, self)
         connections = max_connections(min_capacity, max_capacity) * connections_percent // 100
         self.alarms = [
-            self._alarm("Capacity", "database-capacity", "The database is at its most capacity.",
-                        "ACUUtilization", capacity_percent, minutes=15),
-            self._alarm("Connections", "database-connections", "The database is running out of connections.",
-                        "DatabaseConnections", connections, minutes=5),
-            self._alarm("TransactionIds", "database-transaction-ids", "Vacuum does not keep up.",
-                        "MaximumUsedTransactionIDs", _TRANSACTION_IDS, minutes=15),
+            alarm("database-capacity", metrics("ACUUtilization", "Maximum"), capacity_percent,
+                  "The database is at its most capacity.", periods=15),
+            alarm("database-connections", metrics("DatabaseConnections", "Maximum"), connections,
+                  "The database is running out of connections.", periods=5),
+            alarm("database-transaction-ids", metrics("MaximumUsedTransactionIDs", "Maximum"),
+                  _TRANSACTION_IDS, "Vacuum does not keep up.", periods=15),
         ]  # fmt: skip
         if readers:
+            lag = metrics("AuroraReplicaLagMaximum", "Maximum")
             self.alarms.append(
-                self._alarm("ReplicaLag", "database-replica-lag", "A reader lags behind the writer.",
-                            "AuroraReplicaLagMaximum", replica_lag_milliseconds, minutes=5)
+                alarm("database-replica-lag", lag, replica_lag_milliseconds,
+                      "A reader lags behind the writer.", periods=5)
             )  # fmt: skip
-
-    def _alarm(
-        self, construct_id: str, name: str, description: str, metric: str, threshold: float, *, minutes: int
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            construct_id,
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=self._metrics(metric, "Maximum"),
-            threshold=threshold,
-            periods=minutes,
-        )
 
 
 class CacheAlarms(Construct):
@@ -122,31 +111,15 @@ class CacheAlarms(Construct):
         storage_percent: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._alarm_defaults = alarm_defaults
-        metrics = CacheMetrics(cache)
+        metrics, alarm = CacheMetrics(cache), partial(alarm_defaults.alarm, self, periods=5)
         stored = max_data_gb * _BYTES_A_GB * storage_percent // 100
         self.alarms = [
-            self._alarm("Storage", "cache-storage", "The cache is nearly full.",
-                        metrics("BytesUsedForCache", "Maximum"), stored),
-            self._alarm("Evictions", "cache-evictions", "The cache drops keys before their time.",
-                        metrics("Evictions", "Sum"), 0),
-            self._alarm("Throttles", "cache-throttles", "The cache refuses commands.",
-                        metrics("ThrottledCmds", "Sum"), 0),
+            alarm("cache-storage", metrics("BytesUsedForCache", "Maximum"), stored,
+                  "The cache is nearly full."),
+            alarm("cache-evictions", metrics("Evictions", "Sum"), 0,
+                  "The cache drops keys before their time."),
+            alarm("cache-throttles", metrics("ThrottledCmds", "Sum"), 0, "The cache refuses commands."),
         ]  # fmt: skip
-
-    def _alarm(
-        self, construct_id: str, name: str, description: str, metric: cloudwatch.Metric, threshold: float
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            construct_id,
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=metric,
-            threshold=threshold,
-            periods=5,
-        )
 
 
 class BackupAlarm(NotifyingAlarm):

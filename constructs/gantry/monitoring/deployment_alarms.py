@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -13,6 +14,9 @@ from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.monitoring.metrics import MINUTE, SHED_REQUESTS, service_namespace, shed_requests
 from gantry.monitoring.service_alarms import share_above
 from gantry.nag import HIPAA, NIST, acknowledge, shared
+
+_DESCRIPTION = "A deployment that is in progress is rolled back."
+_SECTION = "a-deployment-was-rolled-back"
 
 
 class ShedRequests(logs.MetricFilter):
@@ -79,37 +83,38 @@ class DeploymentAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._name = name
-        self._alarm_defaults = AlarmDefaults(prefix=f"{name}-deployment", topic=None, runbook=runbook)
+        defaults = AlarmDefaults(prefix=f"{name}-deployment", topic=None, runbook=runbook)
+        self._alarm = partial(defaults.alarm, self)
         self._start_minutes = math.ceil(start_time.to_minutes(integral=False))
         self._server_errors, self._server_errors_percent = server_errors, server_errors_percent
         self.alarms = [*self._watch(target_group)]
         if alternate_target_group is not None:
-            self.alarms += self._watch(alternate_target_group, of="Alternate")
+            self.alarms += self._watch(alternate_target_group, prefix="alternate-")
         acknowledge(
             self,
             "ECS watches these alarms by name and rolls the deployment back: that is their action.",
             *shared("CloudWatchAlarmAction", (NIST, HIPAA)),
         )
 
-    def _watch(self, group: elbv2.ApplicationTargetGroup, of: str = "") -> Iterator[NotifyingAlarm]:
-        prefix = f"{of.lower()}-" if of else ""
+    def _watch(self, group: elbv2.ApplicationTargetGroup, prefix: str = "") -> Iterator[NotifyingAlarm]:
         # Of four minutes, three: the shed requests of the newest two may be missing still.
         yield self._alarm(
-            f"{of}ServerErrors",
             f"{prefix}server-errors",
             self._error_share(group),
             self._server_errors_percent,
-            cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            minutes=4,
+            _DESCRIPTION,
+            section=_SECTION,
+            periods=4,
             datapoints=3,
         )
         yield self._alarm(
-            f"{of}UnhealthyTargets",
             f"{prefix}unhealthy-targets",
             group.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
             1,
-            cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            minutes=self._start_minutes + 4,
+            _DESCRIPTION,
+            section=_SECTION,
+            periods=self._start_minutes + 4,
+            comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         )
 
     def _error_share(self, group: elbv2.ApplicationTargetGroup) -> cloudwatch.MathExpression:
@@ -124,29 +129,4 @@ class DeploymentAlarms(Construct):
             },
             period=MINUTE,
             label="5xx (%)",
-        )
-
-    def _alarm(
-        self,
-        construct_id: str,
-        name: str,
-        metric: cloudwatch.IMetric,
-        threshold: float,
-        comparison: cloudwatch.ComparisonOperator,
-        *,
-        minutes: int,
-        datapoints: int | None = None,
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            construct_id,
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description="A deployment that is in progress is rolled back.",
-            metric=metric,
-            threshold=threshold,
-            periods=minutes,
-            datapoints=datapoints,
-            comparison=comparison,
-            section="a-deployment-was-rolled-back",
         )

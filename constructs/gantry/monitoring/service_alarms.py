@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -62,7 +63,7 @@ class ServiceAlarms(Construct):
         server_errors_percent: float,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._alarm_defaults, self._service = alarm_defaults, service
+        self._alarm, self._service = partial(alarm_defaults.alarm, self), service
         self._groups = [target_group.metrics]
         self._requests = request_metrics(load_balancer, target_group, alternate_target_group)
         if alternate_target_group is not None:
@@ -78,20 +79,6 @@ class ServiceAlarms(Construct):
             self._unhealthy_targets(math.ceil(start_time.to_minutes(integral=False))),
         ]
 
-    def _alarm(
-        self, construct_id: str, name: str, description: str, metric: cloudwatch.IMetric, threshold: float
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            construct_id,
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=metric,
-            threshold=threshold,
-            periods=5,
-        )
-
     def _latency(self, seconds: float) -> NotifyingAlarm:
         """Return the alarm on p95; few slow answers of few are no reason to page.
 
@@ -106,14 +93,14 @@ class ServiceAlarms(Construct):
             period=MINUTE,
             label="p95 (s)",
         )
-        return self._alarm("Latency", "latency", "One answer in twenty is too slow.", latency, seconds)
+        return self._alarm("latency", latency, seconds, "One answer in twenty is too slow.", periods=5)
 
     def _saturation(self, cpu_percent: int, memory_percent: int) -> list[NotifyingAlarm]:
         cpu = self._service.metric_cpu_utilization(period=MINUTE)
         memory = self._service.metric_memory_utilization(period=MINUTE)
         return [
-            self._alarm("Cpu", "cpu", "Tasks use nearly all of their CPU.", cpu, cpu_percent),
-            self._alarm("Memory", "memory", "Tasks use nearly all of their memory.", memory, memory_percent),
+            self._alarm("cpu", cpu, cpu_percent, "Tasks use nearly all of their CPU.", periods=5),
+            self._alarm("memory", memory, memory_percent, "Tasks use nearly all of their memory.", periods=5),
         ]
 
     def _errors(
@@ -142,29 +129,16 @@ class ServiceAlarms(Construct):
             period=FIVE_MINUTES,
             label="5xx (%)",
         )
-        return NotifyingAlarm(
-            self,
-            "Errors",
-            name="errors",
-            alarm_defaults=self._alarm_defaults,
-            description="Too many requests are answered with 5xx.",
-            metric=share,
-            threshold=percent,
-            periods=1,
-        )
+        return self._alarm("errors", share, percent, "Too many requests are answered with 5xx.")
 
     def _no_healthy_targets(self) -> NotifyingAlarm:
         """Return the alarm on an outage; where no target is registered the load balancer measures nothing."""
-        return NotifyingAlarm(
-            self,
-            "NoHealthyTargets",
-            name="no-healthy-targets",
-            alarm_defaults=self._alarm_defaults,
-            description="No task serves requests.",
-            metric=_sum(
-                [group.healthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
-            ),
-            threshold=1,
+        healthy = [group.healthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
+        return self._alarm(
+            "no-healthy-targets",
+            _sum(healthy),
+            1,
+            "No task serves requests.",
             periods=4,
             datapoints=3,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -173,16 +147,12 @@ class ServiceAlarms(Construct):
 
     def _unhealthy_targets(self, start_minutes: int) -> NotifyingAlarm:
         """Return the alarm on tasks that stay unhealthy: ECS replaces one within a few minutes by itself."""
-        return NotifyingAlarm(
-            self,
-            "UnhealthyTargets",
-            name="unhealthy-targets",
-            alarm_defaults=self._alarm_defaults,
-            description="Tasks are unhealthy, and replacing them does not help.",
-            metric=_sum(
-                [group.unhealthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
-            ),
-            threshold=1,
+        unhealthy = [group.unhealthy_host_count(period=MINUTE, statistic="Maximum") for group in self._groups]
+        return self._alarm(
+            "unhealthy-targets",
+            _sum(unhealthy),
+            1,
+            "Tasks are unhealthy, and replacing them does not help.",
             periods=start_minutes + 14,
             datapoints=start_minutes + 11,
             comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -19,7 +20,7 @@ from constructs import Construct
 
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
-from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm, alarm_id
+from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.nag import acknowledge
 from gantry.secrets.rotation_permissions import release_statements, secret_statements, service_statements
 
@@ -125,7 +126,6 @@ class RotatedSecret(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._secret, self.secret_name, self.strategy = secret, secret_name, strategy
-        self._alarm_defaults = alarm_defaults
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
         # The service is named like its cluster.
@@ -178,7 +178,7 @@ class RotatedSecret(Construct):
         for rule in reconcile_rules:
             target = targets.LambdaFunction(self.function, retry_attempts=2, dead_letter_queue=dead_letters)
             rule.add_target(target)
-        self.alarms = self._alarms(schedule.period, longest_deployment, dead_letters)
+        self.alarms = self._alarms(alarm_defaults, schedule.period, longest_deployment, dead_letters)
 
     def _dead_letter_queue(self) -> sqs.Queue:
         return sqs.Queue(
@@ -217,7 +217,11 @@ class RotatedSecret(Construct):
         rotation.node.add_dependency(self.function.role or self.function)
 
     def _alarms(
-        self, period: Duration, longest_deployment: Duration, dead_letters: sqs.Queue
+        self,
+        alarm_defaults: AlarmDefaults,
+        period: Duration,
+        longest_deployment: Duration,
+        dead_letters: sqs.Queue,
     ) -> list[NotifyingAlarm]:
         overdue_days = period.to_days() * 1.2
         # From the new version's creation on: an hour for the steps, two of which may wait for ElastiCache,
@@ -225,43 +229,23 @@ class RotatedSecret(Construct):
         active_hours = 1 + math.ceil((59 + longest_deployment.to_minutes(integral=False)) / 60)
         hour = Duration.hours(1)
         letters = dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(5))
+        alarm = partial(alarm_defaults.alarm, self)
         return [
             # The other alarms are silent about a function that nothing calls any more.
-            self._alarm("overdue", self._metric("DaysSinceRotation", hour), overdue_days,
+            alarm("overdue", self._metric("DaysSinceRotation", hour), overdue_days,
                         f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
                         "no one reconciles it.", missing=cloudwatch.TreatMissingData.MISSING),
-            self._alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
+            alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or a reconciliation of the secret, failed."),
-            self._alarm("previous-credential-active",
+            alarm("previous-credential-active",
                         self._metric("HoursPreviousCredentialActive", Duration.minutes(15)), active_hours,
                         f"An earlier credential still logs in {active_hours} h after the current one was "
                         "made."),
-            self._alarm("dead-letters", letters, 0, "The function could not be run, or failed three times."),
+            alarm("dead-letters", letters, 0, "The function could not be run, or failed three times."),
         ]  # fmt: skip
 
     def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
         return metrics.rotation(self.secret_name, name, period=period)
-
-    def _alarm(
-        self,
-        name: str,
-        metric: cloudwatch.Metric,
-        threshold: float,
-        description: str,
-        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
-    ) -> NotifyingAlarm:
-        return NotifyingAlarm(
-            self,
-            alarm_id(name),
-            name=name,
-            alarm_defaults=self._alarm_defaults,
-            description=description,
-            metric=metric,
-            threshold=threshold,
-            periods=1,
-            missing=missing,
-            section=name,
-        )
 
 
 def reconcile_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
