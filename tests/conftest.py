@@ -26,6 +26,7 @@ GROUPS = (
     "properties",
     "infrastructure/test_settings_matrix.py",
     "infrastructure",
+    "contract",
     "integration/sandbox",
     "integration/tasks",
     "integration/service",
