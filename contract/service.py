@@ -1,12 +1,14 @@
 """What the platform and the container agree on (docs/service-contract.md)."""
 
+from contract.secrets import RotatingSecret
+
 PORT = 8080
 HEALTH_PATH = "/healthz"
 USER = "10001:10001"
 CONTAINER = "service"  # its name in the task definition, and the prefix of its log streams
 
 # What the platform sets; an environment's own variables are added.
-SECRET_VARIABLES = frozenset({"DATABASE_SECRET", "VALKEY_SECRET", "SECRET_KEY_BASE"})
+SECRET_VARIABLES = frozenset(secret.facts.variable for secret in RotatingSecret)
 VARIABLES = SECRET_VARIABLES | {
     "PORT", "ENVIRONMENT", "SERVICE_VERSION", "LOG_LEVEL", "STOP_TIMEOUT_SECONDS", "COOKIE_SECURE",
     "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_POOL_MIN", "DATABASE_POOL_MAX",

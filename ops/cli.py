@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from contract.secrets import RotatingSecret
 from ops.console import CliError, err, report
 from ops.paths import LOG_DIR
-from ops.rotated_secrets import RotatedSecret
+from ops.rotated_secrets import ROTATOR, Rotatable
 
 # The groups of `./gantry --help`.
 _THIS_MACHINE, _DEPLOY, _OPERATE, _INSPECT, _DEVELOP = (
@@ -128,7 +129,7 @@ def logs(
 
 @app.command(rich_help_panel=_OPERATE)
 def rotate(
-    secret: Annotated[RotatedSecret, typer.Argument(help="Which secret.")],
+    secret: Annotated[Rotatable, typer.Argument(help="Which secret.")],
     *,
     environment: Environment = "sandbox",
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to the retirement of the old one.")] = False,
@@ -142,12 +143,12 @@ def rotate(
     from ops import rotate as rotation
     from ops import rotator
 
-    if secret is RotatedSecret.ROTATOR:
+    if secret.value == ROTATOR:
         rotator.run(environment=environment, has_leaked=leaked, as_json=json)
     elif leaked:
-        leak.run(secret, environment=environment, as_json=json)
+        leak.run(RotatingSecret[secret.name], environment=environment, as_json=json)
     else:
-        rotation.run(secret, environment=environment, wait=wait, as_json=json)
+        rotation.run(RotatingSecret[secret.name], environment=environment, wait=wait, as_json=json)
 
 
 @app.command(rich_help_panel=_INSPECT)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.padding import Padding
 
+from contract.secrets import RotatingSecret
 from ops import rotate
 from ops.aws import Environment, connect
 from ops.console import CliError, Phase, err, out, phase
 from ops.old_tasks import OldTasks
-from ops.rotated_secrets import RotatedSecret, version_ids
+from ops.rotated_secrets import version_ids
 from ops.secret_function import FunctionError, call
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ _REFUSAL_TIMEOUT = timedelta(minutes=6)
 _FAILURES = 5  # one after another of the function, which tries again what was in its way
 # What no function can look at.
 _NOT_SHOWN = {
-    RotatedSecret.DATABASE: "The client connections of a database proxy cannot be listed; without a database "
-    "session they reach nothing.",
-    RotatedSecret.VALKEY: "Connections that are open still cannot be listed; the user has no right to any "
+    RotatingSecret.DATABASE: "The client connections of a database proxy cannot be listed; without a session "
+    "of the database they reach nothing.",
+    RotatingSecret.VALKEY: "Connections that are open still cannot be listed; the user has no right to any "
     "command.",
-    RotatedSecret.SIGNING_KEY: "Everyone has to sign in again: no session that the key signed is honoured.",
+    RotatingSecret.SIGNING_KEY: "Everyone has to sign in again: no session that the key signed is honoured.",
 }
 
 
@@ -54,7 +55,7 @@ class Report(rotate.Report):
 @dataclass(frozen=True)
 class _Leak:
     environment: Environment
-    secret: RotatedSecret
+    secret: RotatingSecret
     arn: str
 
     @property
@@ -88,7 +89,7 @@ class _Leak:
         """
         if self.labels()[_CURRENT] == version:
             return False
-        return self.secret is not RotatedSecret.SIGNING_KEY or not any(
+        return self.secret is not RotatingSecret.SIGNING_KEY or not any(
             self.ask({"Openings": version}).values()
         )
 
@@ -125,7 +126,7 @@ class _Leak:
         return call(self.environment, name, event, again=f"./gantry rotate {self.secret.value} --leaked")
 
 
-def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
+def run(secret: RotatingSecret, *, environment: str, as_json: bool) -> None:
     """Replace a leaked credential, its tasks at once, end what it opened, and show that it is refused.
 
     Raises
@@ -134,8 +135,7 @@ def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
         When a part of that fails or does not end in time, or the credential still opens something.
     """
     connected = connect(environment)
-    layer, output = secret.output
-    leak = _Leak(connected, secret, connected.outputs(layer)[output])
+    leak = _Leak(connected, secret, connected.outputs(secret.facts.layer)[secret.output])
     leaked = leak.mark()
     report = Report(secret=secret.value, version="", leaked=leaked)
     began = time.monotonic()
@@ -156,7 +156,7 @@ def run(secret: RotatedSecret, *, environment: str, as_json: bool) -> None:
 
 def _replace(leak: _Leak, report: Report) -> None:
     """Make another version the current one."""
-    if leak.secret is RotatedSecret.SIGNING_KEY:
+    if leak.secret is RotatingSecret.SIGNING_KEY:
         with phase("A new key alone"):
             leak.replace_ring()
         return
@@ -203,7 +203,7 @@ def _show_refusal(leak: _Leak, report: Report) -> None:
     with phase("Leaked credential refused") as current:
         _wait(leak, refused, current, _REFUSAL_TIMEOUT, lambda: _table(report.openings))
     err.print(_table(report.openings), highlight=False)
-    err.print(Padding(_NOT_SHOWN[leak.secret], (0, 0, 0, 2)))
+    err.print(Padding(_NOT_SHOWN.get(leak.secret, ""), (0, 0, 0, 2)))
 
 
 def _table(openings: Mapping[str, int]) -> str:

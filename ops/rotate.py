@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from contract.secrets import RotatingSecret
 from ops.aws import Environment, connect, time_of
 from ops.console import CliError, Phase, err, out, phase
-from ops.rotated_secrets import RotatedSecret, version_ids
+from ops.rotated_secrets import version_ids
 
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -46,7 +47,7 @@ class Rotation:
     """A rotation that has begun, to the version that it makes."""
 
     environment: Environment
-    secret: RotatedSecret
+    secret: RotatingSecret
     arn: str
     version: str
     began: float
@@ -62,7 +63,7 @@ class Rotation:
         return version_ids(self.client, self.arn)
 
 
-def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -> None:
+def run(secret: RotatingSecret, *, environment: str, wait: bool, as_json: bool) -> None:
     """Rotate a secret; with `wait`, follow the steps, the new tasks and the retirement.
 
     Raises
@@ -72,8 +73,7 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
         function said.
     """
     connected = connect(environment)
-    layer, output = secret.output
-    rotation = start(connected, secret, connected.outputs(layer)[output])
+    rotation = start(connected, secret, connected.outputs(secret.facts.layer)[secret.output])
     report = Report(secret=secret.value, version=rotation.version)
     if wait:
         _follow_to_the_end(rotation, report)
@@ -87,7 +87,7 @@ def run(secret: RotatedSecret, *, environment: str, wait: bool, as_json: bool) -
         out.print(rotation.version)
 
 
-def start(environment: Environment, secret: RotatedSecret, arn: str) -> Rotation:
+def start(environment: Environment, secret: RotatingSecret, arn: str) -> Rotation:
     """Start a rotation, or join the one that is in progress.
 
     Raises
@@ -176,7 +176,7 @@ def follow_steps(rotation: Rotation, report: Report) -> None:
 def _follow_to_the_end(rotation: Rotation, report: Report) -> None:
     follow_steps(rotation, report)
     _follow(rotation, report, ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT))
-    if rotation.secret is RotatedSecret.SIGNING_KEY:
+    if rotation.secret is RotatingSecret.SIGNING_KEY:
         err.print("The previous key verifies old sessions until they have ended; then it is retired.")
         return
     retired = ("retired", "Old credential retired", lambda: _is_reconciled(rotation), _TASKS_TIMEOUT)

@@ -1,29 +1,17 @@
-"""The secrets that rotate, by the names that an operator uses."""
+"""What an operator may have rotated."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from contract.secrets import RotatingSecret
+
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
-
-class RotatedSecret(StrEnum):
-    """The secrets that rotate."""
-
-    DATABASE = "database"
-    VALKEY = "valkey"
-    SIGNING_KEY = "signing-key"
-    ROTATOR = "rotator"
-
-    @property
-    def output(self) -> tuple[str, str]:
-        """Layer and output that hold its ARN, or the name of the function that changes it."""
-        return {
-            RotatedSecret.DATABASE: ("data", "DatabaseSecretArn"),
-            RotatedSecret.VALKEY: ("data", "ValkeySecretArn"),
-            RotatedSecret.SIGNING_KEY: ("compute", "SigningKeySecretArn"),
-            RotatedSecret.ROTATOR: ("data", "DatabaseRolesFunction"),
-        }[self]
+ROTATOR = "rotator"
+# By the names that operators use: the secrets that rotate, and that of the role which rotates the database's.
+_NAMES = {secret.name: secret.value for secret in RotatingSecret}
+Rotatable = StrEnum("Rotatable", _NAMES | {"ROTATOR": ROTATOR})  # type: ignore[misc]
 
 
 def version_ids(client: "SecretsManagerClient", arn: str) -> dict[str, str]:

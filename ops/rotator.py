@@ -7,10 +7,10 @@ opened and tries it on every instance before it returns.
 import json
 import time
 
+from contract.secrets import RotatingSecret
 from ops import leaked
 from ops.aws import connect
 from ops.console import err, out, phase
-from ops.rotated_secrets import RotatedSecret
 from ops.secret_function import call
 
 
@@ -23,8 +23,7 @@ def run(*, environment: str, has_leaked: bool, as_json: bool) -> None:
         When the function fails, or a part of what follows a leak does.
     """
     connected = connect(environment)
-    layer, output = RotatedSecret.ROTATOR.output
-    function = connected.outputs(layer)[output]
+    function = connected.outputs("data")["DatabaseRolesFunction"]
     began = time.monotonic()
     with phase("New password, old one refused"):
         openings = call(connected, function, {}, again="./gantry rotate rotator")
@@ -32,7 +31,7 @@ def run(*, environment: str, has_leaked: bool, as_json: bool) -> None:
         err.print(f"  {number}  {what}", highlight=False)
     if has_leaked:
         err.print("Its holder may have given a role of the application another password: now that.")
-        leaked.run(RotatedSecret.DATABASE, environment=environment, as_json=as_json)
+        leaked.run(RotatingSecret.DATABASE, environment=environment, as_json=as_json)
     elif as_json:
         seconds = round(time.monotonic() - began, 1)
         out.print_json(

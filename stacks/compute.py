@@ -1,5 +1,6 @@
 """Compute: the service behind its load balancer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from contract.database import DATABASE
+from contract.secrets import RotatingSecret
 from contract.service import HEALTH_PATH, PORT
 from gantry.monitoring.deployment_alarms import DeploymentAlarms, ShedRequests
-from gantry.secrets.secret import PlatformSecret
 from gantry.service.accelerator import Accelerator, RegionalEndpoint
 from gantry.service.deployment import DeploymentPlan
 from gantry.service.domain import ServiceDomain
@@ -27,7 +28,7 @@ from gantry.service.scaling import Scaling, ScheduledBounds
 from gantry.service.web_service import WebService
 from stacks.data import DataRefs
 from stacks.image import service_image
-from stacks.layer import LayerStack, imported_key, log_retention, removal_policy
+from stacks.layer import LayerStack, imported_key, log_retention, rotating_secret
 from stacks.network import NetworkRefs
 from stacks.settings import Settings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
@@ -47,7 +48,7 @@ class ComputeRefs:
     web_acl: wafv2.CfnWebACL
     deployment_alarms: tuple[str, ...]
     alternate_target_group: elbv2.ApplicationTargetGroup | None
-    signing_key_secret: secretsmanager.ISecret
+    rotating_secrets: Mapping[RotatingSecret, secretsmanager.ISecret]
 
 
 class ComputeStack(LayerStack):
@@ -67,23 +68,18 @@ class ComputeStack(LayerStack):
         self._settings, self._network = settings, network
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
-        signing_key = PlatformSecret(
-            self,
-            "SigningKeySecret",
-            name=f"{settings.prefix}/signing-key",
-            description=f"{settings.prefix}: key ring that signs the service's cookies",
-            key=self._secrets_key,
-            generated_field="current",
-            length=64,
-            removal_policy=removal_policy(settings),
-        )
+        secrets = {
+            secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
+            for secret in RotatingSecret
+            if secret.facts.layer == "compute"
+        }
         domain = self._domain()
         ingress = self._ingress(state, domain)
         address = self._route_public_traffic(ingress, state, domain)
         firewall = self._firewall(ingress)
         alarms = self._deployment_alarms(ingress)
         image = service_image(self, settings=settings, source=service_dir)
-        web = self._service(image, ingress, data, signing_key, alarms)
+        web = self._service(image, ingress, data, {**data.rotating_secrets, **secrets}, alarms)
         ShedRequests(self, "ShedRequests", log_group=web.log_group, name=settings.full_name)
         for name, value in {
             "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
@@ -92,7 +88,7 @@ class ComputeStack(LayerStack):
             "ServiceName": web.service.service_name,
             "ServiceLogGroupName": web.log_group.log_group_name,
             "FirewallLogGroupName": firewall.log_group_name,
-            "SigningKeySecretArn": signing_key.secret_arn,
+            **{secret.output: made.secret_arn for secret, made in secrets.items()},
         }.items():
             CfnOutput(self, name, value=value)
         # Exported also where no canary asks for it, so that turning one on and off is one deployment.
@@ -104,7 +100,7 @@ class ComputeStack(LayerStack):
             web_acl=firewall.web_acl,
             deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
             alternate_target_group=ingress.alternate_target_group,
-            signing_key_secret=signing_key,
+            rotating_secrets=secrets,
         )
 
     def _domain(self) -> ServiceDomain | None:
@@ -206,7 +202,7 @@ class ComputeStack(LayerStack):
         image: ServiceImage,
         ingress: PublicLoadBalancer,
         data: DataRefs,
-        signing_key: secretsmanager.ISecret,
+        secrets: Mapping[RotatingSecret, secretsmanager.ISecret],
         alarms: DeploymentAlarms,
     ) -> WebService:
         settings = self._settings
@@ -221,11 +217,7 @@ class ComputeStack(LayerStack):
             image=image,
             port=PORT,
             environment=self._environment(image, data),
-            secrets={
-                "DATABASE_SECRET": data.database_secret,
-                "VALKEY_SECRET": data.valkey_secret,
-                "SECRET_KEY_BASE": signing_key,
-            },
+            secrets={secret.facts.variable: made for secret, made in secrets.items()},
             secrets_key=self._secrets_key,
             log_group_name=f"{settings.log_group_prefix}service",
             logs_key=self._logs_key,

@@ -1,5 +1,6 @@
 """Data: the database with its roles, the cache with its users, and their secrets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy
@@ -11,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from contract.database import DATABASE, LOGIN_ROLES, ROTATOR
+from contract.secrets import RotatingSecret
 from gantry.cache.users import CacheUsers
 from gantry.cache.valkey import APPLICATION_ACCESS, ValkeyCache
 from gantry.database.aurora import AuroraPostgres
@@ -31,6 +33,7 @@ from stacks.layer import (
     imported_key,
     log_retention,
     removal_policy,
+    rotating_secret,
     undeletable_policy,
 )
 from stacks.network import NetworkRefs
@@ -38,7 +41,6 @@ from stacks.recovery import RecoveryRefs
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
-_CACHE_USER = "app"  # the first of two that take turns
 _ROTATOR_NAME = "database-rotator"
 _ROTATOR = (
     "The function that makes the application's roles changes it every week as the master user, which Secrets "
@@ -64,9 +66,8 @@ class DataRefs:
     proxy: DatabaseProxy | None
     cache: elasticache.CfnServerlessCache
     cache_users: CacheUsers
-    database_secret: secretsmanager.ISecret
+    rotating_secrets: Mapping[RotatingSecret, secretsmanager.ISecret]
     rotator_secret: secretsmanager.ISecret
-    valkey_secret: secretsmanager.ISecret
     rotator_alarms: tuple[str, ...]
     restore_tests: RestoreTestRefs | None
 
@@ -90,11 +91,16 @@ class DataStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs_key = imported_key(self, "LogsKey", state.logs_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
-        self._database_secret = self._secret("DatabaseSecret", "database", username=LOGIN_ROLES[0])
+        secrets = {
+            secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
+            for secret in RotatingSecret
+            if secret.facts.layer == "data"
+        }
+        self._database_secret = secrets[RotatingSecret.DATABASE]
         self._rotator_secret = self._secret(
             "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_ROTATOR
         )
-        self._valkey_secret = self._secret("ValkeySecret", "valkey", username=_CACHE_USER)
+        self._valkey_secret = secrets[RotatingSecret.VALKEY]
         aurora = self._database()
         proxy = self._database_proxy(aurora.cluster)
         roles = self._database_roles(aurora, proxy)
@@ -103,9 +109,8 @@ class DataStack(LayerStack):
         restore_tests = self._backup(aurora, recovery, after=cache) if settings.backup.enabled else None
         for name, value in {
             "ClusterIdentifier": aurora.cluster.cluster_identifier,
-            "DatabaseSecretArn": self._database_secret.secret_arn,
+            **{secret.output: made.secret_arn for secret, made in secrets.items()},
             "DatabaseRolesFunction": roles.function.function_name,
-            "ValkeySecretArn": self._valkey_secret.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)
         self.refs = DataRefs(
@@ -113,9 +118,8 @@ class DataStack(LayerStack):
             proxy=proxy,
             cache=cache,
             cache_users=cache_users,
-            database_secret=self._database_secret,
+            rotating_secrets=secrets,
             rotator_secret=self._rotator_secret,
-            valkey_secret=self._valkey_secret,
             rotator_alarms=tuple(alarm.full_name for alarm in roles.alarms),
             restore_tests=restore_tests,
         )
@@ -300,7 +304,7 @@ class DataStack(LayerStack):
             functions=self._functions,
             security_group=self._network.cache_functions_group,
             user_id=self._settings.full_name,
-            user_name=_CACHE_USER,
+            user_name=RotatingSecret.VALKEY.facts.fields["username"],
             access_string=APPLICATION_ACCESS,
             secret=self._valkey_secret,
             secrets_key=self._secrets_key,

@@ -6,8 +6,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from contract.secrets import RotatingSecret
 from gantry.functions.python_asset import PythonSource
 from gantry.functions.python_function import FunctionDefaults
+from gantry.secrets.secret import PlatformSecret
 from stacks.never_deployed import refuse_when_shown
 from stacks.settings import PipelineSettings, Settings
 
@@ -128,3 +130,20 @@ def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey
     A reader of what the key encrypts must be granted the key explicitly: an imported key grants nothing.
     """
     return kms.Key.from_key_arn(scope, construct_id, key.key_arn)
+
+
+def rotating_secret(
+    scope: Construct, secret: RotatingSecret, *, settings: Settings, key: kms.IKey
+) -> PlatformSecret:
+    """Make a rotating secret, as the contract describes it."""
+    return PlatformSecret(
+        scope,
+        f"{secret.word}Secret",
+        name=f"{settings.prefix}/{secret}",
+        description=f"{settings.prefix}: {secret.facts.description}",
+        key=key,
+        generated_field=secret.facts.generated_field,
+        fields=secret.facts.fields,
+        length=secret.facts.length,
+        removal_policy=removal_policy(settings),
+    )

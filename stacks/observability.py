@@ -143,8 +143,8 @@ class ObservabilityStack(LayerStack):
         deployment = self._named("Deployment", self._compute.deployment_alarms)
         network = self._named("Network", self._network.alarms)
         rotation = self._named("Rotation", (*self._security.rotation_alarms, *self._data.rotator_alarms))
-        tests = self._data.restore_tests
-        restores = self._named("RestoreTest", tests.alarms if tests else ())
+        restore_tests = self._data.restore_tests
+        restores = self._named("RestoreTest", restore_tests.alarms if restore_tests else ())
         return [
             AlarmGroup(title="Pages", alarms=pages, width=6),
             AlarmGroup(title="Alerts", alarms=[*alerts, *network, *deployment], width=9),
@@ -177,7 +177,7 @@ class ObservabilityStack(LayerStack):
 
     def _sections(self, canary: HealthCanary | None) -> list[Section]:
         settings, limits, compute = self._settings, self._settings.observability, self._compute
-        aurora, valkey, tests = settings.aurora, settings.valkey, self._data.restore_tests
+        aurora, valkey, restore_tests = settings.aurora, settings.valkey, self._data.restore_tests
         service, load_balancer, targets = compute.service, compute.load_balancer, compute.target_group
         return [
             sections.golden_signals(
@@ -211,7 +211,7 @@ class ObservabilityStack(LayerStack):
                 secrets=self._security.rotated_secrets,
                 cluster=self._data.cluster,
                 backup_vault=settings.full_name if settings.backup.enabled else None,
-                restore_test_plan=tests.plan if tests else None,
+                restore_test_plan=restore_tests.plan if restore_tests else None,
             ),
         ]
 

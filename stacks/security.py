@@ -9,9 +9,9 @@ from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract.secrets import RotatingSecret
 from gantry.cache.users import turn_statements
 from gantry.database.restored_clusters import database_arn
 from gantry.delivery.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
@@ -68,7 +68,8 @@ class SecurityStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._reconcile_rules = reconcile_rules(self, service=compute.service)
-        rotations = [self._database_rotation(), self._valkey_rotation(), self._signing_key_rotation()]
+        self._secrets = {**data.rotating_secrets, **compute.rotating_secrets}
+        rotations = [self._rotation(secret) for secret in self._secrets]
         self._recording(recovery)
         self._watching()
         self._deployments()
@@ -77,65 +78,49 @@ class SecurityStack(LayerStack):
             rotated_secrets={each.strategy.name: each.secret_name for each in rotations},
         )
 
-    def _database_rotation(self) -> RotatedSecret:
-        data = self._data
-        return self._rotation(
-            "DatabaseRotation",
-            data.database_secret,
-            RotationStrategy(
-                name="database",
-                security_group=self._network.database_functions_group,
-                environment={
-                    "DATABASE_CLUSTER": data.cluster.cluster_identifier,
-                    "ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn,
-                    **({"DATABASE_PAUSES": "true"} if self._settings.aurora.min_capacity == 0 else {}),
-                    **self._proxy_environment(),
-                },
-                statements=[
-                    *read_statements(self, self._secrets_key, data.rotator_secret),
-                    iam.PolicyStatement(
-                        actions=["rds:DescribeDBClusters"],
-                        resources=[database_arn(self, "cluster", data.cluster.cluster_identifier)],
-                    ),
-                    *self._proxy_statements(),
-                ],
-            ),
-            self._settings.rotation.database_schedule,
+    def _strategy(self, secret: RotatingSecret) -> RotationStrategy:
+        network, (environment, statements) = self._network, self._needs(secret)
+        groups = {
+            "functions": network.functions_group,
+            "database_functions": network.database_functions_group,
+            "cache_functions": network.cache_functions_group,
+        }
+        return RotationStrategy(
+            name=secret,
+            security_group=groups[secret.facts.functions],
+            environment=environment,
+            statements=statements,
         )
 
-    def _valkey_rotation(self) -> RotatedSecret:
-        data = self._data
-        return self._rotation(
-            "ValkeyRotation",
-            data.valkey_secret,
-            RotationStrategy(
-                name="valkey",
-                security_group=self._network.cache_functions_group,
-                environment={
-                    "CACHE_USER_NAMES": ",".join(data.cache_users.ids),
-                    "CACHE_USER_IDS": ",".join(data.cache_users.ids.values()),
-                    "CACHE_USER_GROUP": self._settings.full_name,
-                    "CACHE_ACCESS_STRING": data.cache_users.access_string,
-                    "CACHE_HOST": data.cache.attr_endpoint_address,
-                    "CACHE_PORT": data.cache.attr_endpoint_port,
-                },
-                statements=turn_statements(self, data.cache_users, self._settings.full_name),
-            ),
-            self._settings.rotation.valkey_schedule,
-        )
-
-    def _signing_key_rotation(self) -> RotatedSecret:
-        rotation = self._settings.rotation
-        return self._rotation(
-            "SigningKeyRotation",
-            self._compute.signing_key_secret,
-            RotationStrategy(
-                name="signing-key",
-                security_group=self._network.functions_group,
-                environment={"SESSION_LIFETIME_SECONDS": str(rotation.session_lifetime_seconds)},
-            ),
-            rotation.signing_key_schedule,
-        )
+    def _needs(self, secret: RotatingSecret) -> tuple[dict[str, str], list[iam.PolicyStatement]]:
+        """Return what a strategy's function needs besides the secret: its variables and permissions."""
+        data, settings = self._data, self._settings
+        if secret is RotatingSecret.DATABASE:
+            return {
+                "DATABASE_CLUSTER": data.cluster.cluster_identifier,
+                "ROTATOR_SECRET_ARN": data.rotator_secret.secret_arn,
+                **({"DATABASE_PAUSES": "true"} if settings.aurora.min_capacity == 0 else {}),
+                **self._proxy_environment(),
+            }, [
+                *read_statements(self, self._secrets_key, data.rotator_secret),
+                iam.PolicyStatement(
+                    actions=["rds:DescribeDBClusters"],
+                    resources=[database_arn(self, "cluster", data.cluster.cluster_identifier)],
+                ),
+                *self._proxy_statements(),
+            ]
+        if secret is RotatingSecret.VALKEY:
+            return {
+                "CACHE_USER_NAMES": ",".join(data.cache_users.ids),
+                "CACHE_USER_IDS": ",".join(data.cache_users.ids.values()),
+                "CACHE_USER_GROUP": settings.full_name,
+                "CACHE_ACCESS_STRING": data.cache_users.access_string,
+                "CACHE_HOST": data.cache.attr_endpoint_address,
+                "CACHE_PORT": data.cache.attr_endpoint_port,
+            }, turn_statements(self, data.cache_users, settings.full_name)
+        if secret is RotatingSecret.SIGNING_KEY:
+            return {"SESSION_LIFETIME_SECONDS": str(settings.rotation.session_lifetime_seconds)}, []
+        return {}, []
 
     def _proxy_environment(self) -> dict[str, str]:
         proxy = self._data.proxy
@@ -150,19 +135,17 @@ class SecurityStack(LayerStack):
             return []
         return read_statements(self, self._secrets_key, *proxy.secrets.values(), write=True)
 
-    def _rotation(
-        self, construct_id: str, secret: secretsmanager.ISecret, strategy: RotationStrategy, schedule: str
-    ) -> RotatedSecret:
+    def _rotation(self, secret: RotatingSecret) -> RotatedSecret:
         settings = self._settings
         return RotatedSecret(
             self,
-            construct_id,
+            f"{secret.word}Rotation",
             functions=self._functions,
-            secret=secret,
-            secret_name=f"{settings.prefix}/{strategy.name}",
+            secret=self._secrets[secret],
+            secret_name=f"{settings.prefix}/{secret}",
             secrets_key=self._secrets_key,
-            strategy=strategy,
-            schedule=_schedule(schedule),
+            strategy=self._strategy(secret),
+            schedule=_schedule(settings.rotation.schedule(secret)),
             release_time=self._release_time(),
             longest_deployment=Duration.seconds(
                 settings.ecs.start_seconds + 60 * settings.deployment.wait_minutes
@@ -171,7 +154,7 @@ class SecurityStack(LayerStack):
             cluster_name=settings.full_name,
             reconcile_rules=self._reconcile_rules,
             alarm_defaults=AlarmDefaults(
-                prefix=f"{settings.full_name}-rotation-{strategy.name}",
+                prefix=f"{settings.full_name}-rotation-{secret}",
                 topic=self._state.alert_topic,
                 runbook=settings.runbook("rotation.md"),
             ),
@@ -193,16 +176,11 @@ class SecurityStack(LayerStack):
         keys = [state.data_key, state.secrets_key, state.logs_key, state.messages_key]
         if recovery is not None:
             keys.append(recovery.key)
-        secrets = [
-            self._data.database_secret,
-            self._data.valkey_secret,
-            self._compute.signing_key_secret,
-        ]
         CloudTrailAlerts(
             self,
             "Alerts",
             key_arns=[key.key_arn for key in keys],
-            secret_arns=[secret.secret_arn for secret in secrets],
+            secret_arns=[secret.secret_arn for secret in self._secrets.values()],
             topic=state.alert_topic,
         )
 

@@ -15,6 +15,7 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from contract import metrics as published
 from gantry_runtime import postgres
 from gantry_runtime.clock import Clock
 from gantry_runtime.failures import SafeError, describe
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 logger = Logger(service="restore-test")
-metrics = Metrics(namespace="Gantry", service="restore-test")
+metrics = Metrics(namespace=published.NAMESPACE, service=published.RESTORE_TEST)
 _SECONDS_A_DAY, _SECONDS_AN_HOUR = 86400, 3600
 
 
@@ -109,12 +110,12 @@ def _query(client: "SecretsManagerClient", cluster: RestoredCluster, database: s
 
 
 def _measure(report: Report, now: datetime) -> None:
-    metrics.add_dimension("Plan", os.environ["PLAN_NAME"])
+    metrics.add_dimension(published.RESTORE_TEST_DIMENSION, os.environ["PLAN_NAME"])
     age = (now - report.passed_at).total_seconds()
-    metrics.add_metric("DaysSinceRestoreTest", MetricUnit.Count, age / _SECONDS_A_DAY)
-    metrics.add_metric("RestoreTestFailed", MetricUnit.Count, float(report.failed))
+    metrics.add_metric(published.DAYS_SINCE_RESTORE_TEST, MetricUnit.Count, age / _SECONDS_A_DAY)
+    metrics.add_metric(published.RESTORE_TEST_FAILED, MetricUnit.Count, float(report.failed))
     kept = (now - report.oldest_cluster).total_seconds() if report.oldest_cluster else 0.0
-    metrics.add_metric("HoursRestoredClusterKept", MetricUnit.Count, kept / _SECONDS_AN_HOUR)
+    metrics.add_metric(published.HOURS_RESTORED_CLUSTER_KEPT, MetricUnit.Count, kept / _SECONDS_AN_HOUR)
     if report.restore is not None:
         metrics.add_metric("RestoreMinutes", MetricUnit.Count, report.restore.total_seconds() / 60)
     metrics.flush_metrics()

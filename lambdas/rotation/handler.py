@@ -15,12 +15,13 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
+from contract import metrics as published
 from gantry_runtime.failures import SafeError, describe
 from rotation.reconciler import Report
 from rotation.wiring import Parts, assemble
 
 logger = Logger(service="rotation")
-metrics = Metrics(namespace="Gantry", service="rotation")
+metrics = Metrics(namespace=published.NAMESPACE, service=published.ROTATION)
 tracer = Tracer(service="rotation", patch_modules=["botocore"])
 _SECONDS_A_DAY, _SECONDS_AN_HOUR = 86400, 3600
 
@@ -78,14 +79,14 @@ def _parts() -> Parts:
 
 def _measure(report: Report, now: datetime) -> None:
     active = 0.0 if report.reconciled else (now - report.expected).total_seconds()
-    metrics.add_metric("HoursPreviousCredentialActive", MetricUnit.Count, max(0.0, active) / _SECONDS_AN_HOUR)
+    metrics.add_metric(published.HOURS_PREVIOUS_ACTIVE, MetricUnit.Count, max(0.0, active) / _SECONDS_AN_HOUR)
     _measure_age(report.name, report.rotated_at, now)
 
 
 def _measure_age(secret: str, since: datetime, now: datetime) -> None:
-    metrics.add_dimension("Secret", secret)
+    metrics.add_dimension(published.ROTATION_DIMENSION, secret)
     age = (now - since).total_seconds()
-    metrics.add_metric("DaysSinceRotation", MetricUnit.Count, age / _SECONDS_A_DAY)
+    metrics.add_metric(published.DAYS_SINCE_ROTATION, MetricUnit.Count, age / _SECONDS_A_DAY)
     metrics.flush_metrics()
 
 

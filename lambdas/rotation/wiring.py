@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from contract.database import LOGIN_ROLES
+from contract.secrets import RotatingSecret
 from gantry_runtime.clock import Clock
 from gantry_runtime.failures import SafeError
 from gantry_runtime.secrets import read_json
@@ -153,7 +154,7 @@ def _signing_key(environ: Mapping[str, str], store: SecretStore, clock: Clock) -
 
 
 _STRATEGIES: dict[str, Callable[[Mapping[str, str], SecretStore, Clock], Strategy]] = {
-    "database": _database,
-    "valkey": _valkey,
-    "signing-key": _signing_key,
+    RotatingSecret.DATABASE: _database,
+    RotatingSecret.VALKEY: _valkey,
+    RotatingSecret.SIGNING_KEY: _signing_key,
 }

@@ -1,10 +1,11 @@
 """Settings of the rotations, of what is recorded in the account, and of who may deploy from outside."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, create_model
 
+from contract.secrets import RotatingSecret
 from stacks.settings.model import Problem, SettingsModel, Singleton
 from stacks.settings.schedules import rotation_schedule
 
@@ -13,18 +14,36 @@ _CRON = r"^cron\(0 ([01]?\d|2[0-3]|\*) .+ \*\)$"
 _Schedule = Annotated[str, AfterValidator(rotation_schedule)]
 
 
-class RotationSettings(SettingsModel):
-    """When the three secrets rotate, in UTC; staggered, so that one deployment follows another."""
+class _Rotation(SettingsModel):
+    """When secrets rotate, in UTC; staggered, so that one deployment follows another."""
 
-    database_schedule: _Schedule = Field("cron(0 3 1 * ? *)", pattern=_CRON, description="Of the password.")
-    valkey_schedule: _Schedule = Field(
-        "cron(0 3 11 * ? *)", pattern=_CRON, description="Of the cache password."
-    )
-    signing_key_schedule: _Schedule = Field(
-        "cron(0 3 21 1,4,7,10 ? *)", pattern=_CRON, description="Of SECRET_KEY_BASE."
-    )
     session_lifetime_seconds: int = Field(
         604800, ge=1, description="How long a session lives unused; its key is honoured as long."
+    )
+
+    def schedule(self, secret: RotatingSecret) -> str:
+        """Return when a secret rotates."""
+        return str(getattr(self, _schedule_key(secret)))
+
+
+def _schedule_key(secret: RotatingSecret) -> str:
+    return f"{secret.replace('-', '_')}_schedule"
+
+
+if TYPE_CHECKING:
+    RotationSettings = _Rotation
+else:
+    RotationSettings = create_model(
+        "RotationSettings",
+        __base__=_Rotation,
+        __doc__=_Rotation.__doc__,
+        **{
+            _schedule_key(secret): (
+                _Schedule,
+                Field(secret.facts.schedule, pattern=_CRON, description=secret.facts.schedule_description),
+            )
+            for secret in RotatingSecret
+        },
     )
 
 

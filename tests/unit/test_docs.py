@@ -16,7 +16,7 @@ from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
 from ops.cli import app
-from ops.rotated_secrets import RotatedSecret
+from ops.rotated_secrets import Rotatable
 from stacks.settings import PipelineSettings, Settings, keys
 from tests.pages import PAGES, ROOT, anchors, commands, inline_code, links
 
@@ -179,9 +179,7 @@ def option_problems(command: Any, arguments: list[str]) -> Iterator[str]:  # noq
                 next(rest, None)
         elif not positional:
             yield f"{command.name} takes no {word}"
-        elif positional[0].type_descriptor.annotation is RotatedSecret and {*word.split("|")} - {
-            *RotatedSecret
-        }:
+        elif positional[0].type_descriptor.annotation is Rotatable and {*word.split("|")} - {*Rotatable}:
             yield f"{command.name} knows no {word}"
 
 

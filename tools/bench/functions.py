@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import boto3
 import psutil
 
-from ops.rotated_secrets import RotatedSecret
+from contract.secrets import RotatingSecret
 from sandbox.lifecycle import Sandbox
 from tools.bench.measurement import Measurement
 from tools.bench.throwaway import Harness, throwaway_sandbox
@@ -35,11 +35,7 @@ _COLD_METHOD = (
     f"median of {_IMPORTS} new processes without compiled files, as in Lambda; "
     f"Python {sys.version_info.major}.{sys.version_info.minor}"
 )
-_MODULES = {
-    RotatedSecret.DATABASE: "rotation.database",
-    RotatedSecret.VALKEY: "rotation.cache",
-    RotatedSecret.SIGNING_KEY: "rotation.signing_key",
-}
+_MODULES = {secret: f"rotation.{secret.facts.module}" for secret in RotatingSecret}
 
 
 def measure() -> Iterator[Measurement]:
@@ -88,7 +84,7 @@ def _deployed_zip(harness: Harness) -> bytes:
     return content
 
 
-def _cold_import(folder: Path, secret: RotatedSecret) -> float:
+def _cold_import(folder: Path, secret: RotatingSecret) -> float:
     command = [sys.executable, "-c", _COLD, "rotation.handler", _MODULES[secret]]
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     return statistics.median(
@@ -97,16 +93,16 @@ def _cold_import(folder: Path, secret: RotatedSecret) -> float:
     )
 
 
-def _peak_memory(harness: Harness) -> dict[RotatedSecret, int]:
+def _peak_memory(harness: Harness) -> dict[RotatingSecret, int]:
     """Return the most that a process of each function has held so far."""
     peaks = dict.fromkeys(_MODULES, 0)
     for pid in Sandbox(harness.state_dir).status().pids.values():
         for process in psutil.Process(pid).children(recursive=True):
             with suppress(psutil.Error):  # it has ended
                 strategy = process.environ().get("STRATEGY")
-                if strategy in peaks:
-                    secret = RotatedSecret(strategy)
-                    peaks[secret] = max(peaks[secret], _peak(process))
+                for secret in peaks:
+                    if secret == strategy:
+                        peaks[secret] = max(peaks[secret], _peak(process))
     return peaks
 
 

@@ -11,7 +11,8 @@ import boto3
 import psycopg
 from psycopg import sql
 
-from ops.rotated_secrets import RotatedSecret
+from contract.secrets import RotatingSecret
+from ops.rotated_secrets import Rotatable
 from sandbox.lifecycle import Sandbox
 from tools.bench import old_credentials
 from tools.bench.load import LoadReport, load
@@ -32,7 +33,7 @@ def measure() -> Iterator[Measurement]:
         harness.seconds("up", "--detach", *overrides)
         common = _CommonRotation(harness.state_dir)
         with load(common.service_url) as ours:
-            for secret in RotatedSecret:
+            for secret in Rotatable:
                 harness.seconds("rotate", secret.value, "--wait")
         with load(common.service_url) as theirs:
             for rotate in (common.database, common.valkey, common.signing_key):
@@ -40,14 +41,12 @@ def measure() -> Iterator[Measurement]:
                 common.redeploy()
         yield from _measurements("this design", ours)
         yield from _measurements("common design", theirs)
-        harness.seconds(
-            "rotate", RotatedSecret.DATABASE.value, "--wait"
-        )  # which the common way left half done
+        harness.seconds("rotate", RotatingSecret.DATABASE, "--wait")  # which the common way left half done
         database = old_credentials.Database(common.login, authority=common.authority)
         yield from old_credentials.measure(
             "this design",
             database,
-            lambda: harness.seconds("rotate", RotatedSecret.DATABASE.value, "--wait"),
+            lambda: harness.seconds("rotate", RotatingSecret.DATABASE, "--wait"),
             common.ask_for_rotation,
         )
         yield from old_credentials.measure("AWS's two users", database, common.alternate, common.alternate)

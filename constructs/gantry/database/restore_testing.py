@@ -14,6 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from contract import metrics as published
 from gantry.database.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
@@ -170,7 +171,11 @@ class RestoreTesting(Construct):
         alarm = partial(alarm_defaults.alarm, self, warm_up=Duration.hours(1))
         failed, overdue, kept = (
             metrics.restore_test(self.plan_name, name)
-            for name in ("RestoreTestFailed", "DaysSinceRestoreTest", "HoursRestoredClusterKept")
+            for name in (
+                published.RESTORE_TEST_FAILED,
+                published.DAYS_SINCE_RESTORE_TEST,
+                published.HOURS_RESTORED_CLUSTER_KEPT,
+            )
         )
         return [
             alarm("failed", failed, 0,

@@ -12,6 +12,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract import metrics as published
 from gantry.database.restored_clusters import database_arn
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
@@ -133,14 +134,13 @@ class DatabaseRoles(FunctionResource):
             schedule=events.Schedule.expression(_ROTATOR_SCHEDULE),
             targets=[targets.LambdaFunction(self.function)],
         )
+        age = metrics.rotation(rotator_name, published.DAYS_SINCE_ROTATION, period=Duration.hours(1))
         self.alarms = [
             # CloudFormation's requests are answered, also when they fail.
             alarm_defaults.alarm(self, "failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "The password of the role that rotates passwords was not changed."),
             # By the function that rotates the database's secret: this one may not be called, and CloudWatch
             # looks back for seven days at most ("Alarm evaluation" in the CloudWatch User Guide).
-            alarm_defaults.alarm(self, "overdue",
-                        metrics.rotation(rotator_name, "DaysSinceRotation", period=Duration.hours(1)),
-                        _OVERDUE_DAYS, "The password of the role that rotates passwords is older than "
-                        f"{_OVERDUE_DAYS:g} days."),
+            alarm_defaults.alarm(self, "overdue", age, _OVERDUE_DAYS, "The password of the role that rotates "
+                                 f"passwords is older than {_OVERDUE_DAYS:g} days."),
         ]  # fmt: skip

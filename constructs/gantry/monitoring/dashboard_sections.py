@@ -11,6 +11,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_synthetics as synthetics
 from aws_cdk import aws_wafv2 as wafv2
 
+from contract import metrics as published
 from gantry.monitoring import metrics
 from gantry.monitoring.dashboard import Graph, Section, Text
 from gantry.monitoring.metrics import MINUTE, CacheMetrics, DatabaseMetrics
@@ -261,17 +262,19 @@ def upkeep(
     """
     hour = Duration.hours(1)
     ages = [
-        metrics.rotation(name, "DaysSinceRotation", period=hour, label=label)
+        metrics.rotation(name, published.DAYS_SINCE_ROTATION, period=hour, label=label)
         for label, name in secrets.items()
     ]
     if restore_test_plan is not None:
-        ages.append(metrics.restore_test(restore_test_plan, "DaysSinceRestoreTest", label="restore test"))
+        ages.append(
+            metrics.restore_test(restore_test_plan, published.DAYS_SINCE_RESTORE_TEST, label="restore test")
+        )
     row: list[Graph | Text] = [
         Graph(title="Days since rotation, restore test", left=ages, days=14),
         Graph(
             title="Previous credential still active (hours)",
             left=[
-                metrics.rotation(name, "HoursPreviousCredentialActive", period=hour, label=label)
+                metrics.rotation(name, published.HOURS_PREVIOUS_ACTIVE, period=hour, label=label)
                 for label, name in secrets.items()
             ],
             days=14,

@@ -23,6 +23,8 @@ from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_wafv2 as wafv2
 
+from contract import metrics as published
+
 MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
 DAY = Duration.days(1)
@@ -166,9 +168,9 @@ def backup_jobs(vault_name: str, name: str, label: str) -> cloudwatch.Metric:
 def rotation(secret_name: str, name: str, *, period: Duration, label: str | None = None) -> cloudwatch.Metric:
     """Return a metric of a secret that the function which rotates it publishes."""
     return cloudwatch.Metric(
-        namespace="Gantry",
+        namespace=published.NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": "rotation", "Secret": secret_name},
+        dimensions_map={"service": published.ROTATION, published.ROTATION_DIMENSION: secret_name},
         statistic="Maximum",
         period=period,
         label=label,
@@ -178,9 +180,9 @@ def rotation(secret_name: str, name: str, *, period: Duration, label: str | None
 def restore_test(plan_name: str, name: str, *, label: str | None = None) -> cloudwatch.Metric:
     """Return a metric of a restore testing plan that the function which queries restored data publishes."""
     return cloudwatch.Metric(
-        namespace="Gantry",
+        namespace=published.NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": "restore-test", "Plan": plan_name},
+        dimensions_map={"service": published.RESTORE_TEST, published.RESTORE_TEST_DIMENSION: plan_name},
         statistic="Maximum",
         period=Duration.hours(1),
         label=label,

@@ -18,6 +18,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from contract import metrics as published
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
@@ -232,13 +233,13 @@ class RotatedSecret(Construct):
         alarm = partial(alarm_defaults.alarm, self)
         return [
             # The other alarms are silent about a function that nothing calls any more.
-            alarm("overdue", self._metric("DaysSinceRotation", hour), overdue_days,
+            alarm("overdue", self._metric(published.DAYS_SINCE_ROTATION, hour), overdue_days,
                         f"The secret was not rotated for more than {overdue_days:g} days, or, without data, "
                         "no one reconciles it.", missing=cloudwatch.TreatMissingData.MISSING),
             alarm("failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "A step of the rotation, or a reconciliation of the secret, failed."),
             alarm("previous-credential-active",
-                        self._metric("HoursPreviousCredentialActive", Duration.minutes(15)), active_hours,
+                        self._metric(published.HOURS_PREVIOUS_ACTIVE, Duration.minutes(15)), active_hours,
                         f"An earlier credential still logs in {active_hours} h after the current one was "
                         "made."),
             alarm("dead-letters", letters, 0, "The function could not be run, or failed three times."),

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from contract.secrets import RotatingSecret
 from gantry_runtime.failures import SafeError
 from ops import leaked
 from ops.console import CliError
-from ops.rotated_secrets import RotatedSecret
 from tests.aws.ecs import CLUSTER, SERVICE
 from tests.aws.harness import SigningKeyHarness
 from tests.aws.service_deployments import ServiceDeployments
@@ -86,7 +86,7 @@ def between_polls(monkeypatch: pytest.MonkeyPatch, *happenings: Callable[[], obj
 
 
 def run() -> None:
-    leaked.run(RotatedSecret.SIGNING_KEY, environment="sandbox", as_json=True)
+    leaked.run(RotatingSecret.SIGNING_KEY, environment="sandbox", as_json=True)
 
 
 def test_leaked_key_vouches_for_nothing_afterwards(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from contract.secrets import RotatingSecret
 from ops import rotate
 from ops.console import CliError
-from ops.rotated_secrets import RotatedSecret
 from tests.aws.ecs import CLUSTER, SERVICE
 from tests.aws.harness import SESSION_LIFETIME, SigningKeyHarness
 from tests.aws.transport import Answer, AwsError
@@ -59,7 +59,9 @@ def followed(
         settings=SimpleNamespace(log_group_prefix="/gantry/sandbox/"),
         outputs=lambda _layer: {"ClusterName": CLUSTER, "ServiceName": SERVICE},
     )
-    rotation = rotate.Rotation(environment, RotatedSecret.SIGNING_KEY, harness.secret.arn, version, began=0.0)
+    rotation = rotate.Rotation(
+        environment, RotatingSecret.SIGNING_KEY, harness.secret.arn, version, began=0.0
+    )
     report = rotate.Report(secret="signing-key", version=version)
     try:
         rotate._follow_to_the_end(rotation, report)

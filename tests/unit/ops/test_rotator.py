@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from contract.secrets import RotatingSecret
 from ops import leaked, rotator
 from ops.console import CliError
-from ops.rotated_secrets import RotatedSecret
 from tests.aws.transport import Answer
 
 OPENINGS = {"sessions of gantry_rotator at host": 0}
@@ -38,10 +38,10 @@ def test_what_the_old_password_opens_is_shown(capsys: pytest.CaptureFixture[str]
 
 
 def test_database_follows_after_a_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced: list[RotatedSecret] = []
+    replaced: list[RotatingSecret] = []
     monkeypatch.setattr(leaked, "run", lambda secret, **_: replaced.append(secret))
     rotator.run(environment="sandbox", has_leaked=True, as_json=True)
-    assert replaced == [RotatedSecret.DATABASE]
+    assert replaced == [RotatingSecret.DATABASE]
 
 
 def test_failure_is_reported_with_its_reason_and_nothing_follows(answer: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import contract.service
+from taskboard import middleware
 from taskboard.database import connection_parameters
 from taskboard.settings import Settings, SettingsError
 
@@ -111,3 +113,9 @@ def test_workers_share_the_connections_of_the_task(environ: dict[str, str]) -> N
     assert [share.database_pool_max for share in shares] == [3, 3, 2]
     assert [share.database_pool_min for share in shares] == [1, 0, 0]
     assert Settings.read(environ | pool | {"DATABASE_POOL_MAX": "2"}).workers == 2
+
+
+def test_service_reads_what_the_platform_sets_and_answers_where_it_asks() -> None:
+    fields = {name.upper() for name in Settings.model_fields}
+    assert fields >= contract.service.VARIABLES
+    assert middleware._HEALTH_PATH == contract.service.HEALTH_PATH
