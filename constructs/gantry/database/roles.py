@@ -140,7 +140,7 @@ class DatabaseRoles(FunctionResource):
             alarm_defaults.alarm(self, "failed", self.function.metric_errors(period=Duration.minutes(5)), 0,
                         "The password of the role that rotates passwords was not changed."),
             # By the function that rotates the database's secret: this one may not be called, and CloudWatch
-            # looks back for seven days at most ("Alarm evaluation" in the CloudWatch User Guide).
+            # looks back for seven days at most (`Period` of PutMetricAlarm, CloudWatch API Reference).
             alarm_defaults.alarm(self, "overdue", age, _OVERDUE_DAYS, "The password of the role that rotates "
                                  f"passwords is older than {_OVERDUE_DAYS:g} days."),
         ]  # fmt: skip
