@@ -8,8 +8,7 @@ USER = "10001:10001"
 CONTAINER = "service"  # its name in the task definition, and the prefix of its log streams
 
 # What the platform sets; an environment's own variables are added.
-SECRET_VARIABLES = frozenset(secret.facts.variable for secret in RotatingSecret)
-VARIABLES = SECRET_VARIABLES | {
+VARIABLES = frozenset(secret.facts.variable for secret in RotatingSecret) | {
     "PORT", "ENVIRONMENT", "SERVICE_VERSION", "LOG_LEVEL", "STOP_TIMEOUT_SECONDS", "COOKIE_SECURE",
     "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_POOL_MIN", "DATABASE_POOL_MAX",
     "DATABASE_PREPARED_STATEMENTS", "VALKEY_HOST", "VALKEY_PORT",

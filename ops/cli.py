@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from contract.environments import SANDBOX
 from contract.secrets import RotatingSecret
 from ops.console import CliError, err, report
 from ops.paths import LOG_DIR
@@ -89,7 +90,7 @@ def cdk(context: typer.Context) -> None:
 @app.command(name="clean-up", rich_help_panel=_DEPLOY)
 def clean_up(
     *,
-    environment: Environment = "sandbox",
+    environment: Environment = SANDBOX,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     leftovers: Annotated[
         bool, typer.Option("--leftovers", help="Remove what the stacks left that `cdk destroy` deleted.")
@@ -103,7 +104,7 @@ def clean_up(
 
 
 @app.command(rich_help_panel=_OPERATE)
-def status(*, environment: Environment = "sandbox", json: Json = False) -> None:
+def status(*, environment: Environment = SANDBOX, json: Json = False) -> None:
     """Show an environment's stacks, service and tasks."""
     from ops import status as environment_status
 
@@ -113,7 +114,7 @@ def status(*, environment: Environment = "sandbox", json: Json = False) -> None:
 @app.command(rich_help_panel=_OPERATE)
 def logs(
     *,
-    environment: Environment = "sandbox",
+    environment: Environment = SANDBOX,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
     since: Annotated[str, typer.Option("--since", help="How far back to start: 10m, 1h, 2d.")] = "10m",
 ) -> None:
@@ -131,7 +132,7 @@ def logs(
 def rotate(
     secret: Annotated[Rotatable, typer.Argument(help="Which secret.")],
     *,
-    environment: Environment = "sandbox",
+    environment: Environment = SANDBOX,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to the retirement of the old one.")] = False,
     leaked: Annotated[
         bool, typer.Option("--leaked", help="Others may have it: wait until it is refused everywhere.")
@@ -178,7 +179,7 @@ def cost(
 @firewall.command()
 def blocked(
     *,
-    environment: Environment = "sandbox",
+    environment: Environment = SANDBOX,
     since: Annotated[str, typer.Option("--since", help="How far back: 90m, 1h, 2d.")] = "1h",
     json: Json = False,
 ) -> None:

@@ -75,8 +75,11 @@ class SecurityStack(LayerStack):
         self._deployments()
         self.refs = SecurityRefs(
             rotation_alarms=tuple(alarm.full_name for each in rotations for alarm in each.alarms),
-            rotated_secrets={each.strategy.name: each.secret_name for each in rotations},
+            rotated_secrets={secret: self._secret_name(secret) for secret in self._secrets},
         )
+
+    def _secret_name(self, secret: RotatingSecret) -> str:
+        return f"{self._settings.prefix}/{secret}"
 
     def _strategy(self, secret: RotatingSecret) -> RotationStrategy:
         network, (environment, statements) = self._network, self._needs(secret)
@@ -142,7 +145,7 @@ class SecurityStack(LayerStack):
             f"{secret.word}Rotation",
             functions=self._functions,
             secret=self._secrets[secret],
-            secret_name=f"{settings.prefix}/{secret}",
+            secret_name=self._secret_name(secret),
             secrets_key=self._secrets_key,
             strategy=self._strategy(secret),
             schedule=_schedule(settings.rotation.schedule(secret)),

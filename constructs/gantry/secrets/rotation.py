@@ -99,8 +99,6 @@ class RotatedSecret(Construct):
 
     Attributes
     ----------
-    secret_name, strategy
-        As given.
     function
         The function.
     alarms
@@ -126,7 +124,7 @@ class RotatedSecret(Construct):
         alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._secret, self.secret_name, self.strategy = secret, secret_name, strategy
+        self._secret, self._secret_name = secret, secret_name
         dead_letters = self._dead_letter_queue()
         tasks = Stack.of(self).format_arn(service="ecs", resource="task", resource_name=f"{cluster_name}/*")
         # The service is named like its cluster.
@@ -246,7 +244,7 @@ class RotatedSecret(Construct):
         ]  # fmt: skip
 
     def _metric(self, name: str, period: Duration) -> cloudwatch.Metric:
-        return metrics.rotation(self.secret_name, name, period=period)
+        return metrics.rotation(self._secret_name, name, period=period)
 
 
 def reconcile_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
