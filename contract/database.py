@@ -12,4 +12,6 @@ ADMINISTRATION = "gantry"
 OWNER = "app_owner"
 LOGIN_ROLES = ("app_a", "app_b")
 ROTATOR = "gantry_rotator"
+# The log of the function that rotates the database's secret says this; the rotator then gets a new password.
+ROTATOR_REFUSED = f"{ROTATOR} is refused"
 STATEMENT_TIMEOUT = "3s"  # of the log-in roles

@@ -7,6 +7,7 @@ from aws_cdk import CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -68,6 +69,7 @@ class DataRefs:
     cache_users: CacheUsers
     rotating_secrets: Mapping[RotatingSecret, secretsmanager.ISecret]
     rotator_secret: secretsmanager.ISecret
+    roles_function: lambda_.IFunction
     rotator_alarms: tuple[str, ...]
     restore_tests: RestoreTestRefs | None
 
@@ -120,6 +122,7 @@ class DataStack(LayerStack):
             cache_users=cache_users,
             rotating_secrets=secrets,
             rotator_secret=self._rotator_secret,
+            roles_function=roles.function,
             rotator_alarms=tuple(alarm.full_name for alarm in roles.alarms),
             restore_tests=restore_tests,
         )

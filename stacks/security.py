@@ -14,6 +14,7 @@ from constructs import Construct
 from contract.secrets import RotatingSecret
 from gantry.cache.users import turn_statements
 from gantry.database.restored_clusters import database_arn
+from gantry.database.rotator_repair import RotatorRepair
 from gantry.delivery.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.functions.python_asset import PythonSource
 from gantry.monitoring.alarm import AlarmDefaults
@@ -69,12 +70,18 @@ class SecurityStack(LayerStack):
         self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
         self._reconcile_rules = reconcile_rules(self, service=compute.service)
         self._secrets = {**data.rotating_secrets, **compute.rotating_secrets}
-        rotations = [self._rotation(secret) for secret in self._secrets]
+        rotations = {secret: self._rotation(secret) for secret in self._secrets}
+        RotatorRepair(
+            self,
+            "RotatorRepair",
+            log_group=rotations[RotatingSecret.DATABASE].log_group,
+            function=data.roles_function,
+        )
         self._recording(recovery)
         self._watching()
         self._deployments()
         self.refs = SecurityRefs(
-            rotation_alarms=tuple(alarm.full_name for each in rotations for alarm in each.alarms),
+            rotation_alarms=tuple(alarm.full_name for each in rotations.values() for alarm in each.alarms),
             rotated_secrets={secret: self._secret_name(secret) for secret in self._secrets},
         )
 

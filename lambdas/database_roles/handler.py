@@ -1,6 +1,7 @@
 """`Custom::DatabaseRoles`: makes the application's roles when the cluster is deployed.
 
-Any other caller, a schedule or an operator, has it change the rotator's password.
+Any other caller, a schedule or an operator, has it change the rotator's password; CloudWatch Logs, which
+calls when the rotation's log says that the rotator is refused, only if that is still so.
 """
 
 import os
@@ -15,7 +16,7 @@ from pg8000.native import Connection, DatabaseError, InterfaceError
 
 from contract.database import ADMINISTRATION
 from database_roles import roles
-from database_roles.rotator import RotatorSecret, end_sessions, openings
+from database_roles.rotator import RotatorSecret, end_sessions, logs_in, openings
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock, TimeLimit
 from gantry_runtime.custom_resource import ANSWER_SECONDS, PROMPT, LambdaContext, Request, answer
@@ -55,15 +56,26 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, int] 
         return None
     seconds = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
     try:
-        return change_rotator(os.environ, TimeLimit(Clock(), seconds))
+        return change_rotator(os.environ, TimeLimit(Clock(), seconds), only_refused="awslogs" in event)
     except Exception as error:  # noqa: BLE001 - see above
         failure = describe(error)
     logger.error("failed", extra={"failure": failure})
     raise RotatorError(failure)
 
 
-def change_rotator(environ: Mapping[str, str], limit: TimeLimit) -> dict[str, int]:
-    """Give the rotator a new password; return what the old one opens, all 0.
+def change_rotator(
+    environ: Mapping[str, str], limit: TimeLimit, *, only_refused: bool = False
+) -> dict[str, int]:
+    """Give the rotator a new password; return what the old one opens, all 0, or nothing where none was due.
+
+    Parameters
+    ----------
+    environ
+        The function's variables.
+    limit
+        The time for all of it.
+    only_refused
+        Whether a rotator that logs in keeps its password.
 
     Raises
     ------
@@ -81,6 +93,9 @@ def change_rotator(environ: Mapping[str, str], limit: TimeLimit) -> dict[str, in
     with _master_session(properties, client, limit, database=ADMINISTRATION) as opened:
         _take_turn(opened, limit)
         old = secret.read()
+        if only_refused and logs_in(old, old["host"]):
+            logger.info("the rotator logs in")
+            return {}
         secret.change(opened)
         cluster = Cluster(boto3.client("rds", config=PROMPT), environ["DATABASE_CLUSTER"])
 

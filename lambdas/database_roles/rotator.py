@@ -146,10 +146,10 @@ def openings(
     """
     found: dict[str, int] = {}
     for host in cluster.hosts():
-        while not _logs_in(rotator, host):
+        while not logs_in(rotator, host):
             if not limit.wait(_POLL_SECONDS):
                 raise roles.RolesError(f"the rotator's new password does not log in at {host}")
-        opened = int(_logs_in(old, host))
+        opened = int(logs_in(old, host))
         found[f"log-in as {rotator['username']} with the old password at {host}"] = opened
     return found
 
@@ -158,7 +158,8 @@ def _session(login: Mapping[str, Any], host: str) -> AbstractContextManager[Conn
     return privileged(host=host, port=int(login["port"]), user=login["username"], password=login["password"])
 
 
-def _logs_in(login: Mapping[str, Any], host: str) -> bool:
+def logs_in(login: Mapping[str, Any], host: str) -> bool:
+    """Return whether a log-in is accepted by an instance."""
     try:
         with _session(login, host):
             return True

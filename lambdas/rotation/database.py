@@ -8,7 +8,7 @@ from typing import Any
 
 import pg8000.native
 
-from contract.database import LOGIN_ROLES, OWNER, ROTATOR
+from contract.database import LOGIN_ROLES, OWNER, ROTATOR_REFUSED
 from gantry_runtime import postgres
 from gantry_runtime.aurora import Cluster
 from gantry_runtime.clock import Clock
@@ -229,7 +229,7 @@ class AlternatingRoles(AlternatingUsers):
             if error.args[0].get("C") not in _REFUSALS:
                 raise
         # As in a database that was restored in place, to before its password was last changed.
-        raise RotationError(f"{ROTATOR} is refused with its secret's password: `./gantry rotate rotator`")
+        raise RotationError(f"{ROTATOR_REFUSED} with its secret's password: it gets a new one within minutes")
 
     def _rotator_session(
         self, stage: str, host: str | None

@@ -220,14 +220,16 @@ class DatabaseHarness(Harness):
         """Return a session of the role that customers never get."""
         return superuser(self.server, database)
 
-    def change_rotator(self, seconds: float = 780) -> dict[str, int]:
-        """Have the rotator's password changed, within a time."""
+    def change_rotator(self, seconds: float = 780, *, only_refused: bool = False) -> dict[str, int]:
+        """Have the rotator's password changed, within a time, or only where it is refused."""
         environ = {
             "MASTER_SECRET_ARN": self.master.arn,
             "ROTATOR_SECRET_ARN": self.rotator.arn,
             "DATABASE_CLUSTER": aurora.NAME,
         }
-        return database_roles.change_rotator(environ, TimeLimit(self.clock, seconds))
+        return database_roles.change_rotator(
+            environ, TimeLimit(self.clock, seconds), only_refused=only_refused
+        )
 
     def as_rotator(self, label: str = "AWSCURRENT") -> psycopg.Connection:
         login = self.rotator.document(label)

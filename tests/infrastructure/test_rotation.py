@@ -177,6 +177,22 @@ def test_secrets_do_not_rotate_at_once(platform: Synthesised) -> None:
     assert len(expressions) == len(schedules) == 3
 
 
+def test_log_that_says_the_rotator_is_refused_has_its_password_changed(platform: Synthesised) -> None:
+    (subscription,) = platform.of_type("AWS::Logs::SubscriptionFilter")
+    (log_group,) = platform.assembly.referents(subscription, subscription.get("LogGroupName"))
+    assert log_group.path.startswith("DatabaseRotation/")
+    assert subscription.get("FilterPattern") == '"gantry_rotator is refused"'
+    (function,) = platform.assembly.referents(subscription, subscription.get("DestinationArn"))
+    assert function.path.startswith("DatabaseRoles/")
+    # CloudWatch Logs tries the function while it makes the filter.
+    awaited = [
+        each
+        for each in platform.of_type("AWS::Lambda::Permission")
+        if each.logical_id in subscription.depends_on and each.stack == subscription.stack
+    ]
+    assert [each.get("Principal") for each in awaited] == ["logs.amazonaws.com"]
+
+
 @each_rotation
 def test_only_secrets_manager_for_this_secret_and_the_reconcile_rules_invoke_the_function(
     platform: Synthesised, rotation: str

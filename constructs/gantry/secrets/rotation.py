@@ -99,8 +99,8 @@ class RotatedSecret(Construct):
 
     Attributes
     ----------
-    function
-        The function.
+    function, log_group
+        The function and its log group.
     alarms
         The alarms.
     """
@@ -172,7 +172,7 @@ class RotatedSecret(Construct):
                 "Service deployments have ids that do not exist yet; the service comes before the wildcard.",
                 f"AwsSolutions-IAM5[Resource::{releases}]",
             )
-        self.function = python.function
+        self.function, self.log_group = python.function, python.log_group
         self._schedule(schedule)
         for rule in reconcile_rules:
             target = targets.LambdaFunction(self.function, retry_attempts=2, dead_letter_queue=dead_letters)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from pg8000.native import DatabaseError, InterfaceError
 
+from contract.database import ROTATOR_REFUSED
 from gantry_runtime.failures import SafeError
 from rotation import handler as rotation_handler
 from sandbox.postgres import PostgresServer
@@ -177,6 +178,25 @@ def test_change_in_the_middle_of_a_rotation_does_not_fail_it(harness: DatabaseHa
         changes.add(password(harness))
         harness.reconcile_fully()
     assert len(changes) > 2
+
+
+def test_rotator_of_a_restored_database_gets_a_new_password_and_one_that_logs_in_keeps_it(
+    harness: DatabaseHarness,
+) -> None:
+    with harness.as_superuser("gantry") as restored:
+        ((before,),) = restored.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'gantry_rotator'")
+        harness.change_rotator()
+        restored.execute(f"ALTER ROLE gantry_rotator PASSWORD '{before}'")
+    with pytest.raises(SafeError, match=f"^{ROTATOR_REFUSED} "):
+        harness.openings("AWSCURRENT")
+    refused = password(harness)
+    assert set(harness.change_rotator(only_refused=True).values()) == {0}
+    assert password(harness) != refused
+    harness.rotate()
+    harness.reconcile_fully()
+    kept = password(harness)
+    assert harness.change_rotator(only_refused=True) == {}
+    assert password(harness) == kept
 
 
 def test_stack_update_after_a_change_that_was_cut_off_takes_the_current_version(

@@ -243,6 +243,18 @@ def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, secrets:
         assert client.get("/account", headers={"cookie": f"session={forged}"}).status_code == 401
 
 
+def test_rotator_that_the_database_refuses_gets_a_new_password(secrets: PlatformSecrets) -> None:
+    """As when the database was restored in place to before its last change."""
+    refused = secrets.read(ROTATOR) | {"password": "0" * 64}
+    secrets.client.put_secret_value(SecretId=f"gantry/sandbox/{ROTATOR}", SecretString=json.dumps(refused))
+    assert "gantry_rotator is refused" in secrets.reconcile("database")["errorMessage"]
+    deadline = time.monotonic() + RETIREMENT_SECONDS
+    while (login := secrets.read(ROTATOR)) == refused or not secrets.opens_database(login):
+        assert time.monotonic() < deadline, "the rotator's password was not changed"
+        time.sleep(0.2)
+    assert secrets.reconcile("database")["reconciled"]
+
+
 @pytest.mark.long
 def test_deploying_after_rotations_changes_nothing(
     platform: DeployedPlatform, secrets: PlatformSecrets
