@@ -7,11 +7,9 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Duration, Token
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from contract.database import DATABASE
@@ -23,7 +21,7 @@ from gantry.service.deployment import DeploymentPlan
 from gantry.service.domain import ServiceDomain
 from gantry.service.firewall import WebFirewall
 from gantry.service.image import ServiceImage
-from gantry.service.load_balancer import PublicLoadBalancer
+from gantry.service.load_balancer import Ingress, PublicLoadBalancer
 from gantry.service.scaling import Scaling, ScheduledBounds
 from gantry.service.web_service import WebService
 from stacks.data import DataRefs
@@ -42,12 +40,9 @@ class ComputeRefs:
     Where there is an alternate target group, each deployment moves the traffic from one group to the other.
     """
 
-    service: ecs.FargateService
-    load_balancer: elbv2.ApplicationLoadBalancer
-    target_group: elbv2.ApplicationTargetGroup
-    web_acl: wafv2.CfnWebACL
+    service: ecs.IBaseService
+    ingress: Ingress
     deployment_alarms: tuple[str, ...]
-    alternate_target_group: elbv2.ApplicationTargetGroup | None
     rotating_secrets: Mapping[RotatingSecret, secretsmanager.ISecret]
 
 
@@ -95,11 +90,8 @@ class ComputeStack(LayerStack):
         self.export_value(ingress.load_balancer.load_balancer_dns_name)
         self.refs = ComputeRefs(
             service=web.service,
-            load_balancer=ingress.load_balancer,
-            target_group=ingress.target_group,
-            web_acl=firewall.web_acl,
+            ingress=ingress.ingress,
             deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
-            alternate_target_group=ingress.alternate_target_group,
             rotating_secrets=secrets,
         )
 
@@ -190,8 +182,7 @@ class ComputeStack(LayerStack):
             "DeploymentAlarms",
             name=settings.full_name,
             runbook=settings.runbook("troubleshooting.md"),
-            target_group=ingress.target_group,
-            alternate_target_group=ingress.alternate_target_group,
+            ingress=ingress.ingress,
             start_time=Duration.seconds(settings.ecs.start_seconds),
             server_errors=settings.observability.deployment_errors_alarm_count,
             server_errors_percent=settings.observability.deployment_errors_alarm_percent,
@@ -257,8 +248,8 @@ class ComputeStack(LayerStack):
                 "DATABASE_NAME": DATABASE,
                 "DATABASE_POOL_MIN": str(settings.ecs.database_pool_min),
                 "DATABASE_POOL_MAX": str(settings.ecs.database_pool_max),
-                "VALKEY_HOST": data.cache.attr_endpoint_address,
-                "VALKEY_PORT": data.cache.attr_endpoint_port,
+                "VALKEY_HOST": data.cache.host,
+                "VALKEY_PORT": data.cache.port,
                 **proxied,
             }
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_backup as backup
-from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
@@ -14,12 +13,12 @@ from constructs import Construct
 
 from contract.database import DATABASE, LOGIN_ROLES, ROTATOR
 from contract.secrets import RotatingSecret
-from gantry.cache.users import CacheUsers
-from gantry.cache.valkey import APPLICATION_ACCESS, ValkeyCache
+from gantry.cache.users import CacheUsers, ICacheUsers
+from gantry.cache.valkey import APPLICATION_ACCESS, ICache, ValkeyCache
 from gantry.database.aurora import AuroraPostgres
 from gantry.database.backup import DatabaseBackup
 from gantry.database.backup_vault import BackupVault
-from gantry.database.proxy import DatabaseProxy
+from gantry.database.proxy import DatabaseProxy, IDatabaseProxy
 from gantry.database.restore_role import RestoreRole
 from gantry.database.restore_testing import RestoreTesting
 from gantry.database.restored_clusters import RESTORED_CLUSTERS
@@ -64,9 +63,9 @@ class DataRefs:
     """What later layers use of the data layer; alarms by name, so that none is kept from going."""
 
     cluster: rds.IDatabaseCluster
-    proxy: DatabaseProxy | None
-    cache: elasticache.CfnServerlessCache
-    cache_users: CacheUsers
+    proxy: IDatabaseProxy | None
+    cache: ICache
+    cache_users: ICacheUsers
     rotating_secrets: Mapping[RotatingSecret, secretsmanager.ISecret]
     rotator_secret: secretsmanager.ISecret
     roles_function: lambda_.IFunction
@@ -227,7 +226,7 @@ class DataStack(LayerStack):
         )
 
     def _backup(
-        self, aurora: AuroraPostgres, recovery: RecoveryRefs | None, *, after: elasticache.CfnServerlessCache
+        self, aurora: AuroraPostgres, recovery: RecoveryRefs | None, *, after: ValkeyCache
     ) -> RestoreTestRefs | None:
         settings = self._settings
         vault = BackupVault(
@@ -314,9 +313,9 @@ class DataStack(LayerStack):
             removal_policy=removal_policy(self._settings),
         )
 
-    def _cache(self, users: CacheUsers) -> elasticache.CfnServerlessCache:
+    def _cache(self, users: CacheUsers) -> ValkeyCache:
         valkey = self._settings.valkey
-        cache = ValkeyCache(
+        return ValkeyCache(
             self,
             "Cache",
             name=self._settings.full_name,
@@ -329,7 +328,6 @@ class DataStack(LayerStack):
             snapshot_retention_days=valkey.snapshot_retention_days,
             removal_policy=removal_policy(self._settings),
         )
-        return cache.cache
 
 
 def _seconds(number: int | None) -> Duration | None:

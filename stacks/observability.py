@@ -13,6 +13,7 @@ from gantry.monitoring.dashboard import AlarmGroup, Section, ServiceDashboard
 from gantry.monitoring.data_alarms import BackupAlarm, CacheAlarms, DatabaseAlarms, max_connections
 from gantry.monitoring.health_canary import HealthCanary
 from gantry.monitoring.ingress_alarms import BlockedRequestsAlarm, CertificateAlarm
+from gantry.monitoring.metrics import FirewallMetrics
 from gantry.monitoring.service_alarms import ServiceAlarms, ServiceUnhealthy
 from gantry.monitoring.subscribers import Subscribers
 from stacks.compute import ComputeRefs
@@ -48,6 +49,7 @@ class ObservabilityStack(LayerStack):
             topic=state.alert_topic,
             runbook=settings.runbook("troubleshooting.md"),
         )
+        self._firewall = FirewallMetrics(settings.full_name, self.region)
         service = self._service_alarms()
         canary = self._canary() if settings.canary.enabled else None
         symptoms = [*service.symptoms, *([canary.alarm] if canary else [])]
@@ -78,9 +80,7 @@ class ObservabilityStack(LayerStack):
             "Alarms",
             alarm_defaults=self._alarm_defaults,
             service=self._compute.service,
-            load_balancer=self._compute.load_balancer,
-            target_group=self._compute.target_group,
-            alternate_target_group=self._compute.alternate_target_group,
+            ingress=self._compute.ingress,
             start_time=Duration.seconds(self._settings.ecs.start_seconds),
             cpu_percent=limits.cpu_alarm_percent,
             memory_percent=limits.memory_alarm_percent,
@@ -95,7 +95,7 @@ class ObservabilityStack(LayerStack):
             self,
             "BlockedRequests",
             alarm_defaults=self._alarm_defaults,
-            web_acl=self._compute.web_acl,
+            firewall=self._firewall,
             count=limits.blocked_requests_alarm_count,
             percent=limits.blocked_requests_alarm_percent,
         )
@@ -158,7 +158,7 @@ class ObservabilityStack(LayerStack):
 
     def _canary(self) -> HealthCanary:
         settings = self._settings
-        load_balancer = self._compute.load_balancer.load_balancer_dns_name
+        load_balancer = self._compute.ingress.load_balancer.load_balancer_dns_name
         own = (
             f"https://{settings.domain.name}" if settings.domain.resolves_here else f"http://{load_balancer}"
         )
@@ -178,22 +178,17 @@ class ObservabilityStack(LayerStack):
     def _sections(self, canary: HealthCanary | None) -> list[Section]:
         settings, limits, compute = self._settings, self._settings.observability, self._compute
         aurora, valkey, restore_tests = settings.aurora, settings.valkey, self._data.restore_tests
-        service, load_balancer, targets = compute.service, compute.load_balancer, compute.target_group
         return [
             sections.golden_signals(
-                service=service,
-                load_balancer=load_balancer,
-                target_group=targets,
-                alternate_target_group=compute.alternate_target_group,
+                service=compute.service,
+                ingress=compute.ingress,
                 cpu_percent=limits.cpu_alarm_percent,
                 memory_percent=limits.memory_alarm_percent,
                 latency_seconds=limits.latency_alarm_seconds,
             ),
             sections.tasks(
-                service=service,
-                load_balancer=load_balancer,
-                target_group=targets,
-                alternate_target_group=compute.alternate_target_group,
+                service=compute.service,
+                ingress=compute.ingress,
                 canary=canary.canary if canary else None,
             ),
             sections.database(
@@ -206,7 +201,7 @@ class ObservabilityStack(LayerStack):
                 max_data_gb=valkey.max_data_gb,
                 max_ecpu_per_second=valkey.max_ecpu_per_second,
             ),
-            sections.ingress(web_acl=compute.web_acl, load_balancer=load_balancer),
+            sections.ingress(firewall=self._firewall, load_balancer=compute.ingress.load_balancer),
             sections.upkeep(
                 secrets=self._security.rotated_secrets,
                 cluster=self._data.cluster,

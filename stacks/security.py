@@ -125,8 +125,8 @@ class SecurityStack(LayerStack):
                 "CACHE_USER_IDS": ",".join(data.cache_users.ids.values()),
                 "CACHE_USER_GROUP": settings.full_name,
                 "CACHE_ACCESS_STRING": data.cache_users.access_string,
-                "CACHE_HOST": data.cache.attr_endpoint_address,
-                "CACHE_PORT": data.cache.attr_endpoint_port,
+                "CACHE_HOST": data.cache.host,
+                "CACHE_PORT": data.cache.port,
             }, turn_statements(self, data.cache_users, settings.full_name)
         if secret is RotatingSecret.SIGNING_KEY:
             return {"SESSION_LIFETIME_SECONDS": str(settings.rotation.session_lifetime_seconds)}, []

@@ -1,6 +1,7 @@
 """The users of an ElastiCache cache that take turns, whose passwords CloudFormation leaves alone."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -12,6 +13,18 @@ from constructs import Construct
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
 from gantry.secrets.secret import read_statements
+
+
+class ICacheUsers(Protocol):
+    """Users of a cache that take turns, as those who rotate their passwords see them."""
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """Their ids by their names, known once they are made."""
+
+    @property
+    def access_string(self) -> str:
+        """What the user whose turn it is may do, as Valkey's ACL writes it."""
 
 
 class CacheUsers(FunctionResource):
@@ -41,10 +54,8 @@ class CacheUsers(FunctionResource):
 
     Attributes
     ----------
-    ids
-        Ids of the users by their names, known once they are made.
-    access_string
-        See above.
+    ids, access_string
+        See `ICacheUsers`.
     """
 
     def __init__(
@@ -94,7 +105,7 @@ class CacheUsers(FunctionResource):
         self.access_string = access_string
 
 
-def turn_statements(scope: Construct, users: CacheUsers, group_id: str) -> list[iam.PolicyStatement]:
+def turn_statements(scope: Construct, users: ICacheUsers, group_id: str) -> list[iam.PolicyStatement]:
     """Return what it takes to have users take turns in the user group of a cache."""
     arns = [_arn(scope, "user", each) for each in users.ids.values()]
     group = _arn(scope, "usergroup", group_id)

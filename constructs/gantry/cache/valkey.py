@@ -1,6 +1,7 @@
 """The serverless cache."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -13,6 +14,22 @@ from gantry.network.vpc import lasting_subnet_ids
 _ENGINE = "valkey"
 # All keys and channels, and every command but those that administer the server or block it for others.
 APPLICATION_ACCESS = "on ~* &* +@all -@admin -@dangerous +info"
+
+
+class ICache(Protocol):
+    """A cache, as those who use or watch it see it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, by which it is watched."""
+
+    @property
+    def host(self) -> str:
+        """Where it is reached, by TLS."""
+
+    @property
+    def port(self) -> str:
+        """The port, a token."""
 
 
 class ValkeyCache(Construct):
@@ -37,8 +54,8 @@ class ValkeyCache(Construct):
 
     Attributes
     ----------
-    cache
-        The cache.
+    name, host, port
+        See `ICache`.
     """
 
     def __init__(
@@ -64,7 +81,7 @@ class ValkeyCache(Construct):
             data_storage=elasticache.CfnServerlessCache.DataStorageProperty(unit="GB", maximum=max_data_gb),
             ecpu_per_second=elasticache.CfnServerlessCache.ECPUPerSecondProperty(maximum=max_ecpu_per_second),
         )
-        self.cache = elasticache.CfnServerlessCache(
+        cache = elasticache.CfnServerlessCache(
             self,
             "Cache",
             engine=_ENGINE,
@@ -79,5 +96,6 @@ class ValkeyCache(Construct):
             snapshot_retention_limit=snapshot_retention_days,
         )
         # No one could log in to a cache that stays when its users go.
-        for resource in (self.cache, group):
+        for resource in (cache, group):
             resource.apply_removal_policy(removal_policy)
+        self.name, self.host, self.port = name, cache.attr_endpoint_address, cache.attr_endpoint_port

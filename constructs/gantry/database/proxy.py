@@ -1,6 +1,7 @@
 """A proxy in front of the database, which shares its connections among many clients."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -27,6 +28,18 @@ def log_group_name(proxy_name: str) -> str:
     return f"/aws/rds/proxy/{proxy_name}"
 
 
+class IDatabaseProxy(Protocol):
+    """A proxy in front of the database, as its clients and the rotation see it."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients reach it, at PostgreSQL's port; its certificate is of Amazon Trust Services."""
+
+    @property
+    def secrets(self) -> Mapping[str, secretsmanager.ISecret]:
+        """The secret of each role."""
+
+
 class DatabaseProxy(Construct):
     """An RDS Proxy that knows each role by a secret of its own, so that several may log in at once.
 
@@ -45,10 +58,8 @@ class DatabaseProxy(Construct):
 
     Attributes
     ----------
-    endpoint
-        Where clients reach it, at PostgreSQL's port. Its certificate is of Amazon Trust Services.
-    secrets
-        The secret of each role.
+    endpoint, secrets
+        See `IDatabaseProxy`.
     """
 
     def __init__(

@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_synthetics as synthetics
-from aws_cdk import aws_wafv2 as wafv2
 
 from contract import metrics as published
+from gantry.cache.valkey import ICache
 from gantry.monitoring import metrics
 from gantry.monitoring.dashboard import Graph, Section, Text
-from gantry.monitoring.metrics import MINUTE, CacheMetrics, DatabaseMetrics
-from gantry.monitoring.service_alarms import request_metrics
+from gantry.monitoring.metrics import MINUTE, CacheMetrics, DatabaseMetrics, FirewallMetrics
+from gantry.service.load_balancer import Ingress
 
 _BYTES_A_GB = 1024**3
 _COSTS = """### Cost
@@ -30,17 +29,14 @@ What it may: [Budgets](https://console.aws.amazon.com/costmanagement/home#/budge
 
 def golden_signals(
     *,
-    service: ecs.FargateService,
-    load_balancer: elbv2.ApplicationLoadBalancer,
-    target_group: elbv2.ApplicationTargetGroup,
-    alternate_target_group: elbv2.ApplicationTargetGroup | None,
+    service: ecs.IBaseService,
+    ingress: Ingress,
     cpu_percent: int,
     memory_percent: int,
     latency_seconds: float,
 ) -> Section:
     """Return traffic, errors, latency and saturation; the limits are those of the alarms."""
-    targets = request_metrics(load_balancer, target_group, alternate_target_group)
-    balancer = load_balancer.metrics
+    targets, balancer = ingress.requests, ingress.load_balancer.metrics
     latencies = [
         targets.target_response_time(period=MINUTE, statistic=statistic, label=statistic)
         for statistic in ("p50", "p95", "p99")
@@ -61,8 +57,8 @@ def golden_signals(
                 Graph(
                     title="Saturation (% of tasks)",
                     left=[
-                        service.metric_cpu_utilization(period=MINUTE, label="CPU"),
-                        service.metric_memory_utilization(period=MINUTE, label="memory"),
+                        metrics.service_utilization(service, "CPU", label="CPU"),
+                        metrics.service_utilization(service, "Memory", label="memory"),
                     ],
                     limits=_same({"alarm on CPU": cpu_percent, "alarm on memory": memory_percent}),
                     percent=True,
@@ -79,18 +75,13 @@ def _same(limits: dict[str, float]) -> dict[str, float]:
 
 def tasks(
     *,
-    service: ecs.FargateService,
-    load_balancer: elbv2.ApplicationLoadBalancer,
-    target_group: elbv2.ApplicationTargetGroup,
-    alternate_target_group: elbv2.ApplicationTargetGroup | None,
+    service: ecs.IBaseService,
+    ingress: Ingress,
     canary: synthetics.Canary | None,
 ) -> Section:
     """Return how many tasks there are and should be, and how they are reached."""
-    targets = request_metrics(load_balancer, target_group, alternate_target_group)
-    groups = {"": target_group}
-    if alternate_target_group is not None:
-        groups[" (alternate)"] = alternate_target_group
-    balancer = load_balancer.metrics
+    targets, balancer = ingress.requests, ingress.load_balancer.metrics
+    groups = {f" ({name})" if name else "": group for name, group in ingress.target_groups.items()}
     row = [
         Graph(
             title="Tasks",
@@ -170,7 +161,7 @@ def database(cluster: rds.IDatabaseCluster, *, max_capacity: float, max_connecti
     )  # fmt: skip
 
 
-def cache(cache: elasticache.CfnServerlessCache, *, max_data_gb: int, max_ecpu_per_second: int) -> Section:
+def cache(cache: ICache, *, max_data_gb: int, max_ecpu_per_second: int) -> Section:
     """Return what the cache holds and does, against its limits, and what it refuses."""
     of = CacheMetrics(cache)
     return Section(
@@ -196,14 +187,14 @@ def cache(cache: elasticache.CfnServerlessCache, *, max_data_gb: int, max_ecpu_p
     )  # fmt: skip
 
 
-def ingress(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBalancer) -> Section:
+def ingress(*, firewall: FirewallMetrics, load_balancer: elbv2.IApplicationLoadBalancer) -> Section:
     """Return what the firewall refuses, and what leaves through NAT gateways.
 
     The gateways are searched for, and so are all of the region: their ids would tie this stack to the network
     so that none of them could be removed.
     """
     balancer = load_balancer.metrics
-    blocked = f'MetricName="BlockedRequests" WebACL="{web_acl.name}" NOT Rule="ALL"'
+    blocked = f'MetricName="BlockedRequests" WebACL="{firewall.web_acl_name}" NOT Rule="ALL"'
     by_rule = _search(f"{{AWS/WAFV2,Region,Rule,WebACL}} {blocked}", "${PROP('Dim.Rule')}")
     return Section(
         title="Load balancer, firewall and NAT",
@@ -212,8 +203,8 @@ def ingress(*, web_acl: wafv2.CfnWebACL, load_balancer: elbv2.ApplicationLoadBal
                 Graph(
                     title="Firewall (requests a minute)",
                     left=[
-                        metrics.firewall_requests(web_acl, "AllowedRequests", label="allowed"),
-                        metrics.firewall_requests(web_acl, "BlockedRequests", label="refused"),
+                        firewall("AllowedRequests", label="allowed"),
+                        firewall("BlockedRequests", label="refused"),
                     ],
                 ),
                 Graph(title="Refused by rule (a minute)", left=[by_rule]),

@@ -4,10 +4,10 @@ from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from gantry.cache.valkey import ICache
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.monitoring.metrics import CacheMetrics, DatabaseMetrics, backup_jobs
 
@@ -106,7 +106,7 @@ class CacheAlarms(Construct):
         construct_id: str,
         *,
         alarm_defaults: AlarmDefaults,
-        cache: elasticache.CfnServerlessCache,
+        cache: ICache,
         max_data_gb: int,
         storage_percent: int,
     ) -> None:

@@ -14,6 +14,7 @@ from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.monitoring.metrics import MINUTE, SHED_REQUESTS, service_namespace, shed_requests
 from gantry.monitoring.service_alarms import share_above
 from gantry.nag import HIPAA, NIST, acknowledge, shared
+from gantry.service.load_balancer import Ingress
 
 _DESCRIPTION = "A deployment that is in progress is rolled back."
 _SECTION = "a-deployment-was-rolled-back"
@@ -54,8 +55,8 @@ class DeploymentAlarms(Construct):
     ----------
     name, runbook
         The environment's name, which begins the alarms' names; address of the page that describes them.
-    target_group, alternate_target_group
-        Whose targets are watched; the second one where deployments move the traffic between two.
+    ingress
+        Whose targets are watched.
     start_time
         How long a new task may be unhealthy.
     server_errors, server_errors_percent
@@ -75,8 +76,7 @@ class DeploymentAlarms(Construct):
         *,
         name: str,
         runbook: str,
-        target_group: elbv2.ApplicationTargetGroup,
-        alternate_target_group: elbv2.ApplicationTargetGroup | None,
+        ingress: Ingress,
         start_time: Duration,
         server_errors: int,
         server_errors_percent: float,
@@ -87,16 +87,18 @@ class DeploymentAlarms(Construct):
         self._alarm = partial(defaults.alarm, self)
         self._start_minutes = math.ceil(start_time.to_minutes(integral=False))
         self._server_errors, self._server_errors_percent = server_errors, server_errors_percent
-        self.alarms = [*self._watch(target_group)]
-        if alternate_target_group is not None:
-            self.alarms += self._watch(alternate_target_group, prefix="alternate-")
+        self.alarms = [
+            alarm
+            for name, group in ingress.target_groups.items()
+            for alarm in self._watch(group, prefix=f"{name}-" if name else "")
+        ]
         acknowledge(
             self,
             "ECS watches these alarms by name and rolls the deployment back: that is their action.",
             *shared("CloudWatchAlarmAction", (NIST, HIPAA)),
         )
 
-    def _watch(self, group: elbv2.ApplicationTargetGroup, prefix: str = "") -> Iterator[NotifyingAlarm]:
+    def _watch(self, group: elbv2.IApplicationTargetGroup, *, prefix: str) -> Iterator[NotifyingAlarm]:
         # Of four minutes, three: the shed requests of the newest two may be missing still.
         yield self._alarm(
             f"{prefix}server-errors",
@@ -117,7 +119,7 @@ class DeploymentAlarms(Construct):
             comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         )
 
-    def _error_share(self, group: elbv2.ApplicationTargetGroup) -> cloudwatch.MathExpression:
+    def _error_share(self, group: elbv2.IApplicationTargetGroup) -> cloudwatch.MathExpression:
         return cloudwatch.MathExpression(
             expression=share_above(self._server_errors, part="(errors - FILL(shed, 0))", whole="requests"),
             using_metrics={

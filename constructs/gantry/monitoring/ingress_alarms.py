@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from gantry.monitoring import metrics
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
-from gantry.monitoring.metrics import FIVE_MINUTES
+from gantry.monitoring.metrics import FIVE_MINUTES, FirewallMetrics
 from gantry.monitoring.service_alarms import share_above
 
 # ACM renews its own certificates from 60 days before they expire, and imported ones never:
@@ -56,8 +55,8 @@ class BlockedRequestsAlarm(NotifyingAlarm):
     ----------
     alarm_defaults
         Name, topic and runbook.
-    web_acl
-        The web ACL.
+    firewall
+        Metrics of the web ACL.
     count, percent
         Requests blocked within five minutes that are too many, if they are also more than this share of all.
     """
@@ -68,13 +67,12 @@ class BlockedRequestsAlarm(NotifyingAlarm):
         construct_id: str,
         *,
         alarm_defaults: AlarmDefaults,
-        web_acl: wafv2.CfnWebACL,
+        firewall: FirewallMetrics,
         count: int,
         percent: float,
     ) -> None:
         blocked, allowed = (
-            metrics.firewall_requests(web_acl, f"{action}Requests", period=FIVE_MINUTES)
-            for action in ("Blocked", "Allowed")
+            firewall(f"{action}Requests", period=FIVE_MINUTES) for action in ("Blocked", "Allowed")
         )
         share = cloudwatch.MathExpression(
             expression=share_above(count, part="blocked", whole="(blocked + FILL(allowed, 0))"),

@@ -15,15 +15,14 @@ those of rotations and restore tests, which the functions of `lambdas/` publish:
 from dataclasses import dataclass
 from typing import Literal
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_rds as rds
-from aws_cdk import aws_wafv2 as wafv2
 
 from contract import metrics as published
+from gantry.cache.valkey import ICache
 
 MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
@@ -72,7 +71,7 @@ class DatabaseMetrics:
 class CacheMetrics:
     """Metrics of a serverless cache."""
 
-    cache: elasticache.CfnServerlessCache
+    cache: ICache
 
     def __call__(
         self, name: str, statistic: str = "Average", *, label: str | None = None
@@ -81,14 +80,28 @@ class CacheMetrics:
         return cloudwatch.Metric(
             namespace="AWS/ElastiCache",
             metric_name=name,
-            dimensions_map={"clusterId": self.cache.serverless_cache_name},
+            dimensions_map={"clusterId": self.cache.name},
             statistic=statistic,
             period=MINUTE,
             label=label,
         )
 
 
-def task_count(service: ecs.FargateService, name: str, label: str) -> cloudwatch.Metric:
+def service_utilization(
+    service: ecs.IBaseService, what: Literal["CPU", "Memory"], *, label: str | None = None
+) -> cloudwatch.Metric:
+    """Return how much of its tasks' CPU or memory a service uses, in percent."""
+    return cloudwatch.Metric(
+        namespace="AWS/ECS",
+        metric_name=f"{what}Utilization",
+        dimensions_map={"ClusterName": service.cluster.cluster_name, "ServiceName": service.service_name},
+        statistic="Average",
+        period=MINUTE,
+        label=label,
+    )
+
+
+def task_count(service: ecs.IBaseService, name: str, label: str) -> cloudwatch.Metric:
     """Return a metric of Container Insights that counts a service's tasks."""
     return cloudwatch.Metric(
         namespace="ECS/ContainerInsights",
@@ -100,23 +113,25 @@ def task_count(service: ecs.FargateService, name: str, label: str) -> cloudwatch
     )
 
 
-def firewall_requests(
-    web_acl: wafv2.CfnWebACL,
-    name: str,
-    *,
-    rule: str = "ALL",
-    label: str | None = None,
-    period: Duration = MINUTE,
-) -> cloudwatch.Metric:
-    """Return how many requests a rule of a web ACL, or all of it, dealt with in one way."""
-    return cloudwatch.Metric(
-        namespace="AWS/WAFV2",
-        metric_name=name,
-        dimensions_map={"Region": Stack.of(web_acl).region, "Rule": rule, "WebACL": web_acl.name or ""},
-        statistic="Sum",
-        period=period,
-        label=label,
-    )
+@dataclass(frozen=True)
+class FirewallMetrics:
+    """Metrics of a regional web ACL, which has a name of its own there."""
+
+    web_acl_name: str
+    region: str
+
+    def __call__(
+        self, name: str, *, label: str | None = None, period: Duration = MINUTE
+    ) -> cloudwatch.Metric:
+        """Return how many requests the web ACL dealt with in one way."""
+        return cloudwatch.Metric(
+            namespace="AWS/WAFV2",
+            metric_name=name,
+            dimensions_map={"Region": self.region, "Rule": "ALL", "WebACL": self.web_acl_name},
+            statistic="Sum",
+            period=period,
+            label=label,
+        )
 
 
 def failed_port_allocations(gateway: ec2.CfnNatGateway) -> cloudwatch.Metric:

@@ -13,7 +13,8 @@ from aws_cdk.aws_cloudwatch_actions import SnsAction
 from constructs import Construct
 
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
-from gantry.monitoring.metrics import FIVE_MINUTES, MINUTE
+from gantry.monitoring.metrics import FIVE_MINUTES, MINUTE, service_utilization
+from gantry.service.load_balancer import Ingress
 
 _LATENCY_MINUTES = 5
 # Of fewer than 10 / (1 - 0.95) answers within the evaluated time a p95 says little:
@@ -28,8 +29,8 @@ class ServiceAlarms(Construct):
     ----------
     alarm_defaults
         Names, topic and runbook of the alarms.
-    service, load_balancer, target_group, alternate_target_group
-        What is watched. With two groups, which serve in turn, requests are those of the load balancer.
+    service, ingress
+        What is watched.
     start_time
         How long a new task may be unhealthy.
     cpu_percent, memory_percent, latency_seconds
@@ -51,10 +52,8 @@ class ServiceAlarms(Construct):
         construct_id: str,
         *,
         alarm_defaults: AlarmDefaults,
-        service: ecs.FargateService,
-        load_balancer: elbv2.ApplicationLoadBalancer,
-        target_group: elbv2.ApplicationTargetGroup,
-        alternate_target_group: elbv2.ApplicationTargetGroup | None,
+        service: ecs.IBaseService,
+        ingress: Ingress,
         start_time: Duration,
         cpu_percent: int,
         memory_percent: int,
@@ -64,12 +63,10 @@ class ServiceAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._alarm, self._service = partial(alarm_defaults.alarm, self), service
-        self._groups = [target_group.metrics]
-        self._requests = request_metrics(load_balancer, target_group, alternate_target_group)
-        if alternate_target_group is not None:
-            self._groups.append(alternate_target_group.metrics)
+        self._groups = [group.metrics for group in ingress.target_groups.values()]
+        self._requests = ingress.requests
         self.symptoms = [
-            self._errors(load_balancer, server_errors, server_errors_percent),
+            self._errors(ingress.load_balancer, server_errors, server_errors_percent),
             self._latency(latency_seconds),
             self._no_healthy_targets(),
         ]
@@ -96,15 +93,14 @@ class ServiceAlarms(Construct):
         return self._alarm("latency", latency, seconds, "One answer in twenty is too slow.", periods=5)
 
     def _saturation(self, cpu_percent: int, memory_percent: int) -> list[NotifyingAlarm]:
-        cpu = self._service.metric_cpu_utilization(period=MINUTE)
-        memory = self._service.metric_memory_utilization(period=MINUTE)
+        cpu, memory = (service_utilization(self._service, what) for what in ("CPU", "Memory"))
         return [
             self._alarm("cpu", cpu, cpu_percent, "Tasks use nearly all of their CPU.", periods=5),
             self._alarm("memory", memory, memory_percent, "Tasks use nearly all of their memory.", periods=5),
         ]
 
     def _errors(
-        self, load_balancer: elbv2.ApplicationLoadBalancer, count: int, percent: float
+        self, load_balancer: elbv2.IApplicationLoadBalancer, count: int, percent: float
     ) -> NotifyingAlarm:
         """Return the alarm on the share of 5xx; few errors of few requests are no outage.
 
@@ -157,15 +153,6 @@ class ServiceAlarms(Construct):
             datapoints=start_minutes + 11,
             comparison=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         )
-
-
-def request_metrics(
-    load_balancer: elbv2.ApplicationLoadBalancer,
-    target_group: elbv2.ApplicationTargetGroup,
-    alternate_target_group: elbv2.ApplicationTargetGroup | None,
-) -> elbv2.IApplicationLoadBalancerMetrics | elbv2.IApplicationTargetGroupMetrics:
-    """Return where the service's requests are measured, whichever group serves them."""
-    return target_group.metrics if alternate_target_group is None else load_balancer.metrics
 
 
 def share_above(count: int, *, part: str, whole: str) -> str:

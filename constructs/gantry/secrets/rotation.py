@@ -118,7 +118,7 @@ class RotatedSecret(Construct):
         schedule: RotationSchedule,
         release_time: Duration | None,
         longest_deployment: Duration,
-        service: ecs.FargateService,
+        service: ecs.IBaseService,
         cluster_name: str,
         reconcile_rules: Sequence[events.Rule],
         alarm_defaults: AlarmDefaults,
@@ -247,7 +247,7 @@ class RotatedSecret(Construct):
         return metrics.rotation(self._secret_name, name, period=period)
 
 
-def reconcile_rules(scope: Construct, *, service: ecs.FargateService) -> list[events.Rule]:
+def reconcile_rules(scope: Construct, *, service: ecs.IBaseService) -> list[events.Rule]:
     """Return the rules that call a service's rotation functions: every few minutes, and when tasks stop.
 
     The events only make retirement prompt: AWS may send one late, twice or never.

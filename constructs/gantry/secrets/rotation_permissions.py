@@ -36,7 +36,7 @@ def secret_statements(
     ]
 
 
-def release_statements(service: ecs.FargateService, releases: str) -> list[iam.PolicyStatement]:
+def release_statements(service: ecs.IBaseService, releases: str) -> list[iam.PolicyStatement]:
     """Return what stopping the service's deployments takes.
 
     Parameters
@@ -54,7 +54,7 @@ def release_statements(service: ecs.FargateService, releases: str) -> list[iam.P
     ]
 
 
-def service_statements(service: ecs.FargateService, tasks: str) -> list[iam.PolicyStatement]:
+def service_statements(service: ecs.IBaseService, tasks: str) -> list[iam.PolicyStatement]:
     """Return what replacing the service's tasks takes, and seeing all tasks of its cluster.
 
     Parameters

@@ -1,5 +1,7 @@
 """The public load balancer."""
 
+from dataclasses import dataclass
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
@@ -10,6 +12,35 @@ from constructs import Construct
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 from gantry.security.log_buckets import ACCESS_LOG_PREFIX
 from gantry.service.deployment import AlternateTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingress:
+    """Where requests come in.
+
+    Attributes
+    ----------
+    load_balancer
+        The load balancer.
+    target_group, alternate_target_group
+        Its targets. With two groups each deployment moves the traffic from one to the other.
+    """
+
+    load_balancer: elbv2.IApplicationLoadBalancer
+    target_group: elbv2.IApplicationTargetGroup
+    alternate_target_group: elbv2.IApplicationTargetGroup | None
+
+    @property
+    def target_groups(self) -> dict[str, elbv2.IApplicationTargetGroup]:
+        """The one group, or both; the second is named."""
+        alternate = self.alternate_target_group
+        return {"": self.target_group} | ({} if alternate is None else {"alternate": alternate})
+
+    @property
+    def requests(self) -> elbv2.IApplicationLoadBalancerMetrics | elbv2.IApplicationTargetGroupMetrics:
+        """Where the service's requests are measured, whichever group serves them."""
+        alone = self.alternate_target_group is None
+        return self.target_group.metrics if alone else self.load_balancer.metrics
 
 
 class PublicLoadBalancer(Construct):
@@ -40,8 +71,10 @@ class PublicLoadBalancer(Construct):
     ----------
     load_balancer, target_group
         The load balancer and the group of its targets.
-    alternate, alternate_target_group
-        The second target group with its rule, and that group, if there is one.
+    alternate
+        The second target group with its rule, if there is one.
+    ingress
+        All of these, as other layers see them.
     """
 
     def __init__(
@@ -88,7 +121,11 @@ class PublicLoadBalancer(Construct):
         self.target_group = self._targets("Targets")
         listener = self._listen(certificate)
         self.alternate = self._alternate(listener) if alternate else None
-        self.alternate_target_group = None if self.alternate is None else self.alternate.target_group
+        self.ingress = Ingress(
+            load_balancer=self.load_balancer,
+            target_group=self.target_group,
+            alternate_target_group=None if self.alternate is None else self.alternate.target_group,
+        )
 
     def _log_requests(self, bucket: s3.IBucket | None) -> None:
         if bucket is None:
