@@ -14,7 +14,7 @@ from constructs import Construct
 
 from contract.database import DATABASE
 from contract.secrets import RotatingSecret
-from contract.service import HEALTH_PATH, PORT
+from contract.service import PORT
 from gantry.monitoring.deployment_alarms import DeploymentAlarms, ShedRequests
 from gantry.service.accelerator import Accelerator, RegionalEndpoint
 from gantry.service.deployment import DeploymentPlan
@@ -26,7 +26,7 @@ from gantry.service.scaling import Scaling, ScheduledBounds
 from gantry.service.web_service import WebService
 from stacks.data import DataRefs
 from stacks.image import service_image
-from stacks.layer import LayerStack, imported_key, log_retention, rotating_secret
+from stacks.layer import LayerStack, imported_key, log_defaults, rotating_secret
 from stacks.network import NetworkRefs
 from stacks.settings import Settings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
@@ -62,7 +62,7 @@ class ComputeStack(LayerStack):
         super().__init__(scope, "compute", settings=settings, description="Gantry: service and load balancer")
         self._settings, self._network = settings, network
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
-        self._logs_key = imported_key(self, "LogsKey", state.logs_key)
+        self._logs = log_defaults(self, settings=settings, key=state.logs_key)
         secrets = {
             secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
             for secret in RotatingSecret
@@ -151,8 +151,6 @@ class ComputeStack(LayerStack):
             "Ingress",
             vpc=self._network.vpc,
             security_group=self._network.load_balancer_group,
-            port=PORT,
-            health_path=HEALTH_PATH,
             certificate=self._certificate(domain),
             access_logs=access_logs,
             alternate=settings.deployment.alternate_target_group,
@@ -171,8 +169,7 @@ class ComputeStack(LayerStack):
             managed_groups=settings.firewall.managed_groups,
             allowed_addresses=settings.firewall.allowed_addresses,
             blocked_addresses=settings.firewall.blocked_addresses,
-            logs_key=self._logs_key,
-            log_retention=log_retention(settings),
+            log_defaults=self._logs,
         )
 
     def _deployment_alarms(self, ingress: PublicLoadBalancer) -> DeploymentAlarms:
@@ -206,22 +203,17 @@ class ComputeStack(LayerStack):
             target_group=ingress.target_group,
             alternate=ingress.alternate,
             image=image,
-            port=PORT,
             environment=self._environment(image, data),
             secrets={secret.facts.variable: made for secret, made in secrets.items()},
             secrets_key=self._secrets_key,
-            log_group_name=f"{settings.log_group_prefix}service",
-            logs_key=self._logs_key,
-            log_retention=log_retention(settings),
+            log_defaults=self._logs,
             cpu=settings.ecs.cpu,
             memory_mib=settings.ecs.memory_mib,
             start_time=Duration.seconds(settings.ecs.start_seconds),
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
             writable_paths=settings.ecs.writable_paths,
             health_check_command=settings.ecs.health_check_command,
-            execute_command_log_group_name=(
-                f"{settings.log_group_prefix}exec" if settings.ecs.execute_command else None
-            ),
+            execute_command=settings.ecs.execute_command,
             scaling=_scaling(settings.ecs),
             deployment=_deployment(settings.deployment),
             deployment_alarms=alarms.alarms,

@@ -11,12 +11,12 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from contract.database import DATABASE, LOGIN_ROLES, ROTATOR
+from contract.database import LOGIN_ROLES, ROTATOR
 from contract.secrets import RotatingSecret
 from gantry.cache.users import CacheUsers, ICacheUsers
 from gantry.cache.valkey import APPLICATION_ACCESS, ICache, ValkeyCache
 from gantry.database.aurora import AuroraPostgres
-from gantry.database.backup import DatabaseBackup
+from gantry.database.backup import Copies, DatabaseBackup
 from gantry.database.backup_vault import BackupVault
 from gantry.database.proxy import DatabaseProxy, IDatabaseProxy
 from gantry.database.restore_role import RestoreRole
@@ -24,14 +24,14 @@ from gantry.database.restore_testing import RestoreTesting
 from gantry.database.restored_clusters import RESTORED_CLUSTERS
 from gantry.database.roles import DatabaseRoles
 from gantry.functions.python_asset import PythonSource
+from gantry.functions.python_function import FunctionDefaults
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.network.security_groups import RestoreTestGroups
 from gantry.secrets.secret import PlatformSecret
 from stacks.layer import (
     LayerStack,
-    function_defaults,
     imported_key,
-    log_retention,
+    log_defaults,
     removal_policy,
     rotating_secret,
     undeletable_policy,
@@ -90,8 +90,8 @@ class DataStack(LayerStack):
         self._settings, self._state, self._network = settings, state, network
         self._data_key = imported_key(self, "DataKey", state.data_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
-        self._logs_key = imported_key(self, "LogsKey", state.logs_key)
-        self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
+        self._logs = log_defaults(self, settings=settings, key=state.logs_key)
+        self._functions = FunctionDefaults(source=python, vpc=network.vpc, log_defaults=self._logs)
         secrets = {
             secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
             for secret in RotatingSecret
@@ -157,7 +157,6 @@ class DataStack(LayerStack):
             security_group=self._network.database_group,
             key=self._data_key,
             secrets_key=self._secrets_key,
-            database=DATABASE,
             engine_version=settings.aurora.engine_version,
             min_capacity=settings.aurora.min_capacity,
             max_capacity=settings.aurora.max_capacity,
@@ -165,8 +164,7 @@ class DataStack(LayerStack):
             readers=settings.aurora.readers,
             backup_retention=Duration.days(settings.aurora.backup_retention_days),
             insights=settings.aurora.database_insights,
-            logs_key=self._logs_key,
-            log_retention=log_retention(settings),
+            log_defaults=self._logs,
             deletion_protection=settings.keeps_data,
             removal_policy=undeletable_policy(settings),
             log_removal_policy=removal_policy(settings),
@@ -181,7 +179,6 @@ class DataStack(LayerStack):
             functions=self._functions,
             security_group=self._network.database_functions_group,
             cluster=aurora.cluster,
-            database=DATABASE,
             master_secret=aurora.master_secret,
             rotator_secret=self._rotator_secret,
             rotator_name=f"{settings.prefix}/{_ROTATOR_NAME}",
@@ -211,8 +208,7 @@ class DataStack(LayerStack):
             cluster=cluster,
             secrets={role: self._proxy_secret(role) for role in LOGIN_ROLES},
             secrets_key=self._secrets_key,
-            logs_key=self._logs_key,
-            log_retention=log_retention(self._settings),
+            log_defaults=self._logs,
         )
 
     def _proxy_secret(self, role: str) -> PlatformSecret:
@@ -245,8 +241,7 @@ class DataStack(LayerStack):
             cluster=aurora.cluster,
             vault=vault,
             key=self._data_key,
-            copies_to=recovery.vault if recovery else None,
-            copies_key=recovery.key if recovery else None,
+            copies=Copies(vault=recovery.vault, key=recovery.key) if recovery else None,
             retention={rule: Duration.days(days) for rule, days in settings.backup.retention_days.items()},
             alert_topic=self._state.alert_topic,
         )
@@ -278,7 +273,6 @@ class DataStack(LayerStack):
             functions=self._functions,
             plan_name=settings.full_name.replace("-", "_"),
             cluster=aurora.cluster,
-            database=DATABASE,
             subnet_group=aurora.subnet_group,
             parameter_group=aurora.parameter_group,
             security_group=groups.database,

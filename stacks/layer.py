@@ -1,14 +1,12 @@
 """What the stacks of all layers have in common."""
 
 from aws_cdk import Environment, RemovalPolicy, Stack, Tags
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from contract.secrets import RotatingSecret
-from gantry.functions.python_asset import PythonSource
-from gantry.functions.python_function import FunctionDefaults
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.secrets.secret import PlatformSecret
 from stacks.never_deployed import refuse_when_shown
 from stacks.settings import PipelineSettings, Settings
@@ -101,27 +99,18 @@ def undeletable_policy(settings: Settings) -> RemovalPolicy:
     return RemovalPolicy.RETAIN if settings.keeps_data else RemovalPolicy.DESTROY
 
 
-def log_retention(settings: Settings) -> logs.RetentionDays:
-    """Return the retention of log groups as the log group construct takes it."""
-    return retention(settings.state.log_retention_days)
+def log_defaults(scope: Construct, *, settings: Settings, key: kms.IKey) -> LogDefaults:
+    """Return what the log groups of a layer have in common."""
+    return LogDefaults(
+        prefix=settings.log_group_prefix,
+        key=imported_key(scope, "LogsKey", key),
+        retention=retention(settings.state.log_retention_days),
+    )
 
 
 def retention(days: int) -> logs.RetentionDays:
     """Return days as the log group construct takes them."""
     return _RETENTION[days]
-
-
-def function_defaults(
-    settings: Settings, *, source: PythonSource, vpc: ec2.IVpc, logs_key: kms.IKey
-) -> FunctionDefaults:
-    """Return what the functions of a layer have in common."""
-    return FunctionDefaults(
-        source=source,
-        vpc=vpc,
-        log_group_prefix=settings.log_group_prefix,
-        logs_key=logs_key,
-        log_retention=log_retention(settings),
-    )
 
 
 def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from contract.service import PORT
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.monitoring.ingress_alarms import PortAllocationAlarm
 from gantry.network.security_groups import RestoreTestGroups, SecurityGroups
 from gantry.network.vpc import InterfaceEndpoints, PlatformNetwork
-from stacks.layer import LayerStack, imported_key, log_retention
+from stacks.layer import LayerStack, log_defaults
 from stacks.settings import Settings
 from stacks.state import StateRefs
 
@@ -44,16 +43,13 @@ class NetworkStack(LayerStack):
             cidr=settings.network.cidr,
             availability_zones=settings.availability_zones,
             nat_gateways=settings.network.nat_gateways,
-            flow_log_group_name=f"{settings.log_group_prefix}vpc-flow-logs",
-            logs_key=imported_key(self, "LogsKey", state.logs_key),
-            log_retention=log_retention(settings),
+            log_defaults=log_defaults(self, settings=settings, key=state.logs_key),
         )
         groups = SecurityGroups(
             self,
             "SecurityGroups",
             vpc=network.vpc,
             listener_ports=settings.listener_ports,
-            service_port=PORT,
             endpoints=settings.network.interface_endpoints,
             s3_prefix_list=settings.network.s3_prefix_lists.get(settings.region),
             with_restore_tests=settings.backup.tests_restores,

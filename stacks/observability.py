@@ -18,7 +18,7 @@ from gantry.monitoring.service_alarms import ServiceAlarms, ServiceUnhealthy
 from gantry.monitoring.subscribers import Subscribers
 from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
-from stacks.layer import LayerStack, imported_key, log_retention
+from stacks.layer import LayerStack, log_defaults
 from stacks.network import NetworkRefs
 from stacks.security import SecurityRefs
 from stacks.settings import Settings
@@ -170,8 +170,7 @@ class ObservabilityStack(LayerStack):
             interval=Duration.minutes(settings.canary.minutes),
             runtime=settings.canary.runtime,
             artifacts=self._state.delivery_bucket,
-            logs_key=imported_key(self, "LogsKey", self._state.logs_key),
-            log_retention=log_retention(settings),
+            log_defaults=log_defaults(self, settings=settings, key=self._state.logs_key),
             alarm_defaults=self._alarm_defaults,
         )
 

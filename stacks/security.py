@@ -7,7 +7,6 @@ from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_accessanalyzer as accessanalyzer
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -17,6 +16,7 @@ from gantry.database.restored_clusters import database_arn
 from gantry.database.rotator_repair import RotatorRepair
 from gantry.delivery.deploy_role import GitHubDeployRole, GitHubProvider, github_provider_arn
 from gantry.functions.python_asset import PythonSource
+from gantry.functions.python_function import FunctionDefaults
 from gantry.monitoring.alarm import AlarmDefaults
 from gantry.secrets.rotation import RotatedSecret, RotationSchedule, RotationStrategy, reconcile_rules
 from gantry.secrets.secret import read_statements
@@ -26,9 +26,8 @@ from stacks.compute import ComputeRefs
 from stacks.data import DataRefs
 from stacks.layer import (
     LayerStack,
-    function_defaults,
     imported_key,
-    log_retention,
+    log_defaults,
     removal_policy,
     stack_arns,
 )
@@ -65,9 +64,9 @@ class SecurityStack(LayerStack):
         super().__init__(scope, "security", settings=settings, description="Gantry: rotations and trail")
         self._settings, self._state = settings, state
         self._compute, self._data, self._network = compute, data, network
-        self._logs_key = imported_key(self, "LogsKey", state.logs_key)
+        self._logs = log_defaults(self, settings=settings, key=state.logs_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
-        self._functions = function_defaults(settings, source=python, vpc=network.vpc, logs_key=self._logs_key)
+        self._functions = FunctionDefaults(source=python, vpc=network.vpc, log_defaults=self._logs)
         self._reconcile_rules = reconcile_rules(self, service=compute.service)
         self._secrets = {**data.rotating_secrets, **compute.rotating_secrets}
         rotations = {secret: self._rotation(secret) for secret in self._secrets}
@@ -201,18 +200,13 @@ class SecurityStack(LayerStack):
             trail_name=self._settings.full_name,
             # Imported: the construct would add statements of its own, broader ones, to the real one's policy.
             bucket=s3.Bucket.from_bucket_name(self, "TrailBucket", self._state.trail_bucket.bucket_name),
-            encryption_key=self._logs_key,
+            encryption_key=self._logs.key,
             is_multi_region_trail=True,
             include_global_service_events=True,
             enable_file_validation=True,
             send_to_cloud_watch_logs=True,
-            cloud_watch_log_group=logs.LogGroup(
-                self,
-                "TrailLogGroup",
-                log_group_name=f"{self._settings.log_group_prefix}trail",
-                encryption_key=self._logs_key,
-                retention=log_retention(self._settings),
-                removal_policy=removal_policy(self._settings),
+            cloud_watch_log_group=self._logs.group(
+                self, "TrailLogGroup", name="trail", removal_policy=removal_policy(self._settings)
             ),
         )
 

@@ -48,7 +48,7 @@ class ValkeyCache(Construct):
     max_data_gb, max_ecpu_per_second
         Limits of what it may hold and do, and so of what it may cost.
     snapshot_retention_days
-        How long daily snapshots are kept.
+        How long daily snapshots are kept; 0 makes none.
     removal_policy
         What becomes of the cache when its stack is deleted.
 
@@ -70,8 +70,8 @@ class ValkeyCache(Construct):
         key: kms.IKey,
         max_data_gb: int,
         max_ecpu_per_second: int,
-        snapshot_retention_days: int,
-        removal_policy: RemovalPolicy,
+        snapshot_retention_days: int = 0,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     ) -> None:
         super().__init__(scope, construct_id)
         group = elasticache.CfnUserGroup(

@@ -6,12 +6,12 @@ from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from contract.database import PORT
+from contract.database import DATABASE, PORT
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import HIPAA, NIST, acknowledge, shared
 from gantry.security.trust import service_of_this_account
 
@@ -56,8 +56,6 @@ class AuroraPostgres(Construct):
         Encrypts storage and performance data; imported by ARN when it belongs to another stack.
     secrets_key
         Encrypts the master secret; likewise.
-    database
-        Name of the database that is made with the cluster.
     engine_version
         Of Aurora PostgreSQL, such as 17.9. The cluster is at least of this version: its instances take minor
         upgrades from AWS, which CloudFormation does not notice as long as this stays as it is.
@@ -71,8 +69,8 @@ class AuroraPostgres(Construct):
         Window of point-in-time recovery.
     insights
         What Database Insights records: a week of the database's load, or 15 months in every detail.
-    logs_key, log_retention
-        Of the log that PostgreSQL writes.
+    log_defaults
+        Of the log group that PostgreSQL writes.
     deletion_protection, removal_policy
         What keeps the data from being deleted. The policy is that of what the cluster uses, too: it cannot be
         deleted before the cluster is.
@@ -102,31 +100,22 @@ class AuroraPostgres(Construct):
         security_group: ec2.ISecurityGroup,
         key: kms.IKey,
         secrets_key: kms.IKey,
-        database: str,
         engine_version: str,
         min_capacity: float,
         max_capacity: float,
-        auto_pause: Duration | None,
-        readers: int,
         backup_retention: Duration,
-        insights: DatabaseInsights,
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
-        deletion_protection: bool,
-        removal_policy: RemovalPolicy,
-        log_removal_policy: RemovalPolicy,
+        log_defaults: LogDefaults,
+        auto_pause: Duration | None = None,
+        readers: int = 1,
+        insights: DatabaseInsights = "standard",
+        deletion_protection: bool = True,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        log_removal_policy: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         snapshot: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        # RDS would make the group itself, without key and retention.
-        log_group = logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=log_group_pattern(name).replace("*", _LOG_EXPORT),
-            encryption_key=logs_key,
-            retention=log_retention,
-            removal_policy=log_removal_policy,
-        )
+        log_name = log_group_pattern(name).replace("*", _LOG_EXPORT)
+        log_group = log_defaults.group(self, full_name=log_name, removal_policy=log_removal_policy)
         mode, kept = _INSIGHTS[insights]
         major, _, _ = engine_version.partition(".")
         engine = rds.DatabaseClusterEngine.aurora_postgres(
@@ -158,7 +147,7 @@ class AuroraPostgres(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[security_group],
             port=PORT,
-            default_database_name=database,
+            default_database_name=DATABASE,
             credentials=rds.Credentials.from_username("gantry_admin", encryption_key=secrets_key),
             manage_master_user_password=True,
             parameter_group=parameters,

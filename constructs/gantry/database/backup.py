@@ -1,6 +1,7 @@
 """Backups of the database, on a calendar, with copies in another region."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from aws_cdk import ArnFormat, Duration, Stack
@@ -25,6 +26,14 @@ _SCHEDULES: Mapping[BackupRule, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """A vault of another region and its key."""
+
+    vault: backup.IBackupVault
+    key: kms.IKey
+
+
 class DatabaseBackup(Construct):
     """A backup plan for one Aurora cluster.
 
@@ -38,8 +47,8 @@ class DatabaseBackup(Construct):
         What is backed up.
     vault, key
         Where backups go, and the key of the cluster, which encrypts them.
-    copies_to, copies_key
-        Vault of another region that gets a copy of every backup, and its key; None keeps no copies.
+    copies
+        Where a copy of every backup goes.
     retention
         How long backups and copies are kept, by how often they are made: at 4:00 UTC every day, on Sundays,
         on the first of the month, on the first of the year.
@@ -61,22 +70,20 @@ class DatabaseBackup(Construct):
         cluster: rds.IDatabaseCluster,
         vault: backup.IBackupVault,
         key: kms.IKey,
-        copies_to: backup.IBackupVault | None,
-        copies_key: kms.IKey | None,
         retention: Mapping[BackupRule, Duration],
         alert_topic: sns.ITopic,
+        copies: Copies | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        vaults = [vault] if copies_to is None else [vault, copies_to]
-        keys = [key] if copies_key is None else [key, copies_key]
-        self._vault, self._copies_to = vault, copies_to
+        self._vault, self._others = vault, [] if copies is None else [copies.vault]
+        keys = [key] if copies is None else [key, copies.key]
         plan = backup.BackupPlan(
             self,
             "Plan",
             backup_plan_name=name,
             backup_plan_rules=[self._rule(rule, kept) for rule, kept in retention.items()],
         )
-        self.role = self._role(cluster, vaults, keys)
+        self.role = self._role(cluster, keys)
         selection = plan.add_selection(
             "Database",
             backup_selection_name=name,
@@ -95,8 +102,7 @@ class DatabaseBackup(Construct):
     def _rule(self, name: BackupRule, kept: Duration) -> backup.BackupPlanRule:
         copies = [
             backup.BackupPlanCopyActionProps(destination_backup_vault=vault, delete_after=kept)
-            for vault in (self._copies_to,)
-            if vault is not None
+            for vault in self._others
         ]
         return backup.BackupPlanRule(
             rule_name=name,
@@ -108,9 +114,7 @@ class DatabaseBackup(Construct):
             copy_actions=copies or None,
         )
 
-    def _role(
-        self, cluster: rds.IDatabaseCluster, vaults: list[backup.IBackupVault], keys: list[kms.IKey]
-    ) -> iam.Role:
+    def _role(self, cluster: rds.IDatabaseCluster, keys: list[kms.IKey]) -> iam.Role:
         """Return a role for this cluster: AWS's managed policy allows as much on every resource there is."""
         stack = Stack.of(self)
         snapshots = stack.format_arn(
@@ -147,7 +151,7 @@ class DatabaseBackup(Construct):
             ),
             iam.PolicyStatement(
                 actions=["backup:CopyIntoBackupVault", "backup:DescribeBackupVault"],
-                resources=[vault.backup_vault_arn for vault in vaults],
+                resources=[vault.backup_vault_arn for vault in (self._vault, *self._others)],
             ),
             iam.PolicyStatement(actions=["kms:DescribeKey"], resources=key_arns),
             iam.PolicyStatement(

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.network.vpc import lasting_subnet_ids
 from gantry.secrets.secret import read_statements
 
@@ -53,8 +52,8 @@ class DatabaseProxy(Construct):
         Cluster that it connects to.
     secrets, secrets_key
         The secret of each role, and the key that encrypts them, imported by ARN.
-    logs_key, log_retention
-        Of its log.
+    log_defaults
+        Of its log group.
 
     Attributes
     ----------
@@ -73,20 +72,10 @@ class DatabaseProxy(Construct):
         cluster: rds.IDatabaseCluster,
         secrets: Mapping[str, secretsmanager.ISecret],
         secrets_key: kms.IKey,
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
+        log_defaults: LogDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        # RDS would make the group itself, without key and retention.
-        log_group = logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=log_group_name(name),
-            encryption_key=logs_key,
-            retention=log_retention,
-            # Else its name would be taken when the proxy comes back.
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log_group = log_defaults.group(self, full_name=log_group_name(name))
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         for statement in read_statements(self, secrets_key, *secrets.values()):
             role.add_to_policy(statement)

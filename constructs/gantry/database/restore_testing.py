@@ -15,6 +15,7 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from contract import metrics as published
+from contract.database import DATABASE
 from gantry.database.restored_clusters import acknowledge_restored_names, database_arn, examination_statements
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
@@ -43,8 +44,8 @@ class RestoreTesting(Construct):
         What the function has in common with others.
     plan_name
         Name of the plan: letters, digits and underscores.
-    cluster, database, subnet_group, parameter_group
-        What is tested: the cluster, its database, and the names of the groups that the restored one gets too.
+    cluster, subnet_group, parameter_group
+        What is tested: the cluster, and the names of the groups that the restored one gets too.
     security_group, function_group
         Those of the restored cluster and of the function.
     vault, newest_within
@@ -72,7 +73,6 @@ class RestoreTesting(Construct):
         functions: FunctionDefaults,
         plan_name: str,
         cluster: rds.IDatabaseCluster,
-        database: str,
         subnet_group: str,
         parameter_group: str,
         security_group: ec2.ISecurityGroup,
@@ -114,7 +114,7 @@ class RestoreTesting(Construct):
             security_group=function_group,
             environment={
                 "PLAN_NAME": plan.ref,
-                "DATABASE": database,
+                "DATABASE": DATABASE,
                 "SECRETS_KEY_ARN": secrets_key.key_arn,
             },
             statements=[

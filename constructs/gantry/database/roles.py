@@ -13,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from contract import metrics as published
+from contract.database import DATABASE
 from gantry.database.restored_clusters import database_arn
 from gantry.functions.custom_resource import FunctionResource
 from gantry.functions.python_function import FunctionDefaults
@@ -39,7 +40,7 @@ class DatabaseRoles(FunctionResource):
         What the function has in common with others.
     security_group
         Lets the function reach the cluster.
-    cluster, database
+    cluster
         Where the roles are made.
     master_secret
         Log-in of the master user.
@@ -69,7 +70,6 @@ class DatabaseRoles(FunctionResource):
         functions: FunctionDefaults,
         security_group: ec2.ISecurityGroup,
         cluster: rds.IDatabaseCluster,
-        database: str,
         master_secret: secretsmanager.ISecret,
         rotator_secret: secretsmanager.ISecret,
         rotator_name: str,
@@ -112,7 +112,7 @@ class DatabaseRoles(FunctionResource):
             properties={
                 "ClusterEndpoint": cluster.cluster_endpoint.hostname,
                 "Port": cluster.cluster_endpoint.port,
-                "Database": database,
+                "Database": DATABASE,
                 "MasterSecretArn": master_secret.secret_arn,
                 "RotatorSecretArn": rotator_secret.secret_arn,
                 "ApplicationSecretArn": application_secret.secret_arn,

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gantry.functions.python_asset import PYTHON_VERSION, PythonSource
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
 
 _RUNTIME = lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHON)
@@ -37,19 +36,13 @@ class FunctionDefaults:
         Where their code is.
     vpc
         Where they run, in private subnets.
-    log_group_prefix
-        How the names of their log groups begin.
-    logs_key
-        Encrypts their logs.
-    log_retention
-        How long their logs are kept.
+    log_defaults
+        Of their log groups.
     """
 
     source: PythonSource
     vpc: ec2.IVpc
-    log_group_prefix: str
-    logs_key: kms.IKey
-    log_retention: logs.RetentionDays
+    log_defaults: LogDefaults
 
 
 class PythonFunction(Construct):
@@ -98,22 +91,16 @@ class PythonFunction(Construct):
         name: str | None = None,
         description: str,
         security_group: ec2.ISecurityGroup,
-        statements: Sequence[iam.PolicyStatement],
         environment: Mapping[str, str] | None = None,
         timeout: Duration,
+        statements: Sequence[iam.PolicyStatement] = (),
         memory_mib: int = 256,
         traced: bool = False,
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=f"{defaults.log_group_prefix}lambda/{name or asset.replace('_', '-')}",
-            encryption_key=defaults.logs_key,
-            retention=defaults.log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log_name = f"lambda/{name or asset.replace('_', '-')}"
+        self.log_group = defaults.log_defaults.group(self, name=log_name)
         self.role = self._role(statements)
         zipped = defaults.source.build(asset)
         self.function = lambda_.Function(

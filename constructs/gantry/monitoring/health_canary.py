@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Size, Stack
+from aws_cdk import ArnFormat, Duration, Size, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_synthetics as synthetics
 from constructs import Construct
 
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge, exported_name
 
 _SCRIPT = Path(__file__).with_name("health_probe.py")
@@ -40,8 +39,8 @@ class HealthCanary(Construct):
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Library_python_selenium.html
     artifacts
         Bucket, of another stack, that gets the results of runs under a prefix of their own.
-    logs_key, log_retention
-        Of its log.
+    log_defaults
+        Of its log group.
     alarm_defaults
         Name, topic and runbook of the alarm.
 
@@ -61,8 +60,7 @@ class HealthCanary(Construct):
         interval: Duration,
         runtime: str,
         artifacts: s3.IBucket,
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
+        log_defaults: LogDefaults,
         alarm_defaults: AlarmDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -87,14 +85,7 @@ class HealthCanary(Construct):
         )
         self.canary.node.add_dependency(role)
         # The role may not make the group, so that Lambda leaves it to this one, with its key and retention.
-        logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=log_group_pattern(name).replace("*", self.canary.canary_id),
-            encryption_key=logs_key,
-            retention=log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log_defaults.group(self, full_name=log_group_pattern(name).replace("*", self.canary.canary_id))
         self.alarm = self._alarm(interval, alarm_defaults)
 
     def _role(self, name: str, artifacts: s3.IBucket) -> iam.Role:

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from contract import cache as cache_contract
 from contract import database as database_contract
+from contract import service as service_contract
 from gantry.nag import acknowledge
 
 # AWS APIs that functions call, by their group; "s3" takes the answers to CloudFormation.
@@ -42,8 +43,6 @@ class SecurityGroups(Construct):
         Where the groups are.
     listener_ports
         Ports that the load balancer offers to the internet.
-    service_port
-        Port that the service's tasks listen on.
     endpoints
         Names of the services that have an interface endpoint.
     s3_prefix_list
@@ -75,10 +74,9 @@ class SecurityGroups(Construct):
         *,
         vpc: ec2.IVpc,
         listener_ports: Sequence[int],
-        service_port: int,
-        endpoints: Collection[str],
-        with_restore_tests: bool,
-        with_database_proxy: bool,
+        endpoints: Collection[str] = (),
+        with_restore_tests: bool = False,
+        with_database_proxy: bool = False,
         s3_prefix_list: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -98,7 +96,7 @@ class SecurityGroups(Construct):
             "Only the load balancer is open to the internet, at its listeners' ports.",
             "AwsSolutions-EC23",
         )
-        self._connect(load_balancer, service, service_port, "requests and health checks")
+        self._connect(load_balancer, service, service_contract.PORT, "requests and health checks")
         self._connect(service, database, database_contract.PORT, "PostgreSQL")
         self._connect(service, cache, cache_contract.PORT, "Valkey")
         self._connect(database_functions, database, database_contract.PORT, "PostgreSQL")

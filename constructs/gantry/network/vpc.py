@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from aws_cdk import CustomResource, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
 from gantry.security.trust import service_of_this_account
 
@@ -43,12 +42,8 @@ class PlatformNetwork(Construct):
         Names or ids of the zones, two or three.
     nat_gateways
         How many; one a zone survives the loss of a zone.
-    flow_log_group_name
-        Name of the flow logs' group.
-    logs_key
-        Encrypts the flow logs.
-    log_retention
-        How long flow logs are kept.
+    log_defaults
+        Of the flow logs' group.
 
     Attributes
     ----------
@@ -67,9 +62,7 @@ class PlatformNetwork(Construct):
         cidr: str,
         availability_zones: Sequence[str],
         nat_gateways: int,
-        flow_log_group_name: str,
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
+        log_defaults: LogDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
         self.vpc = ec2.Vpc(
@@ -102,14 +95,7 @@ class PlatformNetwork(Construct):
             "The zones are chosen by name: asking AWS for them would tie the synthesis to an account.",
             "CloudFormation-Validate::W3010",
         )
-        group = logs.LogGroup(
-            self,
-            "FlowLogGroup",
-            log_group_name=flow_log_group_name,
-            encryption_key=logs_key,
-            retention=log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        group = log_defaults.group(self, "FlowLogGroup", name="vpc-flow-logs")
         role = self._flow_log_role()
         flow_log = self.vpc.add_flow_log(
             "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role)

@@ -116,12 +116,12 @@ class RotatedSecret(Construct):
         secrets_key: kms.IKey,
         strategy: RotationStrategy,
         schedule: RotationSchedule,
-        release_time: Duration | None,
         longest_deployment: Duration,
         service: ecs.IBaseService,
         cluster_name: str,
         reconcile_rules: Sequence[events.Rule],
         alarm_defaults: AlarmDefaults,
+        release_time: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._secret, self._secret_name = secret, secret_name

@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from contract.service import HEALTH_PATH
+from contract.service import HEALTH_PATH, PORT
 
 # After it a container is UNHEALTHY until it answers, which ECS ignores during the service's grace period:
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html (startPeriod)
@@ -34,20 +34,18 @@ def mount_volumes(
         container.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
 
 
-def health_check(port: int, command: Sequence[str] | None, start_time: Duration) -> ecs.HealthCheck | None:
+def health_check(command: Sequence[str] | None, start_time: Duration) -> ecs.HealthCheck | None:
     """Return how ECS asks the container whether it is healthy; by default with a line of Python.
 
     Parameters
     ----------
-    port
-        Where the container listens.
     command
         What is run instead; nothing if empty.
     start_time
         Until then no failed check counts.
     """
     if command is None:
-        url = f"http://127.0.0.1:{port}{HEALTH_PATH}"
+        url = f"http://127.0.0.1:{PORT}{HEALTH_PATH}"
         ask = f"import urllib.request; urllib.request.urlopen('{url}', timeout=4)"
         command = ("python", "-c", ask)
     if not command:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
+
+from gantry.monitoring.log_groups import LogDefaults
 
 _SECRET_HEADERS = ("authorization", "cookie")
 
@@ -37,8 +37,8 @@ class WebFirewall(Construct):
         count what they find instead of blocking it.
     allowed_addresses, blocked_addresses
         IPv4 ranges whose requests pass, or are refused, whatever the other rules say.
-    logs_key, log_retention
-        Of its log.
+    log_defaults
+        Of its log group.
 
     Attributes
     ----------
@@ -55,10 +55,9 @@ class WebFirewall(Construct):
         load_balancer: elbv2.IApplicationLoadBalancer,
         requests_per_five_minutes: int,
         managed_groups: Mapping[str, Sequence[str]],
-        allowed_addresses: Sequence[str],
-        blocked_addresses: Sequence[str],
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
+        log_defaults: LogDefaults,
+        allowed_addresses: Sequence[str] = (),
+        blocked_addresses: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self._name = name
@@ -86,7 +85,7 @@ class WebFirewall(Construct):
             web_acl_arn=self.web_acl.attr_arn,
         )
         self.log_group_name = log_group_name(name)
-        self._log(logs_key, log_retention)
+        self._log(log_defaults)
 
     def _addresses(
         self, kind: str, ranges: Sequence[str], action: wafv2.CfnWebACL.RuleActionProperty
@@ -107,15 +106,8 @@ class WebFirewall(Construct):
         statement = wafv2.CfnWebACL.StatementProperty(ip_set_reference_statement=reference)
         yield _rule(name, statement, action=action)
 
-    def _log(self, key: kms.IKey, retention: logs.RetentionDays) -> None:
-        group = logs.LogGroup(
-            self,
-            "LogGroup",
-            log_group_name=self.log_group_name,
-            encryption_key=key,
-            retention=retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+    def _log(self, log_defaults: LogDefaults) -> None:
+        group = log_defaults.group(self, full_name=self.log_group_name)
         # WAF wants the ARN without the `:*` that the group's own attribute carries.
         destination = Stack.of(self).format_arn(
             service="logs",

@@ -9,6 +9,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from contract.service import HEALTH_PATH, PORT
 from gantry.nag import HIPAA, NIST, PCI, acknowledge, shared
 from gantry.security.log_buckets import ACCESS_LOG_PREFIX
 from gantry.service.deployment import AlternateTarget
@@ -54,8 +55,6 @@ class PublicLoadBalancer(Construct):
     ----------
     vpc, security_group
         Where it lives: in public subnets, behind this group alone.
-    port, health_path
-        Of the targets.
     certificate
         Turns HTTPS on.
     access_logs
@@ -84,13 +83,11 @@ class PublicLoadBalancer(Construct):
         *,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
-        port: int,
-        health_path: str,
-        certificate: acm.ICertificate | None,
-        access_logs: s3.IBucket | None,
-        alternate: bool,
         deregistration_delay: Duration,
-        deletion_protection: bool,
+        certificate: acm.ICertificate | None = None,
+        access_logs: s3.IBucket | None = None,
+        alternate: bool = False,
+        deletion_protection: bool = True,
     ) -> None:
         super().__init__(scope, construct_id)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
@@ -116,7 +113,6 @@ class PublicLoadBalancer(Construct):
         # "Enable zonal shift for your Application Load Balancer": off by default, and it costs nothing.
         self.load_balancer.set_attribute("zonal_shift.config.enabled", "true")
         self._log_requests(access_logs)
-        self._port, self._health_path = port, health_path
         self._vpc, self._deregistration_delay = vpc, deregistration_delay
         self.target_group = self._targets("Targets")
         listener = self._listen(certificate)
@@ -147,13 +143,13 @@ class PublicLoadBalancer(Construct):
             self,
             construct_id,
             vpc=self._vpc,
-            port=self._port,
+            port=PORT,
             protocol=elbv2.ApplicationProtocol.HTTP,
             target_type=elbv2.TargetType.IP,
             deregistration_delay=self._deregistration_delay,
             load_balancing_algorithm_type=elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
             health_check=elbv2.HealthCheck(
-                path=self._health_path,
+                path=HEALTH_PATH,
                 healthy_http_codes="200",
                 interval=Duration.seconds(10),
                 timeout=Duration.seconds(5),

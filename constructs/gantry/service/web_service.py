@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -14,7 +14,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from contract.service import CONTAINER, USER
+from contract.service import CONTAINER, PORT, USER
+from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
 from gantry.secrets.secret import read_statements
 from gantry.security.trust import service_of_this_account
@@ -37,8 +38,6 @@ class WebService(Construct):
         Get the tasks; the alternate target is there for deployments that move the traffic.
     image
         What the tasks run, and on which processor.
-    port
-        Where the container listens.
     environment
         Variables of the container.
     secrets
@@ -46,8 +45,8 @@ class WebService(Construct):
         one version.
     secrets_key
         Encrypts all of the secrets.
-    log_group_name, logs_key, log_retention
-        Where and how long what the tasks say is kept.
+    log_defaults
+        Of the log groups.
     cpu, memory_mib, stop_timeout
         Of a task.
     start_time
@@ -58,9 +57,9 @@ class WebService(Construct):
     health_check_command
         What ECS runs inside the container to see whether it is healthy; nothing if empty, a line of Python if
         None. The load balancer asks by itself.
-    execute_command_log_group_name
-        Turns ECS Exec on, and is where every session is logged. Its agent writes, so that the root file
-        system is no longer read-only.
+    execute_command
+        Whether ECS Exec is on. Every session is logged. Its agent writes, so that the root file system is no
+        longer read-only.
     scaling
         How many tasks there are.
     deployment, deployment_alarms
@@ -83,31 +82,26 @@ class WebService(Construct):
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
         target_group: elbv2.ApplicationTargetGroup,
-        alternate: AlternateTarget | None,
         image: ServiceImage,
-        port: int,
         environment: Mapping[str, str],
         secrets: Mapping[str, secretsmanager.ISecret],
         secrets_key: kms.IKey,
-        log_group_name: str,
-        logs_key: kms.IKey,
-        log_retention: logs.RetentionDays,
+        log_defaults: LogDefaults,
         cpu: int,
         memory_mib: int,
         start_time: Duration,
         stop_timeout: Duration,
-        writable_paths: Sequence[str],
-        health_check_command: Sequence[str] | None,
-        execute_command_log_group_name: str | None,
         scaling: Scaling,
         deployment: DeploymentPlan,
         deployment_alarms: Sequence[cloudwatch.Alarm],
+        alternate: AlternateTarget | None = None,
+        writable_paths: Sequence[str] = (),
+        health_check_command: Sequence[str] | None = None,
+        execute_command: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._logs_key, self._log_retention = logs_key, log_retention
-        self.log_group = self._group("LogGroup", log_group_name)
-        exec_log_name = execute_command_log_group_name
-        exec_log = None if exec_log_name is None else self._group("ExecLogGroup", exec_log_name)
+        self.log_group = log_defaults.group(self, name="service")
+        exec_log = log_defaults.group(self, "ExecLogGroup", name="exec") if execute_command else None
         self.cluster = self._cluster(name, vpc, exec_log)
         task_definition = self._task_definition(name, cpu, memory_mib, image.cpu_architecture)
         execution_role = self._allow_start(task_definition, image, secrets, secrets_key)
@@ -125,9 +119,9 @@ class WebService(Construct):
                 variable: ecs.Secret.from_secrets_manager(secret) for variable, secret in secrets.items()
             },
             logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=self.log_group),
-            port_mappings=[ecs.PortMapping(container_port=port)],
+            port_mappings=[ecs.PortMapping(container_port=PORT)],
             stop_timeout=stop_timeout,
-            health_check=health_check(port, health_check_command, start_time),
+            health_check=health_check(health_check_command, start_time),
         )
         mount_volumes(task_definition, container, writable_paths)
         # No number of tasks: an update would go back to it, whatever the load has made of it.
@@ -160,18 +154,8 @@ class WebService(Construct):
         # With its policy: the first task reads secrets and image with it.
         self.service.node.add_dependency(execution_role)
         self._offer_capacity(target_group)
-        self._attach(target_group, alternate, port)
+        self._attach(target_group, alternate)
         scale(self.service, name=name, scaling=scaling, target_group=target_group)
-
-    def _group(self, construct_id: str, name: str) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            construct_id,
-            log_group_name=name,
-            encryption_key=self._logs_key,
-            retention=self._log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
 
     def _cluster(self, name: str, vpc: ec2.IVpc, exec_log: logs.ILogGroup | None) -> ecs.Cluster:
         execute_command = None
@@ -221,9 +205,7 @@ class WebService(Construct):
             f"AwsSolutions-IAM5[Resource::{streams}]",
         )
 
-    def _attach(
-        self, target_group: elbv2.ApplicationTargetGroup, alternate: AlternateTarget | None, port: int
-    ) -> None:
+    def _attach(self, target_group: elbv2.ApplicationTargetGroup, alternate: AlternateTarget | None) -> None:
         if alternate is None:
             self.service.attach_to_application_target_group(target_group)
             return
@@ -237,7 +219,7 @@ class WebService(Construct):
         self.service.node.add_dependency(role)
         self.service.load_balancer_target(
             container_name=CONTAINER,
-            container_port=port,
+            container_port=PORT,
             alternate_target=ecs.AlternateTarget(
                 "AlternateTarget",
                 alternate_target_group=alternate.target_group,
