@@ -82,11 +82,11 @@ def inserted(diagram: str, page: Path) -> str:
 
 def _label(stack: Stack) -> str:
     """Return what a layer is and the constructs that it is made of, each with the types of its resources."""
-    constructs: dict[str, dict[str, None]] = defaultdict(dict)
+    constructs: dict[str, set[str]] = defaultdict(set)
     for resource in stack.resources:
         if not _SUPPORTING.match(resource.type) and not resource.construct.startswith("Custom::"):
-            constructs[resource.construct.partition("/")[0]][_named(resource.type)] = None
-    lines = [f"{_words(name)}: {', '.join(types)}" for name, types in constructs.items()]
+            constructs[resource.construct.partition("/")[0]].add(_named(resource.type))
+    lines = [f"{_words(name)}: {', '.join(sorted(types))}" for name, types in sorted(constructs.items())]
     return "<br>".join([f"<b>{stack.id}</b>: {stack.description.partition(': ')[2]}", *lines])
 
 
