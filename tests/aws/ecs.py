@@ -141,7 +141,10 @@ class Ecs:
                     **({"stoppedAt": task.stopped_at} if task.stopped_at else {}),
                 }
                 for task in found
-            ]
+            ],
+            "failures": [
+                {"arn": arn, "reason": "MISSING"} for arn in tasks if arn not in {task.arn for task in found}
+            ],
         }
 
     def describe_services(self, cluster: str, services: list[str]) -> Answer:

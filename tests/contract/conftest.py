@@ -1,28 +1,35 @@
 """The same behaviour of AWS, asked of the models that unit tests use, of the sandbox, and of an account.
 
-An account is asked when `GANTRY_CONTRACT_PROFILE` names a profile of the AWS configuration: the tests make a
-secret, two users and a user group there, which cost next to nothing, and remove them.
+An account is asked when `GANTRY_CONTRACT_PROFILE` names a profile of the AWS configuration. The tests make a
+secret, two users, a user group and stacks of log groups there, which cost next to nothing, and remove them.
+Of ECS they ask a service that may be deployed, `GANTRY_CONTRACT_SERVICE=<cluster>/<service>`.
+
+The model of RDS Proxy has no counterpart in the sandbox, where no proxy is.
 """
 
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from tests.aws import servers
+from tests.aws.ecs import CLUSTER, SERVICE, Ecs
 from tests.aws.elasticache import ElastiCache
 from tests.aws.secrets_manager import Secret, SecretsManager
 from tests.aws.transport import Aws, Interruptions, SimulatedClock
 from tests.integration.sandbox.conftest import emulator
-from tests.integration.sandbox.emulator import wait_until
+from tests.integration.sandbox.emulator import Emulator, template, wait_until
 
 __all__ = ["emulator"]
 
 PROFILE = os.environ.get("GANTRY_CONTRACT_PROFILE")
+FAKE_SERVICE = Path(__file__).parents[1] / "integration" / "tasks" / "fake_service.py"
+ECS_SERVICE = os.environ.get("GANTRY_CONTRACT_SERVICE")
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,19 @@ def side(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def of_models(models: dict[str, object], clock: SimulatedClock, name: str) -> Iterator[Service]:
+def of_models(
+    models: dict[str, object],
+    clock: SimulatedClock,
+    name: str,
+    *,
+    happens: Callable[[], None] = lambda: None,
+) -> Iterator[Service]:
+    """Give a client of a model; after an hour something may have happened that the model leaves to tests."""
     aws = Aws(models, clock=clock, interruptions=Interruptions())
 
     def wait(condition: Callable[[], bool]) -> None:
         clock.sleep(3600)
+        happens()
         assert condition()
 
     yield Service(aws.client(name), wait)
@@ -116,3 +131,63 @@ def _is_active(service: Service, group: str) -> bool:
 def _user_status(service: Service, user: str) -> str:
     (found,) = service.client.describe_users(UserId=user)["Users"]
     return str(found["Status"])
+
+
+@pytest.fixture
+def ecs(side: str, request: pytest.FixtureRequest) -> Iterator[tuple[Service, str, str]]:
+    """ECS, a cluster and a service in it that is at rest."""
+    if side == "model":
+        clock = SimulatedClock()
+        model = Ecs({}, clock)
+        for service in of_models({"ecs": model}, clock, "ecs", happens=model.complete_deployment):
+            yield service, CLUSTER, SERVICE
+        return
+    service = of_aws(side, request, "ecs")
+    if side == "account":
+        if ECS_SERVICE is None:
+            pytest.skip("GANTRY_CONTRACT_SERVICE names no service")
+        cluster, _, name = ECS_SERVICE.partition("/")
+        yield service, cluster, name
+        return
+    emulator: Emulator = request.getfixturevalue("emulator")
+    with emulator.deployed("contract", _SERVICE_STACK):
+        yield service, "contract", "web"
+
+
+_CONTAINER = {"Name": "web", "Image": "service", "Command": ["python", "-c", FAKE_SERVICE.read_text()]}
+_SERVICE_STACK = template(
+    {
+        "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "contract"}},
+        "Task": {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {
+                "Family": "contract",
+                "ContainerDefinitions": [_CONTAINER],
+                "Cpu": "256",
+                "Memory": "512",
+                "NetworkMode": "awsvpc",
+            },
+        },
+        "Service": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "ServiceName": "web",
+                "Cluster": {"Ref": "Cluster"},
+                "TaskDefinition": {"Ref": "Task"},
+                "DesiredCount": 2,
+                "LaunchType": "FARGATE",
+            },
+        },
+    }
+)
+
+
+@pytest.fixture
+def cloudformation(request: pytest.FixtureRequest) -> Iterator[tuple[Service, Service, str]]:
+    """CloudFormation, CloudWatch Logs, and a name that begins those of all that a test makes."""
+    side = "account" if request.param == "account" else "sandbox"
+    service, logs = (of_aws(side, request, name) for name in ("cloudformation", "logs"))
+    name = f"gantry-contract-{uuid.uuid4().hex[:8]}"
+    yield service, logs, name
+    for group in logs.client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
+        logs.client.delete_log_group(logGroupName=group["logGroupName"])
