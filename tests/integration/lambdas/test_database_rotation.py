@@ -10,15 +10,14 @@ from unittest import mock
 import psycopg
 import pytest
 
-from gantry_runtime import postgres
 from gantry_runtime.failures import describe
 from rotation.strategy import LogInRefusedError, NotRetiredError, RotationError, UnusableVersionError
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
-from tests.aws import servers
 from tests.aws.harness import DatabaseHarness, check_retirement_interrupted
+from tests.aws.instances import READER, WRITER, log_in, two_instances
 from tests.aws.secrets_manager import STEPS
-from tests.aws.servers import MASTER_PASSWORD, superuser
+from tests.aws.servers import MASTER_PASSWORD
 
 ROLES = ("app_a", "app_b", "gantry_rotator")
 
@@ -152,51 +151,22 @@ def test_version_for_anything_else_is_refused(
 
 def test_sessions_are_ended_on_every_instance(harness: DatabaseHarness, tmp_path: Path) -> None:
     """A reader's sessions are its own: the writer does not know of them."""
-    trust = tmp_path / "both.pem"
-    with (
-        servers.database(tmp_path) as reader,
-        mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(trust)}),
-    ):
-        trust.write_text("".join(each.authority.certificate.read_text() for each in (harness.server, reader)))
-        harness.bootstrap("Update", Port=str(reader.port))  # the reader has the same roles
-        harness.bootstrap("Update")
+    with two_instances(harness, tmp_path) as reader:
         harness.reconcile_fully()
         before = current(harness)
         harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
+        held, role = log_in(reader, before["username"], before["password"]), before["username"]
         harness.rotate()
-        held = psycopg.connect(
-            host="localhost",
-            port=reader.port,
-            user=before["username"],
-            password=before["password"],
-            dbname="app",
-            autocommit=True,
-        )
-        with superuser(reader) as replica:  # as replication does
-            replica.execute(f"ALTER ROLE {before['username']} NOLOGIN")
-        harness.aurora.endpoint, harness.aurora.members = (
-            "gantry.cluster-abc.example.com",
-            ["writer", "reader"],
-        )
-        ports = {"reader.abc.example.com": reader.port, "writer.abc.example.com": harness.server.port}
-        connect = postgres.connection
-
-        def resolve(**asked: Any) -> Any:  # noqa: ANN401 - as the connection
-            port = ports.get(asked["host"])
-            return connect(**(asked | ({"host": "localhost", "port": port} if port else {})))
-
-        role = before["username"]
-        with mock.patch.object(postgres, "connection", resolve):
-            assert harness.openings("LEAKED") == {
-                f"log-in as {role} at writer.abc.example.com": 1,
-                f"sessions of {role} at writer.abc.example.com": 0,
-                f"log-in as {role} at reader.abc.example.com": 0,
-                f"sessions of {role} at reader.abc.example.com": 1,
-            }
-            harness.reconcile_fully()
-            assert set(harness.openings("LEAKED").values()) == {0}
-        with pytest.raises(psycopg.OperationalError):
-            held.execute("SELECT 1")
+        assert harness.openings("LEAKED") == {
+            f"log-in as {role} at {WRITER}": 1,
+            f"sessions of {role} at {WRITER}": 0,
+            f"log-in as {role} at {READER}": 1,
+            f"sessions of {role} at {READER}": 1,
+        }
+        harness.reconcile_fully()
+        assert set(harness.openings("LEAKED").values()) == {0}
+    with pytest.raises(psycopg.OperationalError):
+        held.execute("SELECT 1")
 
 
 def test_restored_database_that_takes_the_place_lets_in_what_the_secret_says_and_nothing_else(

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 import valkey
 
-from gantry_runtime import postgres
 from sandbox.postgres import PostgresServer
 from tests.aws import servers
 from tests.aws.harness import (
@@ -26,12 +25,11 @@ from tests.aws.harness import (
     ProxiedDatabaseHarness,
     SigningKeyHarness,
 )
-from tests.aws.servers import superuser
+from tests.aws.instances import READER, WRITER, log_in, two_instances
 
 pytestmark = pytest.mark.long
 
 ROUNDS = 5
-READER = "reader.abc.example.com"
 
 
 def documents(harness: Harness) -> list[dict[str, Any]]:
@@ -55,47 +53,6 @@ def watched(harness: Harness) -> Iterator[list[int]]:
         yield log_ins
 
 
-@contextmanager
-def two_instances(harness: DatabaseHarness, folder: Path) -> Iterator[PostgresServer]:
-    """Give the cluster a reader that has what the writer has, a while later."""
-    trust = folder / "both.pem"
-    with (
-        servers.database(folder) as reader,
-        mock.patch.dict("os.environ", {"PGSSLROOTCERT": str(trust)}),
-        closing(superuser(harness.server)) as source,
-        closing(superuser(reader)) as replica,
-    ):
-        trust.write_text("".join(each.authority.certificate.read_text() for each in (harness.server, reader)))
-        harness.bootstrap("Update", Port=str(reader.port))
-        harness.bootstrap("Update")
-        harness.aurora.endpoint = "gantry.cluster-abc.example.com"
-        harness.aurora.members = ["writer", "reader"]
-        connect, sleep = postgres.connection, harness.clock.sleep
-
-        def resolve(*, host: str, port: int, **asked: Any) -> Any:  # noqa: ANN401 - as the connection
-            if host.endswith(".abc.example.com"):
-                host, port = "localhost", reader.port if host == READER else harness.server.port
-            return connect(host=host, port=port, **asked)
-
-        def replicate(seconds: float) -> None:
-            sleep(seconds)
-            with harness.interruptions.suspended():
-                rows = source.execute(
-                    "SELECT format('ALTER ROLE %I %s PASSWORD %L', rolname, "
-                    "CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END, rolpassword) "
-                    "FROM pg_authid WHERE rolname ~ '^app_[ab]$|^gantry_rotator$'"
-                ).fetchall()
-                for (statement,) in rows:
-                    replica.execute(statement)
-
-        with (
-            mock.patch.object(postgres, "connection", resolve),
-            mock.patch.object(harness.clock, "sleep", replicate),
-        ):
-            replicate(0)
-            yield reader
-
-
 @pytest.mark.parametrize("make", [DatabaseHarness, ProxiedDatabaseHarness], ids=["direct", "proxied"])
 def test_database(
     database: PostgresServer, make: Callable[[PostgresServer], DatabaseHarness], tmp_path: Path
@@ -107,23 +64,17 @@ def test_database(
                 before = documents(harness)[0]
                 harness.secret.attach("LEAKED", str(harness.secret.holder("AWSCURRENT")))
                 login = (before["username"], before["password"])
-                held = [harness.log_in(*login), _log_in(reader, *login)]
+                held = [harness.log_in(*login), log_in(reader, *login)]
                 harness.rotate()
                 harness.reconcile_fully()
                 assert not harness.authenticates(before)
                 openings = harness.openings("LEAKED")
-                assert {name.split(" at ")[-1] for name in openings} >= {READER, "writer.abc.example.com"}
+                assert {name.split(" at ")[-1] for name in openings} >= {READER, WRITER}
                 assert set(openings.values()) == {0}
                 for connection in held:
                     with pytest.raises(psycopg.OperationalError):
                         connection.execute("SELECT 1")
         assert len(log_ins) > 100
-
-
-def _log_in(server: PostgresServer, user: str, password: str) -> psycopg.Connection:
-    return psycopg.connect(
-        host="localhost", port=server.port, user=user, password=password, dbname="app", autocommit=True
-    )
 
 
 @pytest.mark.parametrize("seconds", [None, 240, 590], ids=["drawn", "240 s", "590 s"])
