@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.clients import session
 from sandbox.lifecycle import Sandbox
+from tests.plain_http import NO_TLS
 
 ROOT = Path(__file__).parents[3]
 # The load signs in far more often than any person from one address.
@@ -69,7 +70,7 @@ class DeployedPlatform:
         ]
         chosen = random.choice(targets)
         url = f"http://{chosen['Id']}:{chosen['Port']}/healthz"
-        return httpx.get(url, params={"detailed": "true"}, timeout=15)
+        return httpx.get(url, params={"detailed": "true"}, timeout=15, verify=NO_TLS)
 
     def processes(self, part: str = "") -> list[psutil.Process]:
         """Return the sandbox's own processes and all that they started, by a part of the command line."""

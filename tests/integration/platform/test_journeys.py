@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError
 from sandbox.layout import Layout
 from sandbox.processes import ProcessIdentity
 from tests.integration.platform.conftest import DeployedPlatform, context
+from tests.plain_http import NO_TLS
 from tools.bench.load import load
 
 PASSWORD = "correct horse battery staple"
@@ -29,7 +30,7 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 180) -> bool:
 
 @contextmanager
 def client_of(platform: DeployedPlatform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15) as client:
+    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15, verify=NO_TLS) as client:
         yield client
 
 
@@ -120,7 +121,7 @@ def test_stopped_database_is_named_and_comes_back_by_itself(platform: DeployedPl
         assert eventually(lambda: platform.health().status_code == 503)
         answer = platform.health()
         assert answer.json()["failed"] == ["database"]
-        assert httpx.get(f"{platform.url}/healthz").status_code == 200
+        assert httpx.get(f"{platform.url}/healthz", verify=NO_TLS).status_code == 200
     finally:
         for server in servers:
             server.resume()

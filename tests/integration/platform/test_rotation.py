@@ -16,6 +16,7 @@ import valkey
 from sandbox.lifecycle import Sandbox
 from taskboard.keyring import KeyRing
 from tests.integration.platform.conftest import DeployedPlatform
+from tests.plain_http import NO_TLS
 from tools.bench.load import load
 
 SECRETS = ("database", "valkey", "signing-key")
@@ -226,7 +227,7 @@ def test_sessions_of_a_leaked_signing_key_are_refused(
 
 def test_cookie_of_a_retired_key_is_refused(platform: DeployedPlatform, secrets: PlatformSecrets) -> None:
     credentials = {"email": "alan@example.com", "password": "correct horse battery staple"}
-    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15) as client:
+    with httpx.Client(base_url=f"{platform.url}/api/v1", timeout=15, verify=NO_TLS) as client:
         client.post("/sign-up", json=credentials).raise_for_status()
         retired = secrets.read("signing-key")["current"]
         with ThreadPoolExecutor(1) as pool:

@@ -20,6 +20,7 @@ from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority
 from sandbox.valkey import ValkeyServer
 from tests.aws.servers import free_port
+from tests.plain_http import NO_TLS
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class RunningService:
     log: Path
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20)
+        return httpx.Client(base_url=self.url, timeout=20, verify=NO_TLS)
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -165,7 +166,7 @@ class ServiceFactory:
         def answer() -> httpx.Response | None:
             assert service.process.poll() is None, service.log.read_text()
             with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{service.url}/healthz")
+                return httpx.get(f"{service.url}/healthz", verify=NO_TLS)
             return None
 
         assert eventually(answer).status_code == 200

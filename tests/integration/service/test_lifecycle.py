@@ -22,6 +22,7 @@ from taskboard.migrate import load
 from tests.aws.servers import free_port
 from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually
 from tests.integration.service.test_api import PASSWORD, create_project, sign_up
+from tests.plain_http import NO_TLS
 
 
 def database_secret(user: str, password: str) -> str:
@@ -270,7 +271,7 @@ def test_worker_that_dies_is_replaced_and_none_outlives_the_supervisor(
         )
         assert before[1] in after
         for _ in range(20):  # over connections that the kernel spreads
-            assert httpx.get(f"{service.url}/healthz").status_code == 200
+            assert httpx.get(f"{service.url}/healthz", verify=NO_TLS).status_code == 200
         assert any(line["level"] == "ERROR" for line in service.lines())
         service.process.kill()
         eventually(lambda: True if not any(map(psutil.pid_exists, after)) else None)
@@ -282,7 +283,10 @@ def test_workers_count_and_report_together(services: ServiceFactory, database: s
             sign_up(client)
             cookie = f"session={client.cookies['session']}"
         eventually(lambda: True if len(workers_of(service)) == 2 else None)
-        answers = [httpx.get(f"{service.url}/api/v1/projects", headers={"cookie": cookie}) for _ in range(50)]
+        answers = [
+            httpx.get(f"{service.url}/api/v1/projects", headers={"cookie": cookie}, verify=NO_TLS)
+            for _ in range(50)
+        ]
     assert {answer.status_code for answer in answers} == {200, 429}
     assert sum(answer.status_code == 200 for answer in answers) <= 40 * 2  # two minutes, at the most
 
@@ -302,8 +306,8 @@ def test_sessions_survive_a_rotation_of_the_signing_key_in_both_directions(
         services.run(database, SECRET_KEY_BASE=key_ring(old)) as before,
         services.run(database, SECRET_KEY_BASE=key_ring(new, old)) as after,
         services.run(database, SECRET_KEY_BASE=key_ring(new)) as retired,
-        httpx.Client() as signed_in_before,
-        httpx.Client() as signed_in_after,
+        httpx.Client(verify=NO_TLS) as signed_in_before,
+        httpx.Client(verify=NO_TLS) as signed_in_after,
     ):
         credentials = {"email": "rotation@example.com", "password": PASSWORD}
         assert signed_in_before.post(f"{before.url}/api/v1/sign-up", json=credentials).status_code == 201

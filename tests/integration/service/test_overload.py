@@ -15,12 +15,15 @@ from taskboard.board import Board
 from taskboard.settings import Settings
 from tests.integration.service.support import Backends, RunningService
 from tests.integration.service.test_api import PASSWORD, create_project, sign_up
+from tests.plain_http import NO_TLS
 
 
 def test_sign_ins_beyond_the_queue_are_refused_and_marked_as_such(service: RunningService) -> None:
     async def test() -> Counter[int]:
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=service.url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=service.url, timeout=60, limits=limits, verify=NO_TLS
+        ) as client:
             wrong = {"email": "unknown@example.com", "password": PASSWORD}
             answers = await asyncio.gather(
                 *(client.post("/api/v1/sign-in", json=wrong) for _ in range(50)), client.get("/healthz")
