@@ -1,6 +1,7 @@
 """Password hashes, computed outside of the event loop."""
 
 import asyncio
+import functools
 import secrets
 import unicodedata
 from collections.abc import Iterator
@@ -23,13 +24,18 @@ def normalised(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+@functools.cache
+def _decoy() -> str:
+    return _hasher.hash(secrets.token_urlsafe())
+
+
 class Passwords:
     """Hashes passwords and compares them, one at a time: a worker has one processor."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argon2")
         self._waiting = 0
-        self._decoy = _hasher.hash(secrets.token_urlsafe())
+        self._decoy = _decoy()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
