@@ -27,9 +27,8 @@ def wheel(tmp_path: Path) -> Path:
     return target
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> PythonSource:
-    root = tmp_path / "lambdas"
+def source_in(folder: Path) -> PythonSource:
+    root = folder / "lambdas"
     for file, text in {
         "requirements.txt": "",
         "shared/common/__init__.py": "",
@@ -40,7 +39,23 @@ def source(tmp_path: Path) -> PythonSource:
     }.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(text)
-    return PythonSource(root=root, build_dir=tmp_path / "build")
+    return PythonSource(root=root, build_dir=folder / "build")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what pip installs for the functions of these tests, as long as they have the same packages."""
+    source = source_in(tmp_path_factory.mktemp("installed"))
+    source.build("greet")
+    (packages,) = source.build_dir.glob("packages-*")
+    return packages
+
+
+@pytest.fixture
+def source(tmp_path: Path, installed: Path) -> PythonSource:
+    source = source_in(tmp_path)
+    shutil.copytree(installed, source.build_dir / installed.name)
+    return source
 
 
 def names(zipped: Path) -> list[str]:
@@ -102,7 +117,8 @@ def test_another_functions_code_changes_nothing(source: PythonSource) -> None:
     assert source.build("greet") == before
 
 
-def test_second_build_installs_nothing(source: PythonSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_build_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_in(tmp_path)
     before = source.build("greet")
     monkeypatch.setattr("gantry.functions.python_asset.sys.executable", "/nowhere/python")
     assert source.build("greet") == before
