@@ -119,6 +119,26 @@ def test_a_function_in_the_middle_of_something_ends_with_the_sandbox(
     assert workers() == []
 
 
+def test_test_of_a_rotation_that_ended_with_the_sandbox_leaves_no_version(emulator: Emulator) -> None:
+    function = emulator.function("tester", "import time\ndef handler(event, context): time.sleep(60)")
+    emulator.client("secretsmanager").create_secret(Name="key", SecretString="first")
+    emulator.client("secretsmanager").rotate_secret(
+        SecretId="key",
+        RotationLambdaARN=function,
+        RotationRules={"AutomaticallyAfterDays": 30},
+        RotateImmediately=False,
+    )
+
+    def labels() -> list[list[str]]:
+        secret = emulator.client("secretsmanager").describe_secret(SecretId="key")
+        return sorted(secret["VersionIdsToStages"].values())
+
+    assert labels() == [["AWSCURRENT"], ["AWSPENDING"]]
+    emulator.sandbox.stop()
+    emulator.sandbox.start()
+    assert labels() == [["AWSCURRENT"]]
+
+
 def command_of(pid: int) -> list[str]:
     try:
         return psutil.Process(pid).cmdline()
