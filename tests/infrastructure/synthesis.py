@@ -104,16 +104,17 @@ class Synthesised:
 
 @dataclass(frozen=True)
 class Synthesiser:
-    """Makes each combination of environment and overrides once."""
+    """Makes each environment with the same settings once."""
 
     root: Path
     _made: dict[str, Synthesised] = field(default_factory=dict)
     _pipelines: dict[str, Path] = field(default_factory=dict)
 
     def __call__(self, environment: str, overrides: Mapping[str, object] | None = None) -> Synthesised:
-        key = json.dumps([environment, overrides or {}], sort_keys=True)
+        settings = load_settings(environment, overrides=overrides)
+        key = settings.model_dump_json()
         if key not in self._made:
-            self._made[key] = self.of(load_settings(environment, overrides=overrides))
+            self._made[key] = self.of(settings)
         return self._made[key]
 
     def having(self, environment: str, settings: Mapping[str, object]) -> Synthesised:

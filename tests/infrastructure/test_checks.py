@@ -92,8 +92,8 @@ def test_every_rule_of_cfn_lint_is_followed(environment: str, synthesise: Synthe
     assert lint(synthesise(environment).assembly, NOT_FOLLOWED) == []
 
 
-def test_what_can_be_switched_on_follows_every_rule_of_cfn_lint(synthesise: Synthesiser) -> None:
-    assert lint(synthesise("prod", SWITCHED_ON).assembly, NOT_FOLLOWED) == []
+def test_what_can_be_switched_on_follows_every_rule_of_cfn_lint(checked: Checker) -> None:
+    assert lint(checked.assembly("prod", SWITCHED_ON), NOT_FOLLOWED) == []
 
 
 @pytest.mark.long

@@ -43,15 +43,12 @@ def test_container_has_one_worker_for_each_vcpu_unless_a_variable_says_otherwise
     synthesise: Synthesiser,
 ) -> None:
     def workers(**settings: object) -> str:
-        return str(
-            variables(synthesise("prod", {f"ecs.{name}": value for name, value in settings.items()}))[
-                "WEB_CONCURRENCY"
-            ]
-        )
+        having = {f"ecs.{name}": value for name, value in settings.items()}
+        return str(variables(synthesise.having("prod", having))["WEB_CONCURRENCY"])
 
     assert workers(cpu=256, memory_mib=1024) == "1"
     assert workers(cpu=4096, memory_mib=8192) == "4"
-    assert workers(environment={"WEB_CONCURRENCY": "3"}) == "3"
+    assert workers(**{"environment.WEB_CONCURRENCY": "3"}) == "3"
 
 
 def test_container_can_do_little(platform: Synthesised) -> None:

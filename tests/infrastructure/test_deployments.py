@@ -51,7 +51,7 @@ def test_rolling_needs_one_target_group_and_has_the_circuit_breaker(prod: Synthe
 def test_strategies_that_move_traffic_bake_and_have_the_circuit_breaker_too(
     synthesise: Synthesiser, strategy: str
 ) -> None:
-    found = configuration(synthesise("prod", SHIFTING[strategy]))
+    found = configuration(synthesise.having("prod", SHIFTING[strategy]))
     assert found["Strategy"] == strategy.upper()
     assert found["BakeTimeInMinutes"] == 10
     assert found["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}

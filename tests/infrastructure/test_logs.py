@@ -96,7 +96,7 @@ def test_buckets_log_who_reads_them(platform: Synthesised) -> None:
 
 
 def test_without_the_trail_nothing_of_it_is_left_in_the_security_layer(synthesise: Synthesiser) -> None:
-    off = synthesise("prod", {"security.trail": "off"})
+    off = synthesise.having("prod", {"security.trail": "off"})
     assert not off.of_type("AWS::CloudTrail::Trail")
     assert not [each for each in off.of_type("AWS::Logs::LogGroup") if "trail" in group_name(each)]
 

@@ -238,8 +238,18 @@ def test_person_is_asked_before_prod_alone_and_only_about_broader_permissions(as
     assert "cdk diff -a . --security-only --fail" in spec
 
 
-def test_no_one_is_asked_where_no_stage_is_named(synthesise: Synthesiser) -> None:
-    silent = read(synthesise.pipeline({"confirm_permissions_broadening": "[]"}), environment="pipeline")
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """Return a pipeline that asks no one, with stages of the other architecture."""
+    outdir = tmp_path_factory.mktemp("silent")
+    app = new_app(outdir)
+    settings = load_pipeline("pipeline", overrides={"confirm_permissions_broadening": "[]"})
+    Pipeline(app, settings=settings, stages=on_x86("staging", "prod"), build_dir=BUILD_DIR)
+    app.synth()
+    return read(outdir, environment="pipeline")
+
+
+def test_no_one_is_asked_where_no_stage_is_named(silent: Assembly) -> None:
     assert "Approval" not in {a["ActionTypeId"]["Category"] for s in stages(silent).values() for a in s}
 
 
@@ -267,11 +277,8 @@ def on_x86(*names: str) -> list[Settings]:
     ]
 
 
-def test_builds_follow_the_architecture_of_the_stages(tmp_path: Path) -> None:
-    app = new_app(tmp_path)
-    Pipeline(app, settings=SETTINGS, stages=on_x86("staging", "prod"), build_dir=BUILD_DIR)
-    app.synth()
-    projects = of_type(read(tmp_path, environment="pipeline"), "AWS::CodeBuild::Project")
+def test_builds_follow_the_architecture_of_the_stages(silent: Assembly) -> None:
+    projects = of_type(silent, "AWS::CodeBuild::Project")
     assert {project.get("Environment", "Type") for project in projects} == {"LINUX_CONTAINER"}
     assert len({project.get("Environment", "Image") for project in projects}) == 1
 

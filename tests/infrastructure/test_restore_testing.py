@@ -168,5 +168,5 @@ def test_tests_that_are_off_leave_nothing_but_the_role_behind(synthesise: Synthe
 
 
 def test_without_backups_nothing_is_restored(synthesise: Synthesiser) -> None:
-    platform = synthesise("prod", {"backup.enabled": False})
+    platform = synthesise.having("prod", {"backup.enabled": False})
     assert not [each for each in platform.assembly.resources if "Restore" in each.path]

@@ -161,7 +161,7 @@ def test_secret_rotates_on_schedule_and_not_while_it_is_deployed(
 
 def test_secret_is_overdue_a_fifth_after_its_schedules_longest_pause(synthesise: Synthesiser) -> None:
     """Days that contradict the schedule would report a yearly one every month, and a weekly one too late."""
-    weekly = synthesise("prod", {"rotation.database_schedule": "cron(0 3 ? * SUN *)"})
+    weekly = synthesise.having("prod", {"rotation.database_schedule": "cron(0 3 ? * SUN *)"})
     alarms = {each.path: each.get("Threshold") for each in weekly.of_type("AWS::CloudWatch::Alarm")}
     overdue = {path.split("/")[0]: days for path, days in alarms.items() if "OverdueAlarm" in path}
     assert {name: round(overdue[name] / 1.2) for name in ROTATIONS} == {
