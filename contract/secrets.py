@@ -104,6 +104,11 @@ class RotatingSecret(StrEnum):
         return self.value.title().replace("-", "")
 
     @property
+    def is_key_ring(self) -> bool:
+        """Whether it signs, so that its previous key is honoured as long as what it signed."""
+        return self.facts.module == "signing_key"
+
+    @property
     def output(self) -> str:
         """The output of its layer's stack that has its ARN."""
         return f"{self.word}SecretArn"

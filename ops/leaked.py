@@ -34,13 +34,12 @@ _RETIREMENT_TIMEOUT = timedelta(minutes=40)
 # A database proxy reads its secrets late: lambdas/rotation/proxy.py.
 _REFUSAL_TIMEOUT = timedelta(minutes=6)
 _FAILURES = 5  # one after another of the function, which tries again what was in its way
-# What no function can look at.
+# By strategy, what no function can look at.
 _NOT_SHOWN = {
-    RotatingSecret.DATABASE: "The client connections of a database proxy cannot be listed; without a session "
+    "database": "The client connections of a database proxy cannot be listed; without a session "
     "of the database they reach nothing.",
-    RotatingSecret.VALKEY: "Connections that are open still cannot be listed; the user has no right to any "
-    "command.",
-    RotatingSecret.SIGNING_KEY: "Everyone has to sign in again: no session that the key signed is honoured.",
+    "cache": "Connections that are open still cannot be listed; the user has no right to any command.",
+    "signing_key": "Everyone has to sign in again: no session that the key signed is honoured.",
 }
 
 
@@ -89,9 +88,7 @@ class _Leak:
         """
         if self.labels()[_CURRENT] == version:
             return False
-        return self.secret is not RotatingSecret.SIGNING_KEY or not any(
-            self.ask({"Openings": version}).values()
-        )
+        return not self.secret.is_key_ring or not any(self.ask({"Openings": version}).values())
 
     def unmark(self, version: str) -> None:
         self._client.update_secret_version_stage(
@@ -156,7 +153,7 @@ def run(secret: RotatingSecret, *, environment: str, as_json: bool) -> None:
 
 def _replace(leak: _Leak, report: Report) -> None:
     """Make another version the current one."""
-    if leak.secret is RotatingSecret.SIGNING_KEY:
+    if leak.secret.is_key_ring:
         with phase("A new key alone"):
             leak.replace_ring()
         return
@@ -203,7 +200,7 @@ def _show_refusal(leak: _Leak, report: Report) -> None:
     with phase("Leaked credential refused") as current:
         _wait(leak, refused, current, _REFUSAL_TIMEOUT, lambda: _table(report.openings))
     err.print(_table(report.openings), highlight=False)
-    err.print(Padding(_NOT_SHOWN.get(leak.secret, ""), (0, 0, 0, 2)))
+    err.print(Padding(_NOT_SHOWN[leak.secret.facts.module], (0, 0, 0, 2)))
 
 
 def _table(openings: Mapping[str, int]) -> str:

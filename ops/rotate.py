@@ -176,7 +176,7 @@ def follow_steps(rotation: Rotation, report: Report) -> None:
 def _follow_to_the_end(rotation: Rotation, report: Report) -> None:
     follow_steps(rotation, report)
     _follow(rotation, report, ("deployed", "New tasks", lambda: _is_deployed(rotation), _TASKS_TIMEOUT))
-    if rotation.secret is RotatingSecret.SIGNING_KEY:
+    if rotation.secret.is_key_ring:
         err.print("The previous key verifies old sessions until they have ended; then it is retired.")
         return
     retired = ("retired", "Old credential retired", lambda: _is_reconciled(rotation), _TASKS_TIMEOUT)

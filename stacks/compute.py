@@ -22,7 +22,7 @@ from gantry.service.domain import ServiceDomain
 from gantry.service.firewall import WebFirewall
 from gantry.service.image import ServiceImage
 from gantry.service.load_balancer import Ingress, PublicLoadBalancer
-from gantry.service.scaling import Scaling, ScheduledBounds
+from gantry.service.scaling import Scaling, ScheduledCapacity
 from gantry.service.web_service import WebService
 from stacks.data import DataRefs
 from stacks.image import service_image
@@ -35,10 +35,7 @@ from stacks.state import StateRefs
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeRefs:
-    """What later layers use of the compute layer.
-
-    Where there is an alternate target group, each deployment moves the traffic from one group to the other.
-    """
+    """What later layers use of the compute layer."""
 
     service: ecs.IBaseService
     ingress: Ingress
@@ -69,16 +66,16 @@ class ComputeStack(LayerStack):
             if secret.facts.layer == "compute"
         }
         domain = self._domain()
-        ingress = self._ingress(state, domain)
-        address = self._route_public_traffic(ingress, state, domain)
-        firewall = self._firewall(ingress)
-        alarms = self._deployment_alarms(ingress)
+        balancer = self._load_balancer(state, domain)
+        address = self._route_public_traffic(balancer, state, domain)
+        firewall = self._firewall(balancer)
+        alarms = self._deployment_alarms(balancer)
         image = service_image(self, settings=settings, source=service_dir)
-        web = self._service(image, ingress, data, {**data.rotating_secrets, **secrets}, alarms)
+        web = self._service(image, balancer, data, {**data.rotating_secrets, **secrets}, alarms)
         ShedRequests(self, "ShedRequests", log_group=web.log_group, name=settings.full_name)
         for name, value in {
             "ServiceUrl": f"{'https' if settings.https else 'http'}://{address}",
-            "LoadBalancerDnsName": ingress.load_balancer.load_balancer_dns_name,
+            "LoadBalancerDnsName": balancer.load_balancer.load_balancer_dns_name,
             "ClusterName": web.cluster.cluster_name,
             "ServiceName": web.service.service_name,
             "ServiceLogGroupName": web.log_group.log_group_name,
@@ -86,11 +83,11 @@ class ComputeStack(LayerStack):
             **{secret.output: made.secret_arn for secret, made in secrets.items()},
         }.items():
             CfnOutput(self, name, value=value)
-        # Exported also where no canary asks for it, so that turning one on and off is one deployment.
-        self.export_value(ingress.load_balancer.load_balancer_dns_name)
+        # Exported in any case: else turning the canary off would fail on an export that is still in use.
+        self.export_value(balancer.load_balancer.load_balancer_dns_name)
         self.refs = ComputeRefs(
             service=web.service,
-            ingress=ingress.ingress,
+            ingress=balancer.ingress,
             deployment_alarms=tuple(alarm.full_name for alarm in alarms.alarms),
             rotating_secrets=secrets,
         )
@@ -109,41 +106,41 @@ class ComputeStack(LayerStack):
         return None if domain is None else domain.certificate()
 
     def _route_public_traffic(
-        self, ingress: PublicLoadBalancer, state: StateRefs, domain: ServiceDomain | None
+        self, balancer: PublicLoadBalancer, state: StateRefs, domain: ServiceDomain | None
     ) -> str:
-        """Route public traffic to the load balancer; return the name that it comes by."""
+        """Route public traffic to the load balancer; return the public host name."""
         settings = self._settings
         accelerator, dial = settings.accelerator, settings.accelerator.traffic_dial
-        listener_arn, address = accelerator.listener_arn, ingress.load_balancer.load_balancer_dns_name
-        alias: route53.IAliasRecordTarget = targets.LoadBalancerTarget(ingress.load_balancer)
+        listener_arn, address = accelerator.listener_arn, balancer.load_balancer.load_balancer_dns_name
+        alias: route53.IAliasRecordTarget = targets.LoadBalancerTarget(balancer.load_balancer)
         if accelerator.mode == "create":
-            front = Accelerator(
+            global_accelerator = Accelerator(
                 self,
                 "Accelerator",
                 name=settings.full_name,
                 ports=settings.listener_ports,
                 flow_logs=state.delivery_bucket,
             )
-            listener_arn, address = front.listener_arn, front.dns_name
-            alias = targets.GlobalAcceleratorDomainTarget(front.dns_name)
+            listener_arn, address = global_accelerator.listener_arn, global_accelerator.dns_name
+            alias = targets.GlobalAcceleratorDomainTarget(global_accelerator.dns_name)
             CfnOutput(self, "AcceleratorListenerArn", value=listener_arn)
-        # At 0 there is no endpoint group: for a failover the accelerator would ignore the dial.
+        # At 0 there is no endpoint group: in a failover Global Accelerator ignores the traffic dial.
         if listener_arn is not None and dial > 0:
             RegionalEndpoint(
                 self,
                 "Endpoint",
                 listener_arn=listener_arn,
-                load_balancer=ingress.load_balancer,
+                load_balancer=balancer.load_balancer,
                 traffic_dial_percent=dial,
             )
         if domain is None or not settings.domain.record:
             return address
-        # The name is the accelerator's, and so belongs to the environment that made that.
+        # Only the environment that made the accelerator makes the DNS record.
         if accelerator.mode != "existing":
             domain.add_alias_record(alias)
         return domain.name
 
-    def _ingress(self, state: StateRefs, domain: ServiceDomain | None) -> PublicLoadBalancer:
+    def _load_balancer(self, state: StateRefs, domain: ServiceDomain | None) -> PublicLoadBalancer:
         settings = self._settings
         access_logs = state.delivery_bucket if settings.load_balancer.access_logs else None
         return PublicLoadBalancer(
@@ -158,13 +155,13 @@ class ComputeStack(LayerStack):
             deletion_protection=settings.load_balancer.deletion_protection,
         )
 
-    def _firewall(self, ingress: PublicLoadBalancer) -> WebFirewall:
+    def _firewall(self, balancer: PublicLoadBalancer) -> WebFirewall:
         settings = self._settings
         return WebFirewall(
             self,
             "Firewall",
             name=settings.full_name,
-            load_balancer=ingress.load_balancer,
+            load_balancer=balancer.load_balancer,
             requests_per_five_minutes=settings.firewall.requests_per_five_minutes,
             managed_groups=settings.firewall.managed_groups,
             allowed_addresses=settings.firewall.allowed_addresses,
@@ -172,14 +169,14 @@ class ComputeStack(LayerStack):
             log_defaults=self._logs,
         )
 
-    def _deployment_alarms(self, ingress: PublicLoadBalancer) -> DeploymentAlarms:
+    def _deployment_alarms(self, balancer: PublicLoadBalancer) -> DeploymentAlarms:
         settings = self._settings
         return DeploymentAlarms(
             self,
             "DeploymentAlarms",
             name=settings.full_name,
             runbook=settings.runbook("troubleshooting.md"),
-            ingress=ingress.ingress,
+            ingress=balancer.ingress,
             start_time=Duration.seconds(settings.ecs.start_seconds),
             server_errors=settings.observability.deployment_errors_alarm_count,
             server_errors_percent=settings.observability.deployment_errors_alarm_percent,
@@ -188,7 +185,7 @@ class ComputeStack(LayerStack):
     def _service(
         self,
         image: ServiceImage,
-        ingress: PublicLoadBalancer,
+        balancer: PublicLoadBalancer,
         data: DataRefs,
         secrets: Mapping[RotatingSecret, secretsmanager.ISecret],
         alarms: DeploymentAlarms,
@@ -200,8 +197,8 @@ class ComputeStack(LayerStack):
             name=settings.full_name,
             vpc=self._network.vpc,
             security_group=self._network.service_group,
-            target_group=ingress.target_group,
-            alternate=ingress.alternate,
+            target_group=balancer.target_group,
+            alternate=balancer.alternate,
             image=image,
             environment=self._environment(image, data),
             secrets={secret.facts.variable: made for secret, made in secrets.items()},
@@ -221,9 +218,9 @@ class ComputeStack(LayerStack):
 
     def _environment(self, image: ServiceImage, data: DataRefs) -> dict[str, str]:
         settings, proxy = self._settings, data.proxy
-        # What a client prepares pins it to one of the proxy's connections.
+        # RDS Proxy pins a client that uses prepared statements to one connection.
         proxied = {} if proxy is None else {"DATABASE_PREPARED_STATEMENTS": "false"}
-        # One worker a vCPU, unless the environment says otherwise.
+        # One worker a vCPU, unless [ecs.environment] sets the variable; the platform's own come last.
         workers = {"WEB_CONCURRENCY": str(max(1, settings.ecs.cpu // 1024))}
         return (
             workers
@@ -254,7 +251,7 @@ def _scaling(ecs_settings: EcsSettings) -> Scaling:
         cpu_target_utilization=ecs_settings.cpu_target_utilization,
         requests_per_target=ecs_settings.requests_per_target,
         scheduled={
-            name: ScheduledBounds(
+            name: ScheduledCapacity(
                 schedule=action.schedule,
                 time_zone=action.time_zone,
                 min_capacity=action.min_capacity,

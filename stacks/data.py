@@ -42,12 +42,13 @@ from stacks.settings import Settings
 from stacks.state import StateRefs
 
 _ROTATOR_NAME = "database-rotator"
-_ROTATOR = (
-    "The function that makes the application's roles changes it every week as the master user, which Secrets "
-    "Manager's rotation could not: docs/decisions/0047-rotator-is-changed-by-the-master-user.md"
+_WHY_ROTATOR_IS_NOT_ROTATED = (
+    "Not by Secrets Manager: the function DatabaseRoles changes it every week as the master user: "
+    "docs/decisions/0047-rotator-is-changed-by-the-master-user.md"
 )
-
-_PROXIED = "It repeats what the database's secret says of its role; the rotation of that one writes it too."
+_WHY_PROXY_SECRETS_ARE_NOT_ROTATED = (
+    "A copy of the role's password; the rotation of the database's secret updates it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,10 @@ class RestoreTestRefs:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRefs:
-    """What later layers use of the data layer; alarms by name, so that none is kept from going."""
+    """What later layers use of the data layer.
+
+    Alarms are strings: an alarm whose export is in use could not be deleted.
+    """
 
     cluster: rds.IDatabaseCluster
     proxy: IDatabaseProxy | None
@@ -84,14 +88,14 @@ class DataStack(LayerStack):
         state: StateRefs,
         network: NetworkRefs,
         recovery: RecoveryRefs | None,
-        python: PythonSource,
+        lambda_source: PythonSource,
     ) -> None:
         super().__init__(scope, "data", settings=settings, description="Gantry: database and cache")
         self._settings, self._state, self._network = settings, state, network
         self._data_key = imported_key(self, "DataKey", state.data_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs = log_defaults(self, settings=settings, key=state.logs_key)
-        self._functions = FunctionDefaults(source=python, vpc=network.vpc, log_defaults=self._logs)
+        self._functions = FunctionDefaults(source=lambda_source, vpc=network.vpc, log_defaults=self._logs)
         secrets = {
             secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
             for secret in RotatingSecret
@@ -99,7 +103,7 @@ class DataStack(LayerStack):
         }
         self._database_secret = secrets[RotatingSecret.DATABASE]
         self._rotator_secret = self._secret(
-            "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_ROTATOR
+            "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_WHY_ROTATOR_IS_NOT_ROTATED
         )
         self._valkey_secret = secrets[RotatingSecret.VALKEY]
         aurora = self._database()
@@ -197,7 +201,7 @@ class DataStack(LayerStack):
         security_group = self._network.database_proxy_group
         if security_group is None:
             return None
-        # The service's users may be moved off the proxy one layer at a time.
+        # Exported in any case, so that turning the proxy off can be deployed stack by stack.
         self.export_value(cluster.cluster_endpoint.hostname)
         return DatabaseProxy(
             self,
@@ -217,8 +221,8 @@ class DataStack(LayerStack):
             f"DatabaseProxySecret{letter.upper()}",
             f"database-proxy-{letter}",
             username=role,
-            unrotated=_PROXIED,
-            kept=False,  # else its name would be taken when the proxy comes back
+            unrotated=_WHY_PROXY_SECRETS_ARE_NOT_ROTATED,
+            kept=False,  # a retained secret would block its name when the proxy is enabled again
         )
 
     def _backup(
@@ -245,7 +249,7 @@ class DataStack(LayerStack):
             retention={rule: Duration.days(days) for rule, days in settings.backup.retention_days.items()},
             alert_topic=self._state.alert_topic,
         )
-        # Last: a rollback could not delete a vault that holds a backup.
+        # Last: a rollback cannot delete a vault that already holds a recovery point.
         plan.node.add_dependency(after)
         restore_role = RestoreRole(
             self,

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Platform:
-    """The stacks of an environment; the app, a pipeline's stage and the tests all make it here.
+    """All stacks of one environment; app.py, each stage of a pipeline and the tests make it.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ class Platform:
     """
 
     def __init__(self, scope: Construct, *, settings: Settings, build_dir: Path) -> None:
-        python = PythonSource(root=ROOT / "lambdas", build_dir=build_dir, packages=(ROOT / "contract",))
+        lambda_source = PythonSource(
+            root=ROOT / "lambdas", build_dir=build_dir, packages=(ROOT / "contract",)
+        )
         self.state = StateStack(scope, settings=settings)
         self.network = NetworkStack(scope, settings=settings, state=self.state.refs)
         self.recovery = self._recovery(scope, settings)
@@ -42,7 +44,7 @@ class Platform:
             state=self.state.refs,
             network=self.network.refs,
             recovery=self.recovery.refs if self.recovery else None,
-            python=python,
+            lambda_source=lambda_source,
         )
         self.compute = ComputeStack(
             scope,
@@ -60,8 +62,9 @@ class Platform:
             data=self.data.refs,
             compute=self.compute.refs,
             recovery=self.recovery.refs if self.recovery else None,
-            python=python,
+            lambda_source=lambda_source,
         )
+        # Nothing uses it, so that it needs no name here.
         if settings.has_global_stack:
             GlobalStack(scope, settings=settings, state=self.state.refs)
         self.observability = ObservabilityStack(
@@ -76,7 +79,7 @@ class Platform:
 
     @staticmethod
     def _recovery(scope: Construct, settings: Settings) -> RecoveryStack | None:
-        """Return the second region's stack where there is something to copy there."""
+        """Return the recovery stack if backups or images are copied to another region."""
         region = settings.recovery.region
         if region is None or not settings.has_recovery_stack:
             return None

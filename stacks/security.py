@@ -1,4 +1,4 @@
-"""Security: the rotation of all secrets, what watches the account, and who may deploy from outside."""
+"""Security: the rotation of the service's secrets, CloudTrail, threat detection, GitHub's deploy role."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,14 +40,17 @@ from stacks.state import StateRefs
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityRefs:
-    """What later layers show of the security layer: by name, so that nothing shown is kept from going."""
+    """What later layers show of the security layer.
+
+    By name: what has an export in use could not be deleted.
+    """
 
     rotation_alarms: tuple[str, ...]
     rotated_secrets: Mapping[str, str]
 
 
 class SecurityStack(LayerStack):
-    """The three rotations, the trail, what watches the account, and the role that deploys from GitHub."""
+    """The rotations, the trail, what watches the account, and the role that deploys from GitHub."""
 
     def __init__(
         self,
@@ -59,14 +62,14 @@ class SecurityStack(LayerStack):
         data: DataRefs,
         compute: ComputeRefs,
         recovery: RecoveryRefs | None,
-        python: PythonSource,
+        lambda_source: PythonSource,
     ) -> None:
         super().__init__(scope, "security", settings=settings, description="Gantry: rotations and trail")
         self._settings, self._state = settings, state
         self._compute, self._data, self._network = compute, data, network
         self._logs = log_defaults(self, settings=settings, key=state.logs_key)
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
-        self._functions = FunctionDefaults(source=python, vpc=network.vpc, log_defaults=self._logs)
+        self._functions = FunctionDefaults(source=lambda_source, vpc=network.vpc, log_defaults=self._logs)
         self._reconcile_rules = reconcile_rules(self, service=compute.service)
         self._secrets = {**data.rotating_secrets, **compute.rotating_secrets}
         rotations = {secret: self._rotation(secret) for secret in self._secrets}
@@ -76,9 +79,9 @@ class SecurityStack(LayerStack):
             log_group=rotations[RotatingSecret.DATABASE].log_group,
             function=data.roles_function,
         )
-        self._recording(recovery)
-        self._watching()
-        self._deployments()
+        self._add_trail_and_alerts(recovery)
+        self._add_threat_detection()
+        self._add_github_deploy_role()
         self.refs = SecurityRefs(
             rotation_alarms=tuple(alarm.full_name for each in rotations.values() for alarm in each.alarms),
             rotated_secrets={secret: self._secret_name(secret) for secret in self._secrets},
@@ -127,9 +130,9 @@ class SecurityStack(LayerStack):
                 "CACHE_HOST": data.cache.host,
                 "CACHE_PORT": data.cache.port,
             }, turn_statements(self, data.cache_users, settings.full_name)
-        if secret is RotatingSecret.SIGNING_KEY:
+        if secret.is_key_ring:
             return {"SESSION_LIFETIME_SECONDS": str(settings.rotation.session_lifetime_seconds)}, []
-        return {}, []
+        raise NotImplementedError(f"_needs does not say what the rotation of {secret} needs")
 
     def _proxy_environment(self) -> dict[str, str]:
         proxy = self._data.proxy
@@ -170,13 +173,14 @@ class SecurityStack(LayerStack):
         )
 
     def _release_time(self) -> Duration | None:
-        """Return the time of three starts, as many as the circuit breaker lets fail, and to get capacity."""
+        """Return how long a release may take until its traffic moves; None where none moves."""
         if not self._settings.deployment.alternate_target_group:
             return None
+        # As many starts as the circuit breaker lets fail, and 15 minutes to get capacity.
         return Duration.seconds(3 * self._settings.ecs.start_seconds + 15 * 60)
 
-    def _recording(self, recovery: RecoveryRefs | None) -> None:
-        """Make the trail, and alert on what EventBridge knows from whichever there is."""
+    def _add_trail_and_alerts(self, recovery: RecoveryRefs | None) -> None:
+        """Make the trail if it is to be made, and the alerts on CloudTrail's events unless it is off."""
         trail, state = self._settings.security.trail, self._state
         if trail == "create":
             self._trail()
@@ -198,7 +202,7 @@ class SecurityStack(LayerStack):
             self,
             "Trail",
             trail_name=self._settings.full_name,
-            # Imported: the construct would add statements of its own, broader ones, to the real one's policy.
+            # By its name: given the construct, Trail would add broader statements to the bucket's policy.
             bucket=s3.Bucket.from_bucket_name(self, "TrailBucket", self._state.trail_bucket.bucket_name),
             encryption_key=self._logs.key,
             is_multi_region_trail=True,
@@ -210,7 +214,7 @@ class SecurityStack(LayerStack):
             ),
         )
 
-    def _watching(self) -> None:
+    def _add_threat_detection(self) -> None:
         security, topic = self._settings.security, self._state.alert_topic
         if security.access_analyzer == "create":
             accessanalyzer.CfnAnalyzer(self, "AccessAnalyzer", type="ACCOUNT")
@@ -221,7 +225,7 @@ class SecurityStack(LayerStack):
         if security.guardduty != "off":
             ThreatAlert(self, "ThreatFound", severity=security.guardduty_severity, topic=topic)
 
-    def _deployments(self) -> None:
+    def _add_github_deploy_role(self) -> None:
         github = self._settings.security.github
         if github.provider == "off":
             return
@@ -241,6 +245,6 @@ class SecurityStack(LayerStack):
 
 
 def _schedule(expression: str) -> RotationSchedule:
-    # Settings refuse a schedule that never comes.
+    # Settings refuse a schedule that never runs; `or 0` is for the type checker.
     days = longest_pause_days(expression) or 0
     return RotationSchedule(expression=expression, period=Duration.days(days))

@@ -22,7 +22,7 @@ from tests.infrastructure.variants import SWITCHED_ON
 CANARY: dict[str, object] = {"deployment.alternate_target_group": True, "deployment.strategy": "canary"}
 SERVING: tuple[dict[str, object], ...] = ({}, CANARY)
 VARIANTS = (*((name, {}) for name in ENVIRONMENTS), *SWITCHED_ON, ("prod", CANARY))
-# The dimensions that metrics are published by, as the pages say that gantry/metrics.py names, and these:
+# The dimensions of metrics, as the pages say that gantry/monitoring/metrics.py names, and these:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html

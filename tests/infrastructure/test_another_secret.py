@@ -80,6 +80,9 @@ def test_another_secret_takes_an_entry_and_a_strategy(checkout: Path) -> None:
     given = {each["Name"] for each in definition["Properties"]["ContainerDefinitions"][0]["Secrets"]}
     assert given == {"DATABASE_SECRET", "VALKEY_SECRET", "SECRET_KEY_BASE", "WEBHOOK_KEY"}
     rotation = {name: each for name, each in security.items() if name.startswith("WebhookKeyRotation")}
+    (function,) = (each for each in rotation.values() if each["Type"] == "AWS::Lambda::Function")
+    variables = function["Properties"]["Environment"]["Variables"]
+    assert {"STRATEGY", "SECRET_ARN", "SESSION_LIFETIME_SECONDS"} <= set(variables)
     (schedule,) = (
         each for each in rotation.values() if each["Type"] == "AWS::SecretsManager::RotationSchedule"
     )

@@ -45,7 +45,7 @@ def test_whatever_outlives_its_stack_is_known_to_hold_data(platform: Synthesised
     kept = {
         each["Type"] for each in resources(platform).values() if "Retain" in each.get("DeletionPolicy", "")
     }
-    assert kept <= STATEFUL | LEFT_BEHIND, "add the type to STATEFUL in synthesis.py"
+    assert kept <= STATEFUL | LEFT_BEHIND, "add the type to STATEFUL in contract/stack_policy.py"
 
 
 def test_data_outlives_its_stack_where_it_is_kept(platform: Synthesised) -> None:

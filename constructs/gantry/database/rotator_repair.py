@@ -1,4 +1,4 @@
-"""A new password for the role that rotates passwords, as soon as its own is refused."""
+"""A new password for the role that rotates passwords, as soon as the database refuses its own."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_lambda as lambda_
@@ -10,24 +10,24 @@ from contract.database import ROTATOR_REFUSED
 
 
 class RotatorRepair(Construct):
-    """Calls the function that changes the rotator's password when a log says that it is refused.
+    """Calls the function DatabaseRoles when the rotation's log says that the database refuses the rotator.
 
-    The function that notices cannot call the other one: the VPC need not have an endpoint for Lambda. It
-    says so every few minutes, so that a call that was lost is made again.
+    It sets a new password. The rotation function cannot call it: its VPC may have no endpoint for Lambda.
+    It logs the message every few minutes, so that a call that was lost is made again.
 
     Parameters
     ----------
     log_group
-        Of the function that logs in as the rotator.
+        Log group of the rotation function.
     function
-        Changes the password if it is still refused; of another stack.
+        The function DatabaseRoles, in another stack.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, log_group: logs.ILogGroup, function: lambda_.IFunction
     ) -> None:
         super().__init__(scope, construct_id)
-        # Not the destination's own, which would be in the function's stack and refer back to this one.
+        # Made here: LambdaDestination would put it into the function's stack, a circular reference.
         permission = lambda_.CfnPermission(
             self,
             "LogsMayInvoke",

@@ -36,7 +36,7 @@ def golden_signals(
     latency_seconds: float,
 ) -> Section:
     """Return traffic, errors, latency and saturation; the limits are those of the alarms."""
-    targets, balancer = ingress.requests, ingress.load_balancer.metrics
+    targets, balancer = ingress.request_metrics, ingress.load_balancer.metrics
     latencies = [
         targets.target_response_time(period=MINUTE, statistic=statistic, label=statistic)
         for statistic in ("p50", "p95", "p99")
@@ -80,7 +80,7 @@ def tasks(
     canary: synthetics.Canary | None,
 ) -> Section:
     """Return how many tasks there are and should be, and how they are reached."""
-    targets, balancer = ingress.requests, ingress.load_balancer.metrics
+    targets, balancer = ingress.request_metrics, ingress.load_balancer.metrics
     groups = {f" ({name})" if name else "": group for name, group in ingress.target_groups.items()}
     row = [
         Graph(

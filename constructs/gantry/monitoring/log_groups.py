@@ -15,7 +15,7 @@ class LogDefaults:
     Attributes
     ----------
     prefix
-        How the names begin of those that AWS does not name.
+        Begins the name of a group, unless an AWS service prescribes all of it.
     key
         Encrypts them; imported by ARN when it belongs to another stack.
     retention
@@ -31,8 +31,8 @@ class LogDefaults:
         scope: Construct,
         construct_id: str = "LogGroup",
         *,
-        name: str | None = None,
-        full_name: str | None = None,
+        name: str = "",
+        full_name: str = "",
         removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
     ) -> logs.LogGroup:
         """Make a log group.
@@ -40,11 +40,18 @@ class LogDefaults:
         Parameters
         ----------
         name, full_name
-            What comes after the prefix, or all of a name that AWS chose: a service that makes its group
-            itself makes it without key and retention.
+            What comes after the prefix, or the whole name that an AWS service prescribes: a group that the
+            service makes itself has neither key nor retention.
         removal_policy
-            What becomes of it when its stack is deleted. A log that stays takes the name.
+            What becomes of it when its stack is deleted; one that is retained blocks its name.
+
+        Raises
+        ------
+        ValueError
+            When it has no name, or two.
         """
+        if bool(name) is bool(full_name):
+            raise ValueError(f"give either name or full_name, not {name!r} and {full_name!r}")
         return logs.LogGroup(
             scope,
             construct_id,

@@ -64,7 +64,7 @@ class ServiceAlarms(Construct):
         super().__init__(scope, construct_id)
         self._alarm, self._service = partial(alarm_defaults.alarm, self), service
         self._groups = [group.metrics for group in ingress.target_groups.values()]
-        self._requests = ingress.requests
+        self._requests = ingress.request_metrics
         self.symptoms = [
             self._errors(ingress.load_balancer, server_errors, server_errors_percent),
             self._latency(latency_seconds),

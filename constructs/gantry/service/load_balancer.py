@@ -17,7 +17,7 @@ from gantry.service.deployment import AlternateTarget
 
 @dataclass(frozen=True, kw_only=True)
 class Ingress:
-    """Where requests come in.
+    """The load balancer and its target groups, as later stacks use them.
 
     Attributes
     ----------
@@ -33,12 +33,12 @@ class Ingress:
 
     @property
     def target_groups(self) -> dict[str, elbv2.IApplicationTargetGroup]:
-        """The one group, or both; the second is named."""
+        """The target groups by label: "" and, where there is one, "alternate"."""
         alternate = self.alternate_target_group
         return {"": self.target_group} | ({} if alternate is None else {"alternate": alternate})
 
     @property
-    def requests(self) -> elbv2.IApplicationLoadBalancerMetrics | elbv2.IApplicationTargetGroupMetrics:
+    def request_metrics(self) -> elbv2.IApplicationLoadBalancerMetrics | elbv2.IApplicationTargetGroupMetrics:
         """Where the service's requests are measured, whichever group serves them."""
         alone = self.alternate_target_group is None
         return self.target_group.metrics if alone else self.load_balancer.metrics
@@ -47,14 +47,14 @@ class Ingress:
 class PublicLoadBalancer(Construct):
     """An internet-facing Application Load Balancer in front of the service's target group.
 
-    With a certificate it serves HTTPS and redirects HTTP to it; without one it serves HTTP. An alternate
-    target group is behind a rule that takes all requests, so that no listener changes when it comes or
-    goes.
+    With a certificate it serves HTTPS and redirects HTTP to it; without one it serves HTTP. With an
+    alternate target group a rule for every path forwards to both groups, so that no listener changes when
+    it is added or removed.
 
     Parameters
     ----------
     vpc, security_group
-        Where it lives: in public subnets, behind this group alone.
+        Its VPC, where it is in public subnets, and its security group.
     certificate
         Turns HTTPS on.
     access_logs
@@ -62,9 +62,9 @@ class PublicLoadBalancer(Construct):
     alternate
         Whether there is a second target group, for deployments that move traffic.
     deregistration_delay
-        How long a leaving target may finish what it began.
+        How long a deregistering target may finish open requests.
     deletion_protection
-        Whether deleting it must be allowed first. CloudFormation then leaves it alone when its stack goes.
+        Whether AWS refuses to delete it; it is then retained when its stack is deleted.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class PublicLoadBalancer(Construct):
             acknowledge(
                 self.load_balancer,
                 "It holds no data, and where data is kept its stack's termination protection protects it; "
-                "its own would leave it behind when its creation is rolled back.",
+                "deletion protection would keep it when its creation is rolled back.",
                 *shared("ELBDeletionProtectionEnabled", (NIST, HIPAA)),
             )
         # "Enable zonal shift for your Application Load Balancer": off by default, and it costs nothing.
@@ -159,8 +159,8 @@ class PublicLoadBalancer(Construct):
         )
 
     def _listen(self, certificate: acm.ICertificate | None) -> elbv2.ApplicationListener:
-        """Listen on port 80 in any case: another listener for it could not be made before this one goes."""
-        # `open=False`: who may come in is the network layer's to say.
+        """Keep one listener on port 80: CloudFormation could not make another before it deletes the first."""
+        # `open=False`: the security groups of the network stack decide who may connect.
         if certificate is None:
             return self.load_balancer.add_listener(
                 "Http", port=80, open=False, default_target_groups=[self.target_group]
@@ -176,8 +176,8 @@ class PublicLoadBalancer(Construct):
             "It answers every request with a redirect to HTTPS, and so needs no certificate.",
             *shared("ELBv2ACMCertificateRequired", (NIST, HIPAA, PCI)),
         )
-        # Metrics find the load balancer by the group's first listener: by the one that is always there, or
-        # other layers would import what goes when HTTPS is turned on.
+        # A target group's metrics name the load balancer by the group's first listener. That is the one which
+        # is always there; else other stacks would import the HTTPS listener, which comes and goes.
         self.target_group.register_listener(http)
         https = self.load_balancer.add_listener(
             "Https",
@@ -192,7 +192,7 @@ class PublicLoadBalancer(Construct):
 
     def _alternate(self, listener: elbv2.ApplicationListener) -> AlternateTarget:
         target_group = self._targets("AlternateTargets")
-        # ECS moves the weights, so that nothing here may ever change: an update would set them back.
+        # ECS changes these weights. This rule must never change: an update would reset them.
         rule = elbv2.ApplicationListenerRule(
             self,
             "Production",

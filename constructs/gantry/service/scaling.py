@@ -14,7 +14,7 @@ _SCALE_OUT_COOLDOWN = Duration.minutes(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduledBounds:
+class ScheduledCapacity:
     """Bounds of the number of tasks from a time on.
 
     Attributes
@@ -53,7 +53,7 @@ class Scaling:
     max_capacity: int
     cpu_target_utilization: int
     requests_per_target: int | None = None
-    scheduled: Mapping[str, ScheduledBounds] = field(default_factory=dict)
+    scheduled: Mapping[str, ScheduledCapacity] = field(default_factory=dict)
     spot_percent: int = 0
 
     @property

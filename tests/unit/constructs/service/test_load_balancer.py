@@ -24,7 +24,7 @@ def make(parts: Parts, **options: Any) -> PublicLoadBalancer:  # noqa: ANN401 - 
 
 
 def dimensions(made: PublicLoadBalancer) -> set[str]:
-    return set(made.ingress.requests.request_count().dimensions or {})
+    return set(made.ingress.request_metrics.request_count().dimensions or {})
 
 
 def certificate(parts: Parts) -> acm.ICertificate:
