@@ -52,6 +52,11 @@ class Layout:
         return self.logs / "tasks"
 
     @property
+    def load_balancer(self) -> Path:
+        """What the local load balancer reads."""
+        return self.root / "load-balancer"
+
+    @property
     def tls(self) -> Path:
         """The local certificate authority and its certificates."""
         return self.root / "tls"

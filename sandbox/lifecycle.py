@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import http.client
 import json
 import shutil
@@ -14,7 +15,8 @@ from sandbox import environment, relocation
 from sandbox.environment import IDENTITY_PATH, PROBLEMS_PATH
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
-from sandbox.load_balancer.control import LoadBalancerControl
+from sandbox.load_balancer import traefik
+from sandbox.load_balancer.control import served_version
 from sandbox.parts import Part
 from sandbox.ports import HOST, LOAD_BALANCER_PORTS, SERVICE_PORTS, Ports, taken
 from sandbox.postgres import PostgresServer
@@ -64,7 +66,7 @@ class Sandbox:
     def __init__(self, state_dir: Path) -> None:
         self._layout = Layout(state_dir.resolve())
         self._ports = Ports(self._layout.ports)
-        self._load_balancer = Part("load_balancer", "The local load balancer", self._layout)
+        self._load_balancer = load_balancer(self._layout, self._ports)
         self._server = Part("server", "The embedded AWS", self._layout)
         self._supervisor = Part("supervisor", "The supervisor", self._layout)
 
@@ -189,7 +191,7 @@ class Sandbox:
         balancer, server = (part.identity() is not None for part in self._serving_parts)
         server = server and _ask(self._ports.known().get("aws"), IDENTITY_PATH) == str(self._layout.root)
         return {
-            self._load_balancer: balancer and LoadBalancerControl(self._layout.root).is_running(),
+            self._load_balancer: balancer and served_version(self._layout) is not None,
             self._server: server,
         }
 
@@ -204,6 +206,8 @@ class Sandbox:
             folder.mkdir(parents=True, exist_ok=True)
         parts = self._relocate_if_needed(parts)
         environment.write_profile(self._layout)
+        if self._server in parts:  # which gives them out
+            self._ports.keep_spare()
         if self._load_balancer in parts:
             self._load_balancer.start(environment.clean_environment())
         if self._server in parts:
@@ -279,6 +283,12 @@ class Sandbox:
                 yield False
             else:
                 yield True
+
+
+def load_balancer(layout: Layout, ports: Ports) -> Part:
+    """Return the load balancer of a sandbox."""
+    command = functools.partial(traefik.command, layout, ports)
+    return Part("load_balancer", "The local load balancer", layout, command=command)
 
 
 def _ask(port: int | None, path: str) -> str | None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox.layout import Layout
@@ -23,18 +23,23 @@ class Part:
     Parameters
     ----------
     name
-        Its module is ``sandbox.<name>``.
+        Its name in files; its module is ``sandbox.<name>``, unless it has a command.
     title
         Its name for a person.
     layout
         The sandbox's files.
+    command
+        Makes it ready to start, and returns its command line.
     """
 
-    def __init__(self, name: str, title: str, layout: Layout) -> None:
+    def __init__(
+        self, name: str, title: str, layout: Layout, *, command: Callable[[], list[str]] | None = None
+    ) -> None:
         self.name = name
         self.title = title
         self.log = layout.logs / f"{name}.log"
-        self._root = layout.root
+        module = [sys.executable, "-m", f"sandbox.{name}", "--state-dir", str(layout.root)]
+        self._command = command or (lambda: module)
         self._identity_file = layout.run / f"{name}.json"
         self._reaper: threading.Thread | None = None
 
@@ -45,7 +50,7 @@ class Part:
 
     def start(self, variables: Mapping[str, str]) -> None:
         """Start it with these variables alone."""
-        command = [sys.executable, "-m", f"sandbox.{self.name}", "--state-dir", str(self._root)]
+        command = self._command()
         with self.log.open("ab") as sink:
             process = subprocess.Popen(
                 command,

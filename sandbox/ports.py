@@ -15,10 +15,19 @@ HOST = "127.0.0.1"
 LOAD_BALANCER_PORTS = "load-balancer/"
 # Among them those of load balancers: addresses that people know.
 SERVICE_PORTS = "load-balancer/loadbalancer/"
+# Among them those of no load balancer yet: it listens on them, since it can begin to on none while it runs.
+_SPARE_PORTS = "load-balancer/spare/"
+_SPARE = 16
 # Below the range from which systems take ports for outgoing connections (32768 on Linux, 49152 elsewhere): a
 # port that is kept for months would otherwise be in use by some connection now and then.
 _RANGE = range(20000, 32000)
 _RELEASE_SECONDS = 3.0
+
+
+_NONE_SPARE = (
+    f"the sandbox has no port left for a load balancer or cache: it can add {_SPARE} while it runs, "
+    "and more after `./gantry down` and `./gantry up`"
+)
 
 
 def is_free(port: int) -> bool:
@@ -59,7 +68,7 @@ class Ports:
         return ports
 
     def get(self, name: str) -> int:
-        """Return the port of that name, always the same one; a free one when the name is new.
+        """Return the port of that name, always the same one; a free or spare one when the name is new.
 
         Parameters
         ----------
@@ -69,14 +78,32 @@ class Ports:
         Raises
         ------
         RuntimeError
-            When no port is free.
+            When no port is free, or none of the load balancer's is spare.
         """
         with self._lock:
             ports = self.known()
             if name not in ports:
-                ports[name] = self._choose(taken=set(ports.values()))
+                spare = _spare(ports) if name.startswith(LOAD_BALANCER_PORTS) else []
+                if name.startswith(LOAD_BALANCER_PORTS) and not spare:
+                    raise RuntimeError(_NONE_SPARE)
+                ports[name] = ports.pop(spare[0]) if spare else self._choose(taken=set(ports.values()))
                 write_atomically(self._file, json.dumps(ports, indent=2))
             return ports[name]
+
+    def keep_spare(self) -> None:
+        """Give the load balancer, which does not run, spare ports.
+
+        Raises
+        ------
+        RuntimeError
+            When no port is free.
+        """
+        with self._lock:
+            ports = self.known()
+            for name in (f"{_SPARE_PORTS}{number}" for number in range(_SPARE)):
+                if name not in ports:
+                    ports[name] = self._choose(taken=set(ports.values()))
+            write_atomically(self._file, json.dumps(ports, indent=2))
 
     def others(self, names: Collection[str]) -> dict[str, int]:
         """Return free ports that could be given out instead of those of some names.
@@ -98,11 +125,15 @@ class Ports:
             write_atomically(self._file, json.dumps(self.known() | dict(ports), indent=2))
 
     def release(self, name: str) -> None:
-        """Forget a port."""
+        """Forget a port; one of the load balancer is spare again."""
         with self._lock:
             ports = self.known()
-            if ports.pop(name, None) is not None:
-                write_atomically(self._file, json.dumps(ports, indent=2))
+            port = ports.pop(name, None)
+            if port is None:
+                return
+            if name.startswith(LOAD_BALANCER_PORTS):
+                ports[f"{_SPARE_PORTS}{port}"] = port
+            write_atomically(self._file, json.dumps(ports, indent=2))
 
     def _choose(self, *, taken: set[int]) -> int:
         # Each sandbox looks in another order: two that start at the same moment do not meet, and neither do
@@ -113,3 +144,7 @@ class Ports:
             if port not in taken and is_free(port):
                 return port
         raise RuntimeError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+
+
+def _spare(ports: Mapping[str, int]) -> list[str]:
+    return [name for name in ports if name.startswith(_SPARE_PORTS)]

@@ -44,13 +44,18 @@ class Authority:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def ensure_authority(folder: Path) -> Authority:
-    """Return the authority in a folder; make it when it is missing, incomplete or about to expire."""
-    authority = Authority(
+def authority_in(folder: Path) -> Authority:
+    """Return the authority that a folder has, or will have."""
+    return Authority(
         certificate=folder / "ca.pem",
         server_certificate=folder / "server.pem",
         server_key=folder / "server.key",
     )
+
+
+def ensure_authority(folder: Path) -> Authority:
+    """Return the authority in a folder; make it when it is missing, incomplete or about to expire."""
+    authority = authority_in(folder)
     if not _is_usable(authority):
         _make(authority)
     return authority

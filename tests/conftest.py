@@ -28,6 +28,7 @@ GROUPS = (
     "infrastructure",
     "contract",
     "integration/sandbox",
+    "integration/load_balancer",
     "integration/tasks",
     "integration/service",
     "integration/lambdas",

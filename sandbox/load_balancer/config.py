@@ -1,4 +1,4 @@
-"""What the load balancer serves: a small file that the control plane replaces and it reads."""
+"""What the load balancer serves: a small file that the control plane writes and keeps."""
 
 import dataclasses
 import enum
@@ -7,16 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.files import write_atomically
-
-
-def config_file(state_dir: Path) -> Path:
-    """Return the file that says what the load balancer of a sandbox serves."""
-    return state_dir / "load_balancer.json"
-
-
-def admin_file(state_dir: Path) -> Path:
-    """Return the file in which a running load balancer says on which port it takes orders."""
-    return state_dir / "run" / "load_balancer_admin.json"
 
 
 class TargetState(enum.StrEnum):
@@ -54,20 +44,14 @@ class Listener:
         Weight of each target group's ARN, 0 to 999 as in a listener's default action.
     idle_timeout
         Seconds that a target may keep silent before the client gets 504.
-    certificate, private_key
-        Files with which it speaks HTTPS; it speaks HTTP without them.
+    secure
+        Whether it speaks HTTPS, with the certificate of the sandbox.
     """
 
     port: int
     forward: dict[str, int]
     idle_timeout: float = 60
-    certificate: str = ""
-    private_key: str = ""
-
-    @property
-    def scheme(self) -> str:
-        """What clients speak with it."""
-        return "https" if self.certificate else "http"
+    secure: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,8 +60,6 @@ class TlsProxy:
 
     port: int
     upstream_port: int
-    certificate: str
-    private_key: str
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -104,13 +86,13 @@ class LoadBalancerConfig:
         """Read the file; a load balancer without one serves nothing."""
         if not path.exists():
             return cls()
-        return cls.from_document(json.loads(path.read_text()))
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Make it from what `to_document` returned."""
-        listeners = [Listener(**each) for each in document["listeners"]]
-        tls_proxies = [TlsProxy(**each) for each in document["tls_proxies"]]
+        document = json.loads(path.read_text())
+        # Sandboxes of before Traefik named the files of the certificate with each port.
+        listeners = [
+            Listener(**{"secure": bool(files.get("certificate")), **each})
+            for each, files in map(_without_files, document["listeners"])
+        ]
+        tls_proxies = [TlsProxy(**each) for each, _ in map(_without_files, document["tls_proxies"])]
         groups = {
             arn: [Target(**{**each, "state": TargetState(each["state"])}) for each in targets]
             for arn, targets in document["target_groups"].items()
@@ -122,9 +104,9 @@ class LoadBalancerConfig:
             target_groups={arn: {each.address: each for each in group} for arn, group in groups.items()},
         )
 
-    def to_document(self) -> dict[str, Any]:
-        """Return the configuration as JSON takes it."""
-        return {
+    def save(self, path: Path) -> None:
+        """Replace the file."""
+        document: dict[str, Any] = {
             "version": self.version,
             "listeners": [dataclasses.asdict(each) for each in self.listeners.values()],
             "tls_proxies": [dataclasses.asdict(each) for each in self.tls_proxies.values()],
@@ -133,7 +115,21 @@ class LoadBalancerConfig:
                 for arn, targets in self.target_groups.items()
             },
         }
+        write_atomically(path, json.dumps(document, indent=1))
 
-    def save(self, path: Path) -> None:
-        """Replace the file."""
-        write_atomically(path, json.dumps(self.to_document(), indent=1))
+    def serving(self, target_group: str) -> list[Target]:
+        """Return the targets of a group that get requests.
+
+        As AWS does: when every target fails its health check, requests go to all of them.
+        """
+        targets = self.target_groups.get(target_group, {}).values()
+        healthy = [each for each in targets if each.state is TargetState.HEALTHY]
+        return healthy or [each for each in targets if each.state is TargetState.UNHEALTHY]
+
+
+def _without_files(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = ("certificate", "private_key")
+    return (
+        {name: value for name, value in document.items() if name not in names},
+        {name: value for name, value in document.items() if name in names},
+    )

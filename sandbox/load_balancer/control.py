@@ -1,72 +1,79 @@
-"""The control plane's orders to the load balancer."""
+"""The control plane's side of the load balancer: the one writer of what it serves."""
 
 import contextlib
+import http.client
 import json
-import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from sandbox.load_balancer.config import (
-    Listener,
-    LoadBalancerConfig,
-    Target,
-    TlsProxy,
-    admin_file,
-    config_file,
-)
-from sandbox.ports import HOST
+import psutil
+
+from sandbox.files import write_atomically
+from sandbox.layout import Layout
+from sandbox.load_balancer import traefik
+from sandbox.load_balancer.config import Listener, LoadBalancerConfig, Target, TlsProxy
+from sandbox.ports import HOST, Ports
 from sandbox.processes import ProcessIdentity
+from sandbox.tls import authority_in
 
-_ANSWER_TIMEOUT = 10.0  # seconds
+_ANSWER_SECONDS = 10.0
+_POLL_SECONDS = 0.005
 
 
 class LoadBalancerError(Exception):
-    """The load balancer does not serve what was asked of it; the message says what and why."""
+    """The load balancer does not obey a change; the message says so."""
+
+
+def served_version(layout: Layout) -> int | None:
+    """Return which version of this sandbox's configuration its load balancer obeys; None when none does."""
+    port = Ports(layout.ports).known().get(traefik.STATUS)
+    if port is None:
+        return None
+    connection = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/")
+        headers = connection.getresponse().headers
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    # One that was started before the sandbox was moved serves what is in the old place.
+    return (
+        int(headers[traefik.VERSION_HEADER]) if headers[traefik.FOLDER_HEADER] == str(layout.root) else None
+    )
 
 
 class LoadBalancerControl:
     """The one writer of the load balancer's configuration.
 
-    Every change is written first and then acknowledged by the load balancer, which obeys it when the method
-    returns. A load balancer that does not run reads the configuration when it starts. All methods may
-    be called from any thread.
+    Every change is obeyed when the method returns. A load balancer that does not run reads the configuration
+    when it starts. All methods may be called from any thread.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir.resolve()
+        self._layout = Layout(state_dir.resolve())
         self._lock = threading.Lock()
-        self._config = LoadBalancerConfig.load(config_file(self._state_dir))
+        self._config = LoadBalancerConfig.load(self._file)
+        self._status_port = Ports(self._layout.ports).get(traefik.STATUS)
+        with self._change():
+            pass  # the certificate may be a new one, and is read again with each version
 
     def put_listener(self, listener: Listener) -> None:
-        """Serve a listener, or change it.
-
-        Raises
-        ------
-        LoadBalancerError
-            When its port is taken.
-        """
+        """Serve a listener, or change it."""
         with self._change() as config:
             config.listeners[listener.port] = listener
-        self._check(listener.port, undo=self.remove_listener)
 
     def remove_listener(self, port: int) -> None:
-        """Stop listening on a port."""
+        """Answer no more requests on a port."""
         with self._change() as config:
             config.listeners.pop(port, None)
 
     def put_tls_proxy(self, proxy: TlsProxy) -> None:
-        """End TLS on a port, or change how.
-
-        Raises
-        ------
-        LoadBalancerError
-            When its port is taken or its certificate cannot be used.
-        """
+        """End TLS on a port, or change how."""
         with self._change() as config:
             config.tls_proxies[proxy.port] = proxy
-        self._check(proxy.port, undo=self.remove_tls_proxy)
 
     def remove_tls_proxy(self, port: int) -> None:
         """Stop ending TLS on a port."""
@@ -93,49 +100,47 @@ class LoadBalancerControl:
         with self._lock:
             return list(self._config.target_groups.get(target_group, {}).values())
 
-    def in_flight(self, address: str) -> int:
-        """Return how many requests a target is answering; none when the load balancer does not run."""
-        status = self._order("status")
-        return int(status["in_flight"].get(address, 0)) if status else 0
-
-    def is_running(self) -> bool:
-        """Return whether this sandbox's load balancer runs and takes orders."""
+    def connections(self, target: Target) -> int:
+        """Return how many connections the load balancer has to a target, in use or idle for a moment."""
+        process = ProcessIdentity.load(self._layout.run / "load_balancer.json")
+        if process is None or not process.is_running():
+            return 0
         try:
-            status = self._order("status")
-        except LoadBalancerError:
-            return False
-        # One that was started before the sandbox was moved looks for its configuration in the old place.
-        return status is not None and status.get("state_dir") == str(self._state_dir)
+            found = psutil.Process(process.pid).net_connections("tcp")
+        except psutil.Error:
+            return 0  # it has ended just now
+        return sum(
+            each.status == psutil.CONN_ESTABLISHED and tuple(each.raddr) == (target.host, target.port)
+            for each in found
+        )
+
+    @property
+    def _file(self) -> Path:
+        return self._layout.root / "load_balancer.json"
 
     @contextlib.contextmanager
     def _change(self) -> Iterator[LoadBalancerConfig]:
         with self._lock:
             yield self._config
             self._config.version += 1
-            self._config.save(config_file(self._state_dir))
-            self._order("apply")
+            self._config.save(self._file)
+            self._write()
+            self._wait_until_obeyed()
 
-    def _check(self, port: int, *, undo: Callable[[int], None]) -> None:
-        status = self._order("status")
-        if status and str(port) in status["errors"]:
-            undo(port)
-            raise LoadBalancerError(status["errors"][str(port)])
+    def _write(self) -> None:
+        document = traefik.dynamic(
+            self._config,
+            folder=self._layout.root,
+            status_port=self._status_port,
+            authority=authority_in(self._layout.tls),
+        )
+        write_atomically(traefik.dynamic_file(self._layout), json.dumps(document, indent=1))
 
-    def _order(self, order: str) -> dict[str, Any] | None:
-        """Return the load balancer's answer, or None when it does not run."""
-        file = admin_file(self._state_dir)
-        process = ProcessIdentity.load(file)
-        if process is None or not process.is_running():  # its port may belong to another program now
-            return None
-        try:
-            port = json.loads(file.read_text())["port"]
-            with socket.create_connection((HOST, port), timeout=_ANSWER_TIMEOUT) as connection:
-                connection.sendall(order.encode() + b"\n")
-                status: dict[str, Any] = json.loads(connection.makefile().readline())
-        except TimeoutError:
-            raise LoadBalancerError(
-                f"the load balancer (process {process.pid}) does not take orders"
-            ) from None
-        except (OSError, ValueError):
-            return None  # it has ended just now
-        return status
+    def _wait_until_obeyed(self) -> None:
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while (version := served_version(self._layout)) is not None and version < self._config.version:
+            if time.monotonic() > deadline:
+                raise LoadBalancerError(
+                    f"the load balancer still obeys version {version} of its configuration"
+                )
+            time.sleep(_POLL_SECONDS)

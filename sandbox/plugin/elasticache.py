@@ -40,14 +40,7 @@ class Caches:
         port = self._context.ports.get(LOAD_BALANCER_PORTS + name)
         server = self._server(cache)
         self._context.backing_servers.start(name, server)
-        self._context.load_balancer.put_tls_proxy(
-            TlsProxy(
-                port=port,
-                upstream_port=server.port,
-                certificate=str(self._context.authority.server_certificate),
-                private_key=str(self._context.authority.server_key),
-            )
-        )
+        self._context.load_balancer.put_tls_proxy(TlsProxy(port=port, upstream_port=server.port))
         self.refresh_users(cache)
         cache["Endpoint"] = {"Address": HOST, "Port": port}
         cache["ReaderEndpoint"] = {"Address": HOST, "Port": port}

@@ -107,16 +107,13 @@ def _serve(context: Context, balancer: str) -> None:
         context.load_balancer.remove_listener(port)
         return
     listener = min(serving, key=lambda each: (each["Protocol"] != "HTTPS", each["Port"]))
-    authority = context.authority
     timeout = _attribute(balancer, "idle_timeout.timeout_seconds", "60")
-    secure = listener["Protocol"] == "HTTPS"
     context.load_balancer.put_listener(
         Listener(
             port=port,
             forward=_targets(listener),
             idle_timeout=float(timeout),
-            certificate=str(authority.server_certificate) if secure else "",
-            private_key=str(authority.server_key) if secure else "",
+            secure=listener["Protocol"] == "HTTPS",
         )
     )
 

@@ -40,12 +40,12 @@ class Registration:
     async def drain(self) -> None:
         """Let it have no new requests, and wait for those in flight, but no longer than the delay.
 
-        Elastic Load Balancing does not wait either when there are none.
+        Elastic Load Balancing does not wait either when a target has no connection left.
         """
         await self.set_state(TargetState.DRAINING)
         deadline = asyncio.get_running_loop().time() + self._delay
         while asyncio.get_running_loop().time() < deadline:
-            if not await _order(self._load_balancer.in_flight, self._target.address):
+            if not await _order(self._load_balancer.connections, self._target):
                 return
             await asyncio.sleep(_POLL_INTERVAL)
 

@@ -1,8 +1,6 @@
 """The real PostgreSQL and Valkey that tests of functions run against."""
 
-import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from sandbox import tls_proxy
+from sandbox.load_balancer.alone import tls_in_front_of
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -65,7 +63,7 @@ def cache(folder: Path) -> Iterator[Cache]:
     server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
     server.start()
     try:
-        with tls_in_front_of(server.port, authority) as port:
+        with tls_in_front_of(server.port, folder) as port:
             yield Cache(server, port, authority)
     finally:
         server.destroy()
@@ -76,25 +74,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def tls_in_front_of(port: int, authority: Authority) -> Iterator[int]:
-    """Speak TLS on another port of this machine, which is returned, in front of one."""
-    listen_on, serving, done = free_port(), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        server = await tls_proxy.serve(listen_on, port, authority.server_context())
-        serving.set()
-        await asyncio.to_thread(done.wait)
-        server.close()
-        await asyncio.sleep(0.1)  # the connections of clients that hung up
-
-    thread = threading.Thread(target=asyncio.run, args=[serve()])
-    thread.start()
-    assert serving.wait(timeout=5)
-    try:
-        yield listen_on
-    finally:
-        done.set()
-        thread.join(timeout=5)

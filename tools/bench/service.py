@@ -1,7 +1,6 @@
 """The reference service next to what it is made of, on a real PostgreSQL and Valkey."""
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -17,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvloop
 
 from ops.paths import ROOT
-from sandbox import tls_proxy
+from sandbox.load_balancer.alone import tls_in_front_of
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -159,29 +157,16 @@ def _backends(folder: Path) -> Iterator[dict[str, str]]:
         data_dir=folder / "postgres", port=_free_port(), authority=authority, log=folder / "postgres.log"
     )
     valkey = ValkeyServer(data_dir=folder / "valkey", port=_free_port(), log=folder / "valkey.log")
-    tls_port = _free_port()
-    context = multiprocessing.get_context("spawn")
-    tls = context.Process(target=_end_tls, args=[tls_port, valkey.port, authority])
     try:
         postgres.start()
         postgres.set_master(_MASTER, _MASTER, database="app")
         valkey.start()
         valkey.set_user("app", passwords=["valkey"], access="on ~* &* +@all -@dangerous")
-        tls.start()
-        while not _accepts(tls_port):
-            time.sleep(0.05)
-        yield _environment(postgres.port, tls_port, authority)
+        with tls_in_front_of(valkey.port, folder) as tls_port:
+            yield _environment(postgres.port, tls_port, authority)
     finally:
-        tls.terminate()
         postgres.destroy()
         valkey.destroy()
-
-
-def _end_tls(port: int, upstream: int, authority: Authority) -> None:
-    async def serve() -> None:
-        await (await tls_proxy.serve(port, upstream, authority.server_context())).serve_forever()
-
-    uvloop.run(serve())
 
 
 def _environment(database_port: int, cache_port: int, authority: Authority) -> dict[str, str]:
@@ -233,11 +218,6 @@ def _process(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answers(url: str) -> bool:

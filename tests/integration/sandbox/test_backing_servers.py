@@ -14,12 +14,12 @@ import psycopg
 import pytest
 import valkey
 
+from sandbox.load_balancer.alone import tls_in_front_of
 from sandbox.ports import Ports
 from sandbox.postgres import PostgresServer
 from sandbox.processes import ProcessIdentity, bound_command
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
-from tests.aws.servers import tls_in_front_of
 from tests.integration.sandbox.emulator import wait_until
 
 
@@ -30,7 +30,7 @@ def kept_port(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
+    return ensure_authority(tmp_path_factory.mktemp("authority") / "tls")
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def test_cache_takes_over_a_snapshot_of_before_it_kept_a_log(cache: ValkeyServer
 def test_tls_proxy_gives_the_cache_verified_tls(cache: ValkeyServer, authority: Authority) -> None:
     cache.set_user("app", passwords=["one"], access="on ~* +@all")
     with (
-        tls_in_front_of(cache.port, authority) as port,
+        tls_in_front_of(cache.port, authority.certificate.parents[1]) as port,
         valkey.Valkey(
             host="localhost",
             port=port,

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Iterator
 import httpx
 import pytest
 
+from sandbox.load_balancer.alone import tls_in_front_of
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
 from taskboard.cache import Cache
 from taskboard.settings import Settings
-from tests.aws.servers import free_port, tls_in_front_of
+from tests.aws.servers import free_port
 from tests.integration.service.support import (
     ROLES,
     Backends,
@@ -35,7 +36,7 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
         postgres.set_master("master", "master", database="app")
         valkey.start()
         valkey.set_user("app", passwords=["valkey"], access="on ~* &* +@all -@dangerous")
-        with tls_in_front_of(valkey.port, authority) as valkey_port:
+        with tls_in_front_of(valkey.port, folder) as valkey_port:
             backends = Backends(authority, postgres, valkey, valkey_port)
             with backends.administrator() as connection:
                 connection.execute(ROLES)

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -13,11 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.environment import clean_environment
 from sandbox.layout import Layout
+from sandbox.lifecycle import load_balancer
 from sandbox.load_balancer.config import Listener
-from sandbox.load_balancer.control import LoadBalancerControl
-from sandbox.ports import Ports
+from sandbox.load_balancer.control import LoadBalancerControl, served_version
+from sandbox.ports import LOAD_BALANCER_PORTS, Ports
 from sandbox.tasks import Aws, LogEvent, ServiceSpec, TaskScheduler, Timings
+from sandbox.tls import ensure_authority
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/gantry"
@@ -80,9 +82,12 @@ class Bench:
         source = Path(__file__).with_name("fake_service.py").read_text()
         (self.folder / "service.py").write_text(source)
         self.aws = FakeAws()
-        self.port = Ports(self.layout.ports).get("web")
-        self.start_load_balancer()
+        self.ports = Ports(self.layout.ports)
+        self.ports.keep_spare()
+        self.port = self.ports.get(f"{LOAD_BALANCER_PORTS}web")
+        ensure_authority(self.layout.tls)
         self.scheduler = self.new_scheduler()
+        self.start_load_balancer()
         self.load_balancer.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 1}))
         self.scheduler.start()
 
@@ -100,20 +105,18 @@ class Bench:
 
     def start_load_balancer(self) -> None:
         """Start the load balancer and wait until it takes orders."""
-        self.balancer_process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.load_balancer", "--state-dir", str(self.layout.root)],
-            cwd=ROOT,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(LoadBalancerControl(self.layout.root).is_running)
+        for folder in (self.layout.run, self.layout.logs):
+            folder.mkdir(exist_ok=True)
+        self.balancer = load_balancer(self.layout, self.ports)
+        self.balancer.start(clean_environment())
+        wait_until(lambda: served_version(self.layout) is not None)
 
     def close(self) -> None:
         """Stop everything."""
         try:
             self.scheduler.stop()
         finally:
-            self.balancer_process.terminate()
-            self.balancer_process.wait()
+            self.balancer.end()
 
     def tasks(self, status: str | None = None) -> list[dict[str, Any]]:
         """Return the tasks, or those in one state."""

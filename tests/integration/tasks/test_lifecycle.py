@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.load_balancer.config import Listener, TlsProxy
-from sandbox.load_balancer.control import LoadBalancerError
+from sandbox.load_balancer.control import served_version
 from sandbox.tasks import TaskError, kill_leftover_tasks
 from tests.integration.tasks.bench import (
     CLUSTER,
@@ -162,6 +161,7 @@ def test_tasks_end_with_a_scheduler_that_is_killed(bench: Bench) -> None:
         from tests.integration.tasks.bench import *
         from sandbox.layout import Layout
         layout = Layout(Path({str(bench.layout.root / "other")!r}))
+        Ports(layout.ports).keep_spare()
         scheduler = TaskScheduler(
             layout=layout, folder=Path({str(bench.folder)!r}), variables={{"HOST": "127.0.0.1"}},
             aws=FakeAws().functions(), load_balancer=LoadBalancerControl(layout.root), timings=QUICK,
@@ -203,9 +203,11 @@ def test_leftover_tasks_are_killed_but_strangers_with_their_ids_are_not(bench: B
 
 def test_a_new_load_balancer_serves_what_the_old_one_did(bench: Bench) -> None:
     bench.deploy(spec())
-    bench.balancer_process.send_signal(signal.SIGKILL)
-    bench.balancer_process.wait()
-    assert not bench.load_balancer.is_running()
+    identity = bench.balancer.identity()
+    assert identity is not None
+    identity.signal(signal.SIGKILL)
+    wait_until(lambda: bench.balancer.identity() is None)
+    assert served_version(bench.layout) is None
     # The scheduler goes on without it.
     bench.deploy(spec(2))
     bench.start_load_balancer()
@@ -213,22 +215,6 @@ def test_a_new_load_balancer_serves_what_the_old_one_did(bench: Bench) -> None:
     with bench.load() as load:
         bench.deploy(spec(3))
     assert load.failures == []
-
-
-def test_a_port_that_is_taken_is_an_error_and_the_rest_is_served(bench: Bench) -> None:
-    bench.deploy(spec())
-    with pytest.raises(LoadBalancerError, match=r"cannot listen on port .* in use"):
-        bench.load_balancer.put_listener(Listener(port=_port_of_a_task(bench), forward={TARGET_GROUP: 1}))
-    with pytest.raises(LoadBalancerError, match="cannot end TLS on port"):
-        bench.load_balancer.put_tls_proxy(
-            TlsProxy(port=1, upstream_port=2, certificate="/missing.pem", private_key="/missing.key")
-        )
-    assert bench.get()["method"] == "GET"
-
-
-def _port_of_a_task(bench: Bench) -> int:
-    port: int = bench.tasks("RUNNING")[0]["containers"][0]["networkBindings"][0]["hostPort"]
-    return port
 
 
 def test_a_single_task_runs_to_its_end(bench: Bench) -> None:

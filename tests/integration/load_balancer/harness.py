@@ -1,16 +1,22 @@
-"""A load balancer in the test's own event loop, with targets that say exactly what the test wants."""
+"""A load balancer, with targets in the test's event loop that say exactly what the test wants."""
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from sandbox.load_balancer.balancer import Balancer
-from sandbox.load_balancer.client import ClientConnection
-from sandbox.load_balancer.config import Listener, LoadBalancerConfig, Target, TargetState
-from sandbox.load_balancer.proxy import serve
+import psutil
+
+from sandbox.layout import Layout
+from sandbox.load_balancer.config import Listener, Target, TargetState
+from sandbox.load_balancer.control import LoadBalancerControl
+from sandbox.ports import LOAD_BALANCER_PORTS, Ports
+from sandbox.processes import ProcessIdentity
+from sandbox.tls import Authority, authority_in
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -57,19 +63,58 @@ async def target(handler: Handler | bytes) -> AsyncIterator[FakeTarget]:
         server.close()
 
 
+@dataclass(frozen=True)
+class Balancing:
+    """A load balancer's process."""
+
+    control: LoadBalancerControl
+    ports: Ports
+    layout: Layout
+
+    @property
+    def authority(self) -> Authority:
+        """Signed the certificate of its listeners."""
+        return authority_in(self.layout.tls)
+
+    def connections(self) -> list[Any]:
+        """Return the sockets of its process."""
+        identity = ProcessIdentity.load(self.layout.run / "load_balancer.json")
+        assert identity is not None
+        return list(psutil.Process(identity.pid).net_connections("inet"))
+
+    @contextlib.asynccontextmanager
+    async def listening(
+        self, *targets: int, idle_timeout: float = 5, secure: bool = False
+    ) -> AsyncIterator["Listening"]:
+        """Have a listener that forwards to healthy targets on these ports."""
+        name = LOAD_BALANCER_PORTS + os.urandom(4).hex()
+        listening = Listening(self.ports.get(name), self.control, name)
+        listening.set_states(dict.fromkeys(targets, TargetState.HEALTHY))
+        listener = Listener(port=listening.port, forward={name: 1}, idle_timeout=idle_timeout, secure=secure)
+        self.control.put_listener(listener)
+        try:
+            yield listening
+        finally:
+            self.control.remove_listener(listening.port)
+            self.control.remove_target_group(name)
+            self.ports.release(name)
+
+
 @dataclass
-class FakeBalancer:
+class Listening:
     """A listener with targets."""
 
     port: int
-    routing: Balancer
-    config: LoadBalancerConfig
+    control: LoadBalancerControl
+    group: str
 
     def set_states(self, states: dict[int, TargetState]) -> None:
         """Register the targets on these ports, and no others."""
-        targets = [Target(port=port, state=state) for port, state in states.items()]
-        self.config.target_groups = {"group": {each.address: each for each in targets}}
-        self.routing.apply(self.config)
+        for target in self.control.targets(self.group):
+            if target.port not in states:
+                self.control.remove_target(self.group, target.address)
+        for port, state in states.items():
+            self.control.put_target(self.group, Target(port=port, state=state))
 
     async def connect(self) -> Streams:
         """Open a client's connection."""
@@ -82,26 +127,6 @@ class FakeBalancer:
         answer = await reader.read()
         writer.close()
         return answer
-
-
-@contextlib.asynccontextmanager
-async def load_balancer(*ports: int, idle_timeout: float = 5) -> AsyncIterator[FakeBalancer]:
-    """Run a listener that forwards to healthy targets on these ports."""
-    balancer = Balancer()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(ClientConnection(reader, writer), port, balancer)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    listener = Listener(port=port, forward={"group": 1}, idle_timeout=idle_timeout)
-    fake = FakeBalancer(port, balancer, LoadBalancerConfig(listeners={port: listener}))
-    fake.set_states(dict.fromkeys(ports, TargetState.HEALTHY))
-    try:
-        yield fake
-    finally:
-        server.close()
-        balancer.apply(LoadBalancerConfig())
 
 
 @contextlib.contextmanager
