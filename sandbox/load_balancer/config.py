@@ -74,12 +74,15 @@ class LoadBalancerConfig:
         By port.
     target_groups
         Targets of each target group's ARN, by address.
+    weights
+        Of target groups between which a service's deployments move the traffic, instead of their listener's.
     """
 
     version: int = 0
     listeners: dict[int, Listener] = dataclasses.field(default_factory=dict)
     tls_proxies: dict[int, TlsProxy] = dataclasses.field(default_factory=dict)
     target_groups: dict[str, dict[str, Target]] = dataclasses.field(default_factory=dict)
+    weights: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -99,6 +102,7 @@ class LoadBalancerConfig:
         }
         return cls(
             version=document["version"],
+            weights=document.get("weights", {}),
             listeners={each.port: each for each in listeners},
             tls_proxies={each.port: each for each in tls_proxies},
             target_groups={arn: {each.address: each for each in group} for arn, group in groups.items()},
@@ -108,6 +112,7 @@ class LoadBalancerConfig:
         """Replace the file."""
         document: dict[str, Any] = {
             "version": self.version,
+            "weights": self.weights,
             "listeners": [dataclasses.asdict(each) for each in self.listeners.values()],
             "tls_proxies": [dataclasses.asdict(each) for each in self.tls_proxies.values()],
             "target_groups": {
@@ -116,6 +121,11 @@ class LoadBalancerConfig:
             },
         }
         write_atomically(path, json.dumps(document, indent=1))
+
+    def shares(self, listener: Listener) -> dict[str, int]:
+        """Return the weight of each target group that a listener forwards to."""
+        moved = {group: self.weights.get(group, 0) for group in listener.forward}
+        return moved if any(moved.values()) else listener.forward
 
     def serving(self, target_group: str) -> list[Target]:
         """Return the targets of a group that get requests.

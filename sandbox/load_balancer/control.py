@@ -5,7 +5,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -90,10 +90,16 @@ class LoadBalancerControl:
         with self._change() as config:
             config.target_groups.get(target_group, {}).pop(address, None)
 
+    def move(self, weights: Mapping[str, int]) -> None:
+        """Give target groups weights, whatever the listeners that forward to them say."""
+        with self._change() as config:
+            config.weights |= weights
+
     def remove_target_group(self, target_group: str) -> None:
-        """Forget a target group and its targets."""
+        """Forget a target group, its targets and its weight."""
         with self._change() as config:
             config.target_groups.pop(target_group, None)
+            config.weights.pop(target_group, None)
 
     def targets(self, target_group: str) -> list[Target]:
         """Return the targets of a group."""

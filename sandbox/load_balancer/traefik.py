@@ -164,7 +164,7 @@ def _add_listener(http: Document, config: LoadBalancerConfig, listener: Listener
         }
     }
     shares = []
-    for group, weight in listener.forward.items():
+    for group, weight in config.shares(listener).items():
         service = f"{name}/{group}"
         servers = [{"url": f"http://{target.address}"} for target in config.serving(group)]
         http["services"][service] = {"loadBalancer": {"servers": servers, "serversTransport": name}}

@@ -137,11 +137,14 @@ def _specification(service: Record) -> ServiceSpec:
     definition = ecs._task_defs[ecs._resolve_td_key(service["taskDefinition"])]
     balancers = service.get("loadBalancers") or [{}]
     group = balancers[0].get("targetGroupArn", "")
+    alternate = (balancers[0].get("advancedConfiguration") or {}).get("alternateTargetGroupArn", "")
     return ServiceSpec.from_api(
         service=service,
         task_definition=definition,
         target_group=alb._tgs.get(group),
         target_group_attributes=alb._tg_attrs.get(group, ()),
+        alternate=alb._tgs.get(alternate),
+        alternate_attributes=alb._tg_attrs.get(alternate, ()),
     )
 
 

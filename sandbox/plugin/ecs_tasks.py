@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ministack.core.responses import request_scope
-from ministack.services import cloudwatch_logs, ecs, eventbridge
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge
 
 from sandbox.tasks import Aws, LogEvent
 
@@ -15,7 +15,9 @@ _EVENTS_IN_STREAM = 2000
 
 def aws() -> Aws:
     """Return the emulated AWS as the task scheduler sees it."""
-    return Aws(secret_value=_secret_value, put_event=put_event, put_log_events=_put_log_events)
+    return Aws(
+        secret_value=_secret_value, put_event=put_event, put_log_events=_put_log_events, alarms=_alarms
+    )
 
 
 def scope(arn: str) -> tuple[str, str]:
@@ -31,6 +33,13 @@ def _secret_value(source: str) -> str:
             {"secrets": [{"name": "value", "valueFrom": source}]}
         )
     return values["value"]
+
+
+def _alarms(arn: str, names: Sequence[str]) -> frozenset[str]:
+    account, region = scope(arn)
+    with request_scope(account, region):
+        states = {name: cloudwatch._alarms.get(name) or {} for name in names}
+    return frozenset(name for name, alarm in states.items() if alarm.get("StateValue") == "ALARM")
 
 
 def put_event(event: dict[str, Any]) -> None:

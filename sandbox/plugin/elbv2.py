@@ -123,10 +123,10 @@ def _listeners(balancer: str) -> list[Record]:
 
 
 def _targets(listener: Record) -> dict[str, int]:
-    """Return where a listener forwards to: by its default action, else by its first rule that does."""
+    """Return where a listener forwards to: by its first rule that does, else by its default action."""
     rules = [each for each in alb._rules.values() if each["ListenerArn"] == listener["ListenerArn"]]
-    forwarding = [each for each in (listener, *rules) if each.get(_FORWARD)]
-    first = min(forwarding, key=lambda each: int(each.get("Priority", 0)), default=listener)
+    forwarding = [each for each in rules if each.get(_FORWARD)]
+    first = min(forwarding, key=lambda each: int(each["Priority"]), default=listener)
     return dict(first.get(_FORWARD, {}))
 
 

@@ -1,7 +1,4 @@
-"""Service deployments of ECS: the newest of each service, and how it is stopped.
-
-Every strategy rolls here; one that would move traffic is in the stage SCALE_UP until its tasks are healthy.
-"""
+"""Service deployments of ECS: the newest of each service, and how it is stopped."""
 
 from datetime import datetime
 from typing import Any
@@ -65,7 +62,7 @@ def _described(service: Record) -> Record:
         status = "ROLLBACK_IN_PROGRESS"
     configuration = service.get("deploymentConfiguration") or {}
     shifts = configuration.get("strategy", "ROLLING") != "ROLLING"
-    stage = {"lifecycleStage": "SCALE_UP"} if shifts and status == "IN_PROGRESS" else {}
+    stage = {"lifecycleStage": primary["lifecycleStage"]} if shifts and status == "IN_PROGRESS" else {}
     revision = prefix.replace(":service-deployment/", ":service-revision/")
     return {
         "serviceDeploymentArn": f"{prefix}/{_number(primary)}",

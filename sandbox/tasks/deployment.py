@@ -36,6 +36,7 @@ class Deployment:
     """One revision of a service on its way to its tasks."""
 
     task_definition: TaskDefinition
+    target_group: str
     id: str = dataclasses.field(default_factory=_new_id)
     status: DeploymentStatus = DeploymentStatus.PRIMARY
     rollout_state: RolloutState = RolloutState.IN_PROGRESS
@@ -77,6 +78,7 @@ class Deployment:
         return {
             "id": self.id,
             "task_definition": self.task_definition.document,
+            "target_group": self.target_group,
             "status": self.status,
             "rollout_state": self.rollout_state,
             "rollout_reason": self.rollout_reason,
@@ -91,6 +93,7 @@ class Deployment:
         return cls(
             id=document["id"],
             task_definition=TaskDefinition.from_api(document["task_definition"]),
+            target_group=document.get("target_group", ""),  # one of before is in the first
             status=DeploymentStatus(document["status"]),
             rollout_state=RolloutState(document["rollout_state"]),
             rollout_reason=document["rollout_reason"],

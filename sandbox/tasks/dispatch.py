@@ -22,6 +22,7 @@ class Dispatcher:
         """The same functions, returning at once."""
         return Aws(
             secret_value=self._aws.secret_value,
+            alarms=self._aws.alarms,
             put_event=lambda event: self._submit(self._events, lambda: self._aws.put_event(event)),
             put_log_events=lambda group, stream, events: self._submit(
                 self._logs, lambda: self._aws.put_log_events(group, stream, events)

@@ -32,11 +32,14 @@ class Aws:
         in the order in which things happened.
     put_log_events
         Appends events to a log stream, given the names of its group and of itself; both may be new.
+    alarms
+        Returns which of the alarms with these names are in ALARM, in the account and region of an ARN.
     """
 
     secret_value: Callable[[str], str]
     put_event: Callable[[Event], None]
     put_log_events: Callable[[str, str, Sequence[LogEvent]], None]
+    alarms: Callable[[str, Sequence[str]], frozenset[str]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sandbox.tasks.definition import TaskDefinition
 from sandbox.tasks.deployment import Deployment, DeploymentStatus, RolloutState
 from sandbox.tasks.errors import TaskError
 from sandbox.tasks.events import Event, deployment_state_change
@@ -35,6 +34,8 @@ class Rollout:
     ----------
     deployments
         The primary one first; then those that are being replaced, and the one to roll back to.
+    last_completed
+        The one to roll back to.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class Rollout:
         self._log = log
         self._put_event = put_event
         self.deployments: list[Deployment] = []
-        self._last_completed: Deployment | None = None
+        self.last_completed: Deployment | None = None
         self._past: collections.deque[Deployment] = collections.deque(maxlen=_PAST)
         if document is None:
-            self.deploy(spec.task_definition)
+            self.deploy(spec)
             return
         self.deployments = [Deployment.from_document(each) for each in document["deployments"]]
         completed = document["last_completed"]
-        self._last_completed = next((each for each in self.deployments if each.id == completed), None)
+        self.last_completed = next((each for each in self.deployments if each.id == completed), None)
 
     @property
     def primary(self) -> Deployment:
@@ -72,9 +73,10 @@ class Rollout:
         known = (*self.deployments, *self._past)
         return next((each for each in known if each.id == deployment_id), None)
 
-    def deploy(self, definition: TaskDefinition) -> Deployment:
+    def deploy(self, spec: ServiceSpec) -> Deployment:
         """Begin a new deployment."""
-        deployment = Deployment(task_definition=definition)
+        before = self.last_completed.target_group if self.last_completed else None
+        deployment = Deployment(task_definition=spec.task_definition, target_group=spec.next_group(before))
         self._begin(deployment, f"ECS deployment {deployment.id} in progress.")
         return deployment
 
@@ -86,7 +88,7 @@ class Rollout:
             other.status = DeploymentStatus.INACTIVE
         self._past.extend(self.deployments[1:])
         self.deployments = [primary]
-        self._last_completed = primary
+        self.last_completed = primary
         self._log.add(f"(deployment {primary.id}) deployment completed.")
         self._announce("SERVICE_DEPLOYMENT_COMPLETED", primary)
 
@@ -102,12 +104,12 @@ class Rollout:
             return
         primary.failed_tasks += 1
         # A deployment that completed before is what there is to go back to: it is tried without end.
-        if not breaker.enable or primary is self._last_completed:
+        if not breaker.enable or primary is self.last_completed:
             return
         if primary.failed_tasks >= breaker.threshold(spec.desired_count):
             self._fail(primary, "ECS deployment circuit breaker: tasks failed to start.")
-            if breaker.rollback and self._last_completed is not None:
-                self._roll_back(self._last_completed)
+            if breaker.rollback and self.last_completed is not None:
+                self._roll_back(self.last_completed)
 
     def stop(self) -> None:
         """Roll back the primary deployment, which is in progress.
@@ -117,17 +119,26 @@ class Rollout:
         TaskError
             When it is not, or no other was completed before it.
         """
-        completed = self._last_completed
+        completed = self.last_completed
         if not self.primary.in_progress or completed is None or completed is self.primary:
             raise TaskError(f"the service {self._spec.name} has no deployment that can be rolled back")
         self._fail(self.primary, "ECS service deployment: stopped.")
         self._roll_back(completed)
 
+    def alarm(self, name: str) -> bool:
+        """Roll back the primary deployment because of an alarm; return whether there is one to go back to."""
+        completed = self.last_completed
+        if completed is None or completed is self.primary:
+            return False
+        self._fail(self.primary, f"ECS deployment alarm: {name} is in ALARM.")
+        self._roll_back(completed)
+        return True
+
     def to_document(self) -> dict[str, Any]:
         """Return the deployments as JSON takes them."""
         return {
             "deployments": [each.to_document() for each in self.deployments],
-            "last_completed": self._last_completed.id if self._last_completed else None,
+            "last_completed": self.last_completed.id if self.last_completed else None,
         }
 
     def _fail(self, deployment: Deployment, reason: str) -> None:

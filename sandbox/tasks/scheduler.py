@@ -90,8 +90,8 @@ class TaskScheduler:
         documents = json.loads(self._file.read_text()) if self._file.exists() else []
         for document in documents:
             spec = ServiceSpec.from_api(**document["source"])
-            if spec.target_group is not None:
-                self._host.load_balancer.remove_target_group(spec.target_group.arn)
+            for group in filter(None, (spec.target_group, spec.alternate)):
+                self._host.load_balancer.remove_target_group(group.arn)
             self._call(functools.partial(self._keep, spec, document))
 
     def stop(self) -> None:

@@ -17,6 +17,8 @@ from sandbox.tasks.service_log import ServiceLog
 from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task
 from sandbox.tasks.task_set import TaskSet
+from sandbox.tasks.traffic import Stage
+from sandbox.tasks.traffic_control import TrafficControl
 
 _PENDING = frozenset({Status.PROVISIONING, Status.PENDING, Status.ACTIVATING})
 _FAILED_BY_ITSELF = frozenset({StopCode.FAILED_TO_START, StopCode.CONTAINER_EXITED})
@@ -64,6 +66,8 @@ class Service:
         self._host = host
         self._changed = changed
         self._backoff = Backoff(host.timings)
+        self._traffic = TrafficControl(host)
+        self._begin_shift(shifts=False)
         self._wake = asyncio.Event()
         self._any_change = asyncio.Event()
         self._steady = False
@@ -85,7 +89,8 @@ class Service:
         replaces = force_new_deployment or spec.needs_deployment(self.spec)
         self.spec = spec
         if replaces:
-            self._rollout.deploy(spec.task_definition)
+            self._rollout.deploy(spec)
+            self._begin_shift(shifts=self._rollout.last_completed is not None)
         self._backoff.reset()
         self._steady = False
         self._has_changed()
@@ -175,6 +180,8 @@ class Service:
         if self._paused:
             return None
         self._judge_tasks()
+        self._check_alarms()
+        shift_due = self._move_traffic()
         pause = self._backoff.not_before - asyncio.get_running_loop().time()
         step = self._plan(may_start=self._rollout.may_start_tasks and pause <= 0)
         self._stop(step.stop)
@@ -186,10 +193,30 @@ class Service:
             )
         self._check_progress()
         self.tasks.forget_history()
-        return pause if pause > 0 else None
+        return min((each for each in (pause, shift_due) if each and each > 0), default=None)
+
+    def _begin_shift(self, *, shifts: bool) -> None:
+        self._traffic.begin(self.spec, self._rollout.primary, shifts=shifts)
+
+    def _move_traffic(self) -> float | None:
+        ready = sum(task.healthy for task in self.tasks.wanted(self._rollout.primary))
+        if self._traffic.move(self.spec, self._rollout.primary, ready=ready):
+            self._has_changed()
+        return self._traffic.due()
+
+    def _check_alarms(self) -> None:
+        new = self._traffic.alarms(self.spec) if self._rollout.primary.in_progress else ()
+        if new and self._rollout.alarm(min(new)):
+            self._follow_rollback()
+            self._has_changed()
 
     def _plan(self, *, may_start: bool) -> Plan[Task]:
         primary = self._rollout.primary
+        older = self.tasks.wanted_by_others(primary)
+        serving = self._rollout.last_completed
+        if not self._traffic.is_over and serving is not None:
+            # They serve until the traffic has moved; those of a deployment that was overtaken do not.
+            older = [task for task in older if task.record.started_by != serving.id]
         return plan(
             Bounds(
                 desired=self.spec.desired_count,
@@ -197,7 +224,7 @@ class Service:
                 maximum_running=self.spec.maximum_running,
             ),
             current=self.tasks.wanted(primary),
-            older=self.tasks.wanted_by_others(primary),
+            older=older,
             may_start=may_start,
         )
 
@@ -227,6 +254,7 @@ class Service:
     def _follow_rollback(self) -> None:
         self.spec = dataclasses.replace(self.spec, task_definition=self._rollout.primary.task_definition)
         self._backoff.reset()
+        self._begin_shift(shifts=False)
 
     def _stop(self, tasks: Sequence[Task]) -> None:
         group = self.spec.target_group
@@ -256,7 +284,8 @@ class Service:
             started_by=deployment.id,
         )
         checks = HealthChecks.of(self.spec, self._host.timings)
-        task = Task(record, self._host, checks=checks, target_group=self.spec.target_group, observer=self)
+        group = self.spec.group(deployment.target_group)
+        task = Task(record, self._host, checks=checks, target_group=group, observer=self)
         self.tasks.add(task)
         return task
 
@@ -289,4 +318,4 @@ class Service:
             desired=self.spec.desired_count if leading else len(self.tasks.wanted(deployment)),
             running=self.tasks.count({Status.RUNNING}, deployment),
             pending=self.tasks.count(_PENDING, deployment),
-        )
+        ) | {"lifecycleStage": str(self._traffic.stage if leading else Stage.CLEAN_UP)}

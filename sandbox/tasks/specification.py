@@ -8,6 +8,7 @@ from typing import Self
 
 from contract.service import HEALTH_PATH
 from sandbox.tasks.definition import ContainerDefinition, Document, TaskDefinition
+from sandbox.tasks.traffic import Step, steps_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,12 @@ class ServiceSpec:
         tasks is rounded up for the first and down for the second.
     health_check_grace_period
         Seconds after a task's start in which failing health checks are ignored.
+    target_group, alternate
+        Where its tasks are registered; deployments that move the traffic take turns between the two.
+    steps
+        How they move it.
+    alarms
+        Names of the alarms that roll a deployment back.
     source
         The keyword arguments of `from_api` that made it, so that it can be written down and made again.
     """
@@ -113,6 +120,9 @@ class ServiceSpec:
     maximum_percent: int = 200
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     target_group: TargetGroup | None = None
+    alternate: TargetGroup | None = None
+    steps: tuple[Step, ...] = ()
+    alarms: tuple[str, ...] = ()
     container_name: str | None = None
     health_check_grace_period: float = 0
     source: Document = dataclasses.field(default_factory=dict, repr=False, compare=False)
@@ -125,6 +135,8 @@ class ServiceSpec:
         task_definition: Document,
         target_group: Document | None = None,
         target_group_attributes: Sequence[Document] = (),
+        alternate: Document | None = None,
+        alternate_attributes: Sequence[Document] = (),
     ) -> Self:
         """Read the documents of a service and of what it refers to.
 
@@ -137,6 +149,8 @@ class ServiceSpec:
         target_group, target_group_attributes
             The target group of its first load balancer, as `DescribeTargetGroups` and
             `DescribeTargetGroupAttributes` return it.
+        alternate, alternate_attributes
+            Its alternate target group.
         """
         configuration = service.get("deploymentConfiguration") or {}
         balancers = service.get("loadBalancers") or ()
@@ -152,6 +166,9 @@ class ServiceSpec:
             target_group=TargetGroup.from_api(target_group, target_group_attributes)
             if target_group
             else None,
+            alternate=TargetGroup.from_api(alternate, alternate_attributes) if alternate else None,
+            steps=steps_of(configuration) if alternate else (),
+            alarms=_rolling_back(configuration.get("alarms") or {}),
             container_name=balancers[0].get("containerName") if balancers else None,
             health_check_grace_period=float(service.get("healthCheckGracePeriodSeconds") or 0),
             source={
@@ -159,6 +176,8 @@ class ServiceSpec:
                 "task_definition": task_definition,
                 "target_group": target_group,
                 "target_group_attributes": target_group_attributes,
+                "alternate": alternate,
+                "alternate_attributes": alternate_attributes,
             },
         )
 
@@ -166,6 +185,20 @@ class ServiceSpec:
     def container(self) -> ContainerDefinition:
         """The container that the sandbox runs."""
         return self.task_definition.main_container(self.container_name)
+
+    def group(self, arn: str) -> TargetGroup | None:
+        """Return the target group of that ARN, or the first one when it has no such group any more."""
+        other = self.alternate
+        return other if other is not None and other.arn == arn else self.target_group
+
+    def next_group(self, arn: str | None) -> str:
+        """Return where the tasks of a new deployment go, after one whose tasks are in a group."""
+        first = self.target_group.arn if self.target_group else ""
+        if arn is None or self.alternate is None:
+            return first
+        if not self.steps:
+            return arn
+        return self.alternate.arn if arn == first else first
 
     @property
     def minimum_healthy(self) -> int:
@@ -188,3 +221,7 @@ class ServiceSpec:
             previous.target_group and previous.target_group.arn,
             previous.container_name,
         )
+
+
+def _rolling_back(alarms: Document) -> tuple[str, ...]:
+    return tuple(alarms["alarmNames"]) if alarms.get("enable") and alarms.get("rollback") else ()

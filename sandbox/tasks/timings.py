@@ -17,6 +17,8 @@ class Timings:
         For the answer to a health check.
     deregistration_delay
         For requests in flight on a task that is taken out.
+    minute
+        A minute of a deployment that moves the traffic.
     first_backoff, longest_backoff
         Before a task is started again after it failed; doubled with every failure in a row.
     stable_after
@@ -33,6 +35,7 @@ class Timings:
     probe_interval: float = 5.0
     probe_timeout: float = 5.0
     deregistration_delay: float = 5.0
+    minute: float = 1.0
     first_backoff: float = 0.5
     longest_backoff: float = 30.0
     stable_after: float = 10.0

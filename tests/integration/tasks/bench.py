@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 CLUSTER = "arn:aws:ecs:us-east-1:000000000000:cluster/gantry"
 SERVICE = "arn:aws:ecs:us-east-1:000000000000:service/gantry/web"
 TARGET_GROUP = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/0123456789abcdef"
+ALTERNATE = TARGET_GROUP.replace("web", "alternate")
+ALARMS = {"alarmNames": ["errors", "latency"], "enable": True, "rollback": True}
 DOCKERFILE = """
 FROM python:3.13-slim
 ENV FROM_IMAGE=1 CERTIFICATE=/app/certs/bundle.pem
@@ -36,6 +38,7 @@ QUICK = Timings(
     probe_interval=0.3,
     probe_timeout=2,
     deregistration_delay=5,
+    minute=1,
     first_backoff=0.1,
     longest_backoff=1,
     stable_after=1,
@@ -50,12 +53,16 @@ class FakeAws:
 
     secrets: dict[str, str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    in_alarm: set[str] = field(default_factory=set)
     logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def functions(self) -> Aws:
         """Return the functions that the scheduler calls."""
         return Aws(
-            secret_value=self.secrets.__getitem__, put_event=self.events.append, put_log_events=self._put_logs
+            secret_value=self.secrets.__getitem__,
+            put_event=self.events.append,
+            put_log_events=self._put_logs,
+            alarms=lambda _, names: frozenset(self.in_alarm & set(names)),
         )
 
     def deployment_events(self) -> list[str]:
@@ -88,7 +95,7 @@ class Bench:
         ensure_authority(self.layout.tls)
         self.scheduler = self.new_scheduler()
         self.start_load_balancer()
-        self.load_balancer.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 1}))
+        self.load_balancer.put_listener(Listener(port=self.port, forward={TARGET_GROUP: 100, ALTERNATE: 0}))
         self.scheduler.start()
 
     def new_scheduler(self) -> TaskScheduler:
@@ -212,6 +219,7 @@ def spec(
     maximum: int = 200,
     minimum: int = 100,
     secrets: dict[str, str] | None = None,
+    shift: dict[str, Any] | None = None,
 ) -> ServiceSpec:
     """Return the specification of the service in the documents of the AWS APIs."""
     container = {
@@ -246,10 +254,12 @@ def spec(
                 "minimumHealthyPercent": minimum,
                 "maximumPercent": maximum,
                 "deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker},
+                **({"alarms": ALARMS, **shift} if shift else {}),
             },
         },
         task_definition=task_definition(version, container),
         target_group={"TargetGroupArn": TARGET_GROUP, "HealthCheckPath": "/healthz"},
+        alternate={"TargetGroupArn": ALTERNATE, "HealthCheckPath": "/healthz"} if shift else None,
     )
 
 
