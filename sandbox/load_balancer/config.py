@@ -46,12 +46,15 @@ class Listener:
         Seconds that a target may keep silent before the client gets 504.
     secure
         Whether it speaks HTTPS, with the certificate of the sandbox.
+    blocking_rules
+        Names of AWS WAF's managed rules by which it refuses requests.
     """
 
     port: int
     forward: dict[str, int]
     idle_timeout: float = 60
     secure: bool = False
+    blocking_rules: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,10 @@ class LoadBalancerConfig:
         document = json.loads(path.read_text())
         # Sandboxes of before Traefik named the files of the certificate with each port.
         listeners = [
-            Listener(**{"secure": bool(files.get("certificate")), **each})
+            Listener(
+                **{"secure": bool(files.get("certificate")), **each}
+                | {"blocking_rules": tuple(each.get("blocking_rules", ()))}
+            )
             for each, files in map(_without_files, document["listeners"])
         ]
         tls_proxies = [TlsProxy(**each) for each, _ in map(_without_files, document["tls_proxies"])]

@@ -41,6 +41,21 @@ _REPEATED_BYTES = 65536
 _ENCODED = ("Slash", "BackSlash", "NullCharacter", "Semicolon", "Percent", "QuestionMark", "Hash")
 
 
+def _longer_than(length: int) -> str:
+    """Return a regular expression for what is longer; Go allows a thousand repetitions of one thing."""
+    return "^" + ".{1000}" * (length // 1000) + f".{{{length % 1000}}}."
+
+
+# What AWS's core rule set refuses with 403, and above what size ("AWS Managed Rules baseline rule groups" in
+# the AWS WAF developer guide).
+_REFUSED = {
+    "NoUserAgent_HEADER": "!HeaderRegexp(`User-Agent`, `.*`)",
+    "SizeRestrictions_URIPATH": f"PathRegexp(`{_longer_than(1024)}`)",
+    "SizeRestrictions_Cookie_HEADER": f"HeaderRegexp(`Cookie`, `{_longer_than(10240)}`)",
+}
+_BODY_BYTES = 8192
+
+
 def command(layout: Layout, ports: Ports) -> list[str]:
     """Write the static file and return the command line that runs Traefik.
 
@@ -123,6 +138,8 @@ def dynamic(config: LoadBalancerConfig, *, folder: Path, status_port: int, autho
                     "maxRequestBodyBytes": _REPEATED_BYTES,
                 }
             },
+            "refuse": {"ipAllowList": {"sourceRange": ["255.255.255.255/32"]}},  # no one: 403
+            "small-body": {"buffering": {"maxRequestBodyBytes": _BODY_BYTES}},
             "connect-again": {"retry": {"attempts": _CONNECT_ATTEMPTS}},
         },
     }
@@ -153,9 +170,13 @@ def _add_listener(http: Document, config: LoadBalancerConfig, listener: Listener
         **dict.fromkeys(("X-Forwarded-Host", "X-Forwarded-Server", "X-Real-Ip"), ""),
     }
     http["middlewares"][name] = {"headers": {"customRequestHeaders": forwarded}}
-    http["routers"][name] = _router(listener.port, name, name, "ask-again", "connect-again")
-    if listener.secure:
-        http["routers"][name]["tls"] = {}
+    small = ["small-body"] if "SizeRestrictions_BODY" in listener.blocking_rules else []
+    routers = {name: _router(listener.port, name, name, *small, "ask-again", "connect-again")}
+    for each in listener.blocking_rules:
+        if each in _REFUSED:  # a longer rule goes first, as Traefik has it
+            routers[f"{name}/{each}"] = _router(listener.port, name, "refuse") | {"rule": _REFUSED[each]}
+    secured: Document = {"tls": {}} if listener.secure else {}
+    http["routers"] |= {each: router | secured for each, router in routers.items()}
     http["serversTransports"][name] = {
         "forwardingTimeouts": {
             "dialTimeout": f"{_CONNECT_SECONDS}s",

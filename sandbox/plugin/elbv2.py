@@ -4,6 +4,7 @@ What is served there is the listener that forwards; an HTTPS one goes before one
 that redirect exist without behaviour: there is no second port.
 """
 
+import functools
 from collections.abc import MutableMapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -11,6 +12,7 @@ from xml.sax.saxutils import escape
 from ministack.services import alb
 
 from sandbox.load_balancer.config import Listener
+from sandbox.plugin import firewall
 from sandbox.plugin.context import Context
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, follow_changes, handlers
@@ -30,6 +32,7 @@ def install(context: Context) -> None:
     _provision_listeners(context)
     _provision_target_groups(context)
     _describe_health(context)
+    firewall.follow(functools.partial(_serve, context))
 
 
 def _provision_load_balancers(context: Context) -> None:
@@ -114,6 +117,7 @@ def _serve(context: Context, balancer: str) -> None:
             forward=_targets(listener),
             idle_timeout=float(timeout),
             secure=listener["Protocol"] == "HTTPS",
+            blocking_rules=firewall.blocking_rules(balancer),
         )
     )
 

@@ -84,13 +84,19 @@ class Balancing:
 
     @contextlib.asynccontextmanager
     async def listening(
-        self, *targets: int, idle_timeout: float = 5, secure: bool = False
+        self, *targets: int, idle_timeout: float = 5, secure: bool = False, refusing: tuple[str, ...] = ()
     ) -> AsyncIterator["Listening"]:
         """Have a listener that forwards to healthy targets on these ports."""
         name = LOAD_BALANCER_PORTS + os.urandom(4).hex()
         listening = Listening(self.ports.get(name), self.control, name)
         listening.set_states(dict.fromkeys(targets, TargetState.HEALTHY))
-        listener = Listener(port=listening.port, forward={name: 1}, idle_timeout=idle_timeout, secure=secure)
+        listener = Listener(
+            port=listening.port,
+            forward={name: 1},
+            idle_timeout=idle_timeout,
+            secure=secure,
+            blocking_rules=refusing,
+        )
         self.control.put_listener(listener)
         try:
             yield listening
