@@ -32,8 +32,9 @@ _logger = logging.getLogger(__name__)
 _STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 _SCHEDULE_TICK_SECONDS = 30.0
 _DAY_SECONDS = 86400
-# Marks the version of a test, which AWS removes whatever happens to the test.
-_OF_A_TEST = "OfATest"
+# Mark the version of a test, which AWS removes whatever happens to the test, and that of a rotation, which
+# AWS goes on with.
+_OF_A_TEST, _OF_A_ROTATION = "OfATest", "OfARotation"
 
 
 class RotationError(Exception):
@@ -103,9 +104,13 @@ class Rotations:
 
     def follow_schedules(self) -> None:
         """Start the rotations that are due, on a thread."""
-        for _, secret in secretsmanager._secrets.all_items():
-            for token in [token for token, version in secret["Versions"].items() if version.get(_OF_A_TEST)]:
-                drop_version(secret, token)  # the test ended with the sandbox
+        for (account, region, _), secret in secretsmanager._secrets.all_items():
+            for token, version in [*secret["Versions"].items()]:  # what ended with the sandbox
+                if version.get(_OF_A_TEST):
+                    drop_version(secret, token)
+                if version.get(_OF_A_ROTATION):
+                    with request_scope(account, region):
+                        self._start(secret, token)
         threading.Thread(target=self._follow_schedules, name="rotation-schedules", daemon=True).start()
 
     def _follow_schedules(self) -> None:
@@ -124,6 +129,7 @@ class Rotations:
                 return
             self._running[secret["ARN"]] = False
         add_version(secret, token, label=PENDING)
+        secret["Versions"][token][_OF_A_ROTATION] = True
         test = self._tests.get(secret["ARN"])
         spawn_background(self._run, secret, token, test, thread_name=f"rotation-{secret['Name']}")
 
@@ -139,6 +145,7 @@ class Rotations:
                     del self._running[secret["ARN"]]
                 else:
                     self._running[secret["ARN"]] = False
+        secret["Versions"].get(token, {}).pop(_OF_A_ROTATION, None)
         secret["NextRotationDate"] = _next_rotation(secret)
         self._keeper.changed("secretsmanager")
 

@@ -139,6 +139,40 @@ def test_test_of_a_rotation_that_ended_with_the_sandbox_leaves_no_version(emulat
     assert labels() == [["AWSCURRENT"]]
 
 
+_ROTATES_THE_SECOND_TIME = """
+import json, pathlib, time, boto3
+begun = pathlib.Path(%r)
+def handler(event, context):
+    if not begun.exists():
+        begun.touch()
+        time.sleep(60)
+    client, token = boto3.client("secretsmanager"), event["ClientRequestToken"]
+    if event["Step"] == "finishSecret":
+        before = client.get_secret_value(SecretId="turned")["VersionId"]
+        client.put_secret_value(
+            SecretId="turned", ClientRequestToken=token, SecretString="next", VersionStages=["AWSPENDING"])
+        client.update_secret_version_stage(
+            SecretId="turned", VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=before)
+"""
+
+
+def test_rotation_that_ended_with_the_sandbox_goes_on(emulator: Emulator, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    function = emulator.function("turner", _ROTATES_THE_SECOND_TIME % str(begun))
+    emulator.client("secretsmanager").create_secret(Name="turned", SecretString="first")
+    emulator.client("secretsmanager").rotate_secret(
+        SecretId="turned", RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30}
+    )
+    wait_until(begun.exists)
+    emulator.sandbox.stop()
+    emulator.sandbox.start()
+    wait_until(
+        lambda: (
+            emulator.client("secretsmanager").get_secret_value(SecretId="turned")["SecretString"] == "next"
+        )
+    )
+
+
 def command_of(pid: int) -> list[str]:
     try:
         return psutil.Process(pid).cmdline()
