@@ -167,7 +167,7 @@ class ServiceSpec:
             if target_group
             else None,
             alternate=TargetGroup.from_api(alternate, alternate_attributes) if alternate else None,
-            steps=steps_of(configuration) if alternate else (),
+            steps=steps_of(configuration),
             alarms=_rolling_back(configuration.get("alarms") or {}),
             container_name=balancers[0].get("containerName") if balancers else None,
             health_check_grace_period=float(service.get("healthCheckGracePeriodSeconds") or 0),

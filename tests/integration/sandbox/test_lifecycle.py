@@ -52,7 +52,7 @@ def test_stop_leaves_no_process_and_start_brings_everything_back(emulator: Emula
     assert not emulator.sandbox.status().running
     assert not emulator.sandbox.stop()
     emulator.sandbox.start()
-    assert emulator.sandbox.status().ports == before.ports
+    assert before.ports.items() <= emulator.sandbox.status().ports.items()  # spare ones come
     assert secrets.get_secret_value(SecretId="kept")["SecretString"] == "one"
 
 

@@ -4,18 +4,19 @@ from typing import Any
 
 import pytest
 
+from sandbox.load_balancer.config import LoadBalancerConfig
 from tests.integration.tasks.bench import ALTERNATE, SERVICE, TARGET_GROUP, Bench, Load, spec, wait_until
 
 BLUE_GREEN = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1}
 CANARY = {
     "strategy": "CANARY",
-    "canaryConfiguration": {"canaryPercent": 20, "canaryBakeTimeInMinutes": 2},
-    "bakeTimeInMinutes": 1,
+    "canaryConfiguration": {"canaryPercent": 20, "canaryBakeTimeInMinutes": 3},
+    "bakeTimeInMinutes": 3,
 }
 LINEAR = {
     "strategy": "LINEAR",
-    "linearConfiguration": {"stepPercent": 50, "stepBakeTimeInMinutes": 2},
-    "bakeTimeInMinutes": 1,
+    "linearConfiguration": {"stepPercent": 50, "stepBakeTimeInMinutes": 3},
+    "bakeTimeInMinutes": 3,
 }
 
 
@@ -50,21 +51,26 @@ def test_blue_green_moves_all_traffic_at_once_and_back_with_the_next(bench: Benc
     assert load.versions == {"1", "2", "3"}
 
 
-@pytest.mark.parametrize(("shift", "share"), [(CANARY, 0.2), (LINEAR, 0.5)], ids=["canary", "linear"])
-def test_a_share_of_the_traffic_goes_first(bench: Bench, shift: dict[str, Any], share: float) -> None:
+@pytest.mark.parametrize(("shift", "share"), [(CANARY, 20), (LINEAR, 50)], ids=["canary", "linear"])
+def test_a_share_of_the_traffic_goes_first(bench: Bench, shift: dict[str, Any], share: int) -> None:
     bench.deploy(spec(1, shift=shift))
     with bench.load() as load:
         bench.scheduler.update_service(spec(2, shift=shift))
         wait_until(lambda: stage(bench) == "PRODUCTION_TRAFFIC_SHIFT")
-        assert share_of(bench, "2") == pytest.approx(share, abs=0.15)
+        assert weights(bench) == {TARGET_GROUP: 100 - share, ALTERNATE: share}
         wait_until(lambda: stage(bench) == "BAKE_TIME")
-        assert share_of(bench, "2") == 1
+        assert weights(bench) == {TARGET_GROUP: 0, ALTERNATE: 100}
         assert len(bench.tasks("RUNNING")) == 4
         outcome = bench.scheduler.wait_for_deployment(SERVICE, timeout=30)
     assert outcome is not None
     assert outcome["rolloutState"] == "COMPLETED"
     assert load.failures == []
+    assert load.versions == {"1", "2"}
     assert len(bench.tasks("RUNNING")) == 2
+
+
+def weights(bench: Bench) -> dict[str, int]:
+    return LoadBalancerConfig.load(bench.layout.root / "load_balancer.json").weights
 
 
 @pytest.mark.parametrize("when", ["PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME"])
