@@ -53,6 +53,9 @@ _REFUSED = {
     "SizeRestrictions_URIPATH": f"PathRegexp(`{_longer_than(1024)}`)",
     "SizeRestrictions_Cookie_HEADER": f"HeaderRegexp(`Cookie`, `{_longer_than(10240)}`)",
 }
+_BODY_RULE = "SizeRestrictions_BODY"
+# The rules of AWS's core rule set that Traefik can follow.
+BLOCKING_RULES = tuple(sorted((*_REFUSED, _BODY_RULE)))
 _BODY_BYTES = 8192
 
 
@@ -170,7 +173,7 @@ def _add_listener(http: Document, config: LoadBalancerConfig, listener: Listener
         **dict.fromkeys(("X-Forwarded-Host", "X-Forwarded-Server", "X-Real-Ip"), ""),
     }
     http["middlewares"][name] = {"headers": {"customRequestHeaders": forwarded}}
-    small = ["small-body"] if "SizeRestrictions_BODY" in listener.blocking_rules else []
+    small = ["small-body"] if _BODY_RULE in listener.blocking_rules else []
     routers = {name: _router(listener.port, name, name, *small, "ask-again", "connect-again")}
     for each in listener.blocking_rules:
         if each in _REFUSED:  # a longer rule goes first, as Traefik has it

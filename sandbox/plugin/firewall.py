@@ -9,6 +9,7 @@ from typing import Any
 
 from ministack.services import alb, waf
 
+from sandbox.load_balancer.traefik import BLOCKING_RULES
 from sandbox.plugin.patching import wrap
 from sandbox.plugin.resource_types import Create, Delete, Properties, Provisioned, follow_changes, handlers
 
@@ -17,12 +18,6 @@ Record = dict[str, Any]
 # On ministack's record of a load balancer.
 _WEB_ACL = "_web_acl"
 _CORE_RULES = "AWSManagedRulesCommonRuleSet"
-_IMPLEMENTED = (
-    "NoUserAgent_HEADER",
-    "SizeRestrictions_BODY",
-    "SizeRestrictions_Cookie_HEADER",
-    "SizeRestrictions_URIPATH",
-)
 
 
 def follow(serve: Callable[[str], None]) -> None:
@@ -64,7 +59,7 @@ def blocking_rules(load_balancer: str) -> tuple[str, ...]:
         return ()
     overrides = _managed(groups[0]).get("RuleActionOverrides", [])
     passing = {each["Name"] for each in overrides if "Block" not in each["ActionToUse"]}
-    return tuple(each for each in _IMPLEMENTED if each not in passing)
+    return tuple(each for each in BLOCKING_RULES if each not in passing)
 
 
 def _managed(rule: Record) -> Record:
