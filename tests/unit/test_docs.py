@@ -15,7 +15,7 @@ import typer
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
-from ops.cli import app
+from ops.cli.options import app
 from ops.rotated_secrets import Rotatable
 from stacks.settings import PipelineSettings, Settings, keys
 from tests.pages import PAGES, ROOT, anchors, commands, inline_code, links

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from ops.cli import app
+from ops.cli.options import app
 
 WITH_BOTH_KINDS = "tests/properties/test_rotation.py"
 

@@ -1,0 +1,59 @@
+"""Commands for the environment that runs."""
+
+from typing import Annotated
+
+import typer
+
+from contract.environments import SANDBOX
+from contract.secrets import RotatingSecret
+from ops.cli.options import OPERATE, Environment, Json, app
+from ops.rotated_secrets import ROTATOR, Rotatable
+
+
+@app.command(rich_help_panel=OPERATE)
+def status(*, environment: Environment = SANDBOX, json: Json = False) -> None:
+    """Show an environment's stacks, service and tasks."""
+    from ops import status as environment_status
+
+    environment_status.show(environment, as_json=json)
+
+
+@app.command(rich_help_panel=OPERATE)
+def logs(
+    *,
+    environment: Environment = SANDBOX,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    since: Annotated[str, typer.Option("--since", help="How far back to start: 10m, 1h, 2d.")] = "10m",
+) -> None:
+    """Print what the service's tasks log."""
+    from ops import logs as service_logs
+    from ops.console import duration
+
+    try:
+        service_logs.show(environment, since=duration(since), follow_on=follow)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command(rich_help_panel=OPERATE)
+def rotate(
+    secret: Annotated[Rotatable, typer.Argument(help="Which secret.")],
+    *,
+    environment: Environment = SANDBOX,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to the retirement of the old one.")] = False,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Others may have it: wait until it is refused everywhere.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Rotate a secret now: the four steps, new tasks, and the old credential's retirement."""
+    from ops import leaked as leak
+    from ops import rotate as rotation
+    from ops import rotator
+
+    if secret.value == ROTATOR:
+        rotator.run(environment=environment, has_leaked=leaked, as_json=json)
+    elif leaked:
+        leak.run(RotatingSecret[secret.name], environment=environment, as_json=json)
+    else:
+        rotation.run(RotatingSecret[secret.name], environment=environment, wait=wait, as_json=json)
