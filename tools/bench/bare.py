@@ -1,7 +1,7 @@
-"""What the reference service is compared with: its server, its framework and its statement, without the rest.
+"""What the reference service is compared with: its server, its framework and its statements, without the rest.
 
-The service's own packages and environment are used: `python -m tools.bench.bare <concurrency> <seconds>`
-prints how many statements a second were done.
+The service's own packages and environment are used: `python -m tools.bench.bare <way> <concurrency> <seconds>`
+prints how many lists a second were read, in one statement or in two.
 """
 
 import asyncio
@@ -23,6 +23,13 @@ from taskboard.pagination import START, Page, PageRequest
 from taskboard.rate_limits import Counter
 from taskboard.settings import Settings
 from taskboard.tasks import LIST_TASKS, Task
+
+# What a list was before it was one statement: whether the project is the account's, then its tasks.
+_OWNED = "SELECT FROM projects WHERE id = %s AND owner_id = %s"
+_TASKS = """
+    SELECT id, title, done, created_at FROM tasks
+    WHERE project_id = %s AND (created_at, id) > (%s, %s) ORDER BY created_at, id LIMIT %s
+"""
 
 
 def _pool(settings: Settings) -> AsyncConnectionPool:
@@ -65,8 +72,9 @@ async def list_tasks(account: UUID, project: UUID, limit: int) -> Page[Task]:
     return page.page([Task(id=row[0], title=row[1], done=row[2], created_at=row[3]) for row in rows])
 
 
-async def statements(arguments: list[Any], concurrency: int, seconds: float) -> float:
-    """Do the statement of a list again and again; return how often a second."""
+async def lists(way: str, concurrency: int, seconds: float, page: list[Any], owner: list[Any]) -> float:
+    """Read a list again and again, in `one` statement or in `two`; return how often a second."""
+    statements = {"one": [(LIST_TASKS, page + owner)], "two": [(_OWNED, owner), (_TASKS, [owner[0], *page])]}
     done = 0
     async with _pool(Settings.read(os.environ)) as pool:
         await pool.wait()
@@ -75,7 +83,9 @@ async def statements(arguments: list[Any], concurrency: int, seconds: float) -> 
             nonlocal done
             while time.perf_counter() < end:
                 async with pool.connection() as connection:
-                    await (await connection.execute(LIST_TASKS, arguments)).fetchall()
+                    for statement, arguments in statements[way]:
+                        cursor = await connection.execute(statement, arguments)
+                        await cursor.fetchall()
                 done += 1
 
         began = time.perf_counter()
@@ -85,5 +95,6 @@ async def statements(arguments: list[Any], concurrency: int, seconds: float) -> 
 
 
 if __name__ == "__main__":
-    concurrency, seconds, *arguments = sys.argv[1:]
-    print(uvloop.run(statements(arguments, int(concurrency), float(seconds))))  # noqa: T201
+    way, concurrency, seconds, *arguments = sys.argv[1:]
+    rate = lists(way, int(concurrency), float(seconds), arguments[:3], arguments[3:])
+    print(uvloop.run(rate))  # noqa: T201
