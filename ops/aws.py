@@ -18,11 +18,17 @@ from stacks.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_codepipeline import CodePipelineClient
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_ecr import ECRClient
     from types_boto3_ecs import ECSClient
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"})
 _FUNCTION_CONFIG = Config(connect_timeout=5, read_timeout=930, retries={"total_max_attempts": 1})
@@ -48,6 +54,27 @@ class Environment:
         )
 
     @property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """A CloudWatch client."""
+        return self.session.client("cloudwatch", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    def codepipeline_in(self, region: str) -> "CodePipelineClient":
+        """Return a CodePipeline client of a region."""
+        return self.session.client(
+            "codepipeline", region_name=region, endpoint_url=self.endpoint_url, config=_CONFIG
+        )
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """A DynamoDB client."""
+        return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
+    def ecr(self) -> "ECRClient":
+        """An Amazon ECR client."""
+        return self.session.client("ecr", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
     def ecs(self) -> "ECSClient":
         """An ECS client."""
         return self.session.client("ecs", endpoint_url=self.endpoint_url, config=_CONFIG)
@@ -68,14 +95,26 @@ class Environment:
         return self.session.client("lambda", endpoint_url=self.endpoint_url, config=_FUNCTION_CONFIG)
 
     @property
+    def s3(self) -> "S3Client":
+        """An Amazon S3 client."""
+        return self.session.client("s3", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @property
     def secrets(self) -> "SecretsManagerClient":
         """A Secrets Manager client."""
         return self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=_CONFIG)
 
     @cached_property
-    def _caller(self) -> str:
-        """The account of the credentials, which is asked once."""
-        return self.session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+    def _caller(self) -> "GetCallerIdentityResponseTypeDef":
+        """The identity of the credentials, which is asked once."""
+        return self.session.client(
+            "sts", endpoint_url=self.endpoint_url, config=_CONFIG
+        ).get_caller_identity()
+
+    @property
+    def caller_arn(self) -> str:
+        """ARN of the user or the role's session whose credentials are used."""
+        return self._caller["Arn"]
 
     def require_own_account(self) -> None:
         """Refuse credentials of another account, in which stacks of the same names may be.
@@ -85,10 +124,10 @@ class Environment:
         CliError
             When AWS says so.
         """
-        if self.endpoint_url is None and self._caller != self.settings.account:
+        if self.endpoint_url is None and self._caller["Account"] != self.settings.account:
+            found, settings = self._caller["Account"], self.settings
             raise CliError(
-                f"The credentials are of account {self._caller}; {self.settings.environment} is in "
-                f"{self.settings.account}.",
+                f"The credentials are of account {found}; {settings.environment} is in {settings.account}.",
                 remedy="Choose others with AWS_PROFILE.",
             )
 

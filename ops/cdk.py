@@ -9,7 +9,8 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,7 +45,7 @@ _LOOKING = _OFFLINE | {"diff", "doctor", "drift", "metadata", ""}
 _CHANGING = frozenset({"deploy", "destroy", "import", "rollback", "watch"})
 _COMMANDS = (_LOOKING | _CHANGING | {"bootstrap", "gc", "migrate", "publish-assets", "refactor"}) - {""}
 # A stack's event as the CLI prints it: `stack | 13/46 | 12:05:37 PM | UPDATE_COMPLETE | …`.
-_EVENT = re.compile(r"\S+ +\| +\d+(/\d+)? +\| ")
+_EVENT = re.compile(r"\S+ +\| +\d+(/\d+)? +\| ([^|]+\| (?P<status>\w+) *\| \S+ *\| (?P<resource>.*))?")
 _LINES_SHOWN = 20
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -191,10 +192,8 @@ def run(arguments: Sequence[str]) -> int:
             "`cdk watch` deploys without being compared with what is deployed: it is for the sandbox alone.",
             remedy="Use `./gantry cdk deploy`.",
         )
-    with ExitStack() as stack:
-        changes = command in _CHANGING
-        if changes and _in_sandbox(arguments):
-            stack.enter_context(deploying(environment_of(arguments)))
+    changes = command in _CHANGING
+    with turn(arguments) if changes else nullcontext():
         variables = _variables(arguments)
         with _interruptible(arguments):
             if command == "deploy" and not _is_pipeline(arguments):
@@ -219,13 +218,7 @@ def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     environment = connected(arguments)
     app = next(_values(arguments, _APP_OPTIONS), None)
     if app is None or not (ROOT / app / "manifest.json").exists():
-        context = [word for each in _values(arguments, _CONTEXT_OPTIONS) for word in ("-c", each)]
-        source = ["--app", app] if app else []
-        made = _output(arguments)
-        # It synthesises, and says less than `cdk synth` does.
-        listing = ["list", *context, *source, "--output", str(made)]
-        if code := _run(listing, variables, stdout=subprocess.DEVNULL):
-            return code
+        made = _synthesise(arguments, variables)
         arguments = [*_without(arguments, _APP_OPTIONS | _OUTPUT_OPTIONS), "--app", str(made)]
         app = str(made)
     lose = frozenset(filter(None, _context(arguments).get(protection.LOSE, "").split(",")))
@@ -237,6 +230,52 @@ def _deploy(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     finally:
         # However it ended: what -c lose let go does not stay open.
         protection.after_deployment(environment)
+
+
+def _synthesise(arguments: Sequence[str], variables: Mapping[str, str]) -> Path:
+    """Have the CLI run the app, and return the folder of the assembly.
+
+    Raises
+    ------
+    CliError
+        When the app fails; the CLI has said why.
+    """
+    context = [word for each in _values(arguments, _CONTEXT_OPTIONS) for word in ("-c", each)]
+    app = next(_values(arguments, _APP_OPTIONS), None)
+    source = ["--app", app] if app else []
+    made = _output(arguments)
+    # It synthesises, and says less than `cdk synth` does.
+    listing = ["list", *context, *source, "--output", str(made)]
+    if code := _run(listing, variables, stdout=subprocess.DEVNULL):
+        raise CliError("The app does not synthesise; nothing was deployed.", exit_code=code)
+    return made
+
+
+def synthesise(arguments: Sequence[str]) -> Assembly:
+    """Return the assembly that the app makes for the arguments of a `deploy`, which may be deployed.
+
+    Raises
+    ------
+    CliError
+        When the command cannot succeed, or the app does not synthesise.
+    """
+    settings = _deployed(arguments)
+    preflight.check("deploy", arguments, settings, _context(arguments))
+    if _in_sandbox(arguments):
+        service_environment.ensure()
+    made = _synthesise(arguments, _variables(arguments))
+    assembly = read(made, environment=environment_of(arguments))
+    _require_own(assembly, _settings(arguments))
+    return assembly
+
+
+@contextmanager
+def turn(arguments: Sequence[str]) -> Iterator[None]:
+    """Keep other commands of this machine from changing the environment, where it is on this machine."""
+    with ExitStack() as stack:
+        if _in_sandbox(arguments):
+            stack.enter_context(deploying(environment_of(arguments)))
+        yield
 
 
 def _require_own(assembly: Assembly, settings: Settings) -> None:
@@ -251,8 +290,21 @@ def _require_own(assembly: Assembly, settings: Settings) -> None:
             )
 
 
-def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], None]) -> None:
+def run_logged(
+    arguments: Sequence[str], log: Path, on_line: Callable[[str], None], *, approved: bool = False
+) -> None:
     """Run the CDK CLI into a log and hand each line, free of colour, to `on_line`.
+
+    Parameters
+    ----------
+    arguments
+        Of the CLI.
+    log
+        Where all that it says goes.
+    on_line
+        Told each line.
+    approved
+        Whether a person has approved of the changes: the CLI is not to ask.
 
     Raises
     ------
@@ -261,7 +313,7 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
     ValueError
         When it would deploy anywhere but to the sandbox.
     """
-    if not _in_sandbox(arguments):
+    if not approved and not _in_sandbox(arguments):
         raise ValueError("only what is deployed to the sandbox is deployed without asking")
     began = time.time()
     variables = _variables(arguments)
@@ -291,6 +343,20 @@ def run_logged(arguments: Sequence[str], log: Path, on_line: Callable[[str], Non
             process.wait()
     if process.returncode:
         raise _failure(arguments, process.returncode, log, began=began)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What became of a resource, as the CLI prints CloudFormation's event."""
+
+    status: str
+    resource: str
+
+
+def event_of(line: str) -> Event | None:
+    """Return the event that a line of the CLI's output is; nothing where it is another line."""
+    found = _EVENT.match(line)
+    return Event(found["status"], found["resource"].strip()) if found and found["status"] else None
 
 
 def _failure(arguments: Sequence[str], code: int, log: Path, *, began: float) -> CliError:

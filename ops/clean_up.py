@@ -1,16 +1,14 @@
 """`./gantry clean-up`: removes stacks whose first deployment failed, and what stacks left behind."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.environments import SANDBOX
 from ops import cdk, failed_creations, leftovers
 from ops.aws import Environment
-from ops.console import CliError, err, phase
+from ops.console import CliError, confirm, err, phase
 from ops.failed_creations import DELETED, NEVER_EXECUTED, Leftover, StackHistory
 
 _KEY = "AWS::KMS::Key"
@@ -79,7 +77,7 @@ def _clean_up(environment: Environment, *, yes: bool) -> None:
         return
     for creation, left in found:
         _show(creation, left)
-    _confirm(yes=yes)
+    confirm("Remove all this for good?", yes=yes, otherwise="Nothing was removed")
     for creation, _ in found:
         with phase(creation.name) as current:
             current.result = f"{_remove(creation)} removed"
@@ -94,7 +92,7 @@ def _remove_leftovers(environment: Environment, *, yes: bool) -> None:
         return
     for stack, left in found:
         _show(stack, left)
-    _confirm(yes=yes)
+    confirm("Remove all this for good?", yes=yes, otherwise="Nothing was removed")
     refused: list[str] = []
     for last in (False, True):
         for stack, left in found:
@@ -128,15 +126,6 @@ def _show(creation: StackHistory, left: Sequence[Leftover]) -> None:
         kind = leftovers.KINDS[each.resource_type]
         err.print(f"  {each.resource_type} [bold]{each.physical_id}[/bold]", soft_wrap=True)
         err.print(f"    lost: {kind.loss}")
-
-
-def _confirm(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CliError("Nothing was removed: there is no terminal to ask.", remedy="Run it with --yes.")
-    if not typer.confirm("Remove all this for good?", err=True):
-        raise CliError("Nothing was removed.")
 
 
 def _remove(creation: StackHistory) -> int:

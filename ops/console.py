@@ -1,6 +1,7 @@
 """What a person sees: data goes to stdout, everything else to stderr."""
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +118,32 @@ def phase(label: str) -> Iterator[Phase]:
         raise
     result = f"  {current.result}" if current.result else ""
     err.print(f"[green]✓[/green] {label:<32} [dim]{time.monotonic() - began:5.1f} s{result}[/dim]")
+
+
+def confirm(question: str, *, yes: bool, otherwise: str) -> None:
+    """Ask before what cannot be taken back is done.
+
+    Parameters
+    ----------
+    question
+        What is asked.
+    yes
+        Whether the answer was given already.
+    otherwise
+        What is said when the answer is no.
+
+    Raises
+    ------
+    CliError
+        When it is no, or there is no terminal to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CliError(f"{otherwise}: there is no terminal to ask.", remedy="Run it with --yes.")
+    err.print(f"{question} [y/N] ", end="", markup=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise CliError(f"{otherwise}.")
 
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -77,7 +77,7 @@ def before_deployment(environment: Environment, assembly: Assembly, *, lose: Set
     with _asking("compared with what is deployed", denied_alone=True):
         if not _may_ask(environment, "compared with what is deployed"):
             return
-        deployed = _deployed(environment)
+        deployed = deployed_templates(environment)
         refuse(deployed, _templates(assembly), lose=lose)
         if opened := {name for name, template in deployed.items() if lose & template["Resources"].keys()}:
             _set_policies(environment, ALLOW_ALL, only=opened)
@@ -181,7 +181,7 @@ def _set_policies(
                     )
 
 
-def _deployed(environment: Environment) -> dict[str, Template]:
+def deployed_templates(environment: Environment) -> dict[str, Template]:
     """Return the templates of the stacks that there are, by their names."""
     found: dict[str, Template] = {}
     for region, name in _stacks(environment):

@@ -1,6 +1,7 @@
-"""What the reference service is compared with: its server, its framework and its statements, without the rest.
+"""What the reference service is compared with: its server, framework and statements, without the rest.
 
-The service's own packages and environment are used: `python -m tools.bench.bare <way> <concurrency> <seconds>`
+The service's own packages and environment are used: `python -m tools.bench.bare <way> <concurrency>
+<seconds>`
 prints how many lists a second were read, in one statement or in two.
 """
 

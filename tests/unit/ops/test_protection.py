@@ -220,7 +220,7 @@ def test_template_that_the_cli_wrote_as_yaml_is_read() -> None:
             stub.add_response("describe_stacks", {"Stacks": [found]}, asked)
             body = "Resources:\n  NetworkVpc:\n    Type: AWS::EC2::VPC\n"
             stub.add_response("get_template", {"TemplateBody": body}, asked)
-        deployed = protection._deployed(Cloud(settings, boto3.Session(), None))
+        deployed = protection.deployed_templates(Cloud(settings, boto3.Session(), None))
     vpc = {"NetworkVpc": {"Type": "AWS::EC2::VPC"}}
     assert deployed == {settings.stack_name("network"): {"Resources": vpc}}
 
