@@ -1,6 +1,6 @@
 """Runs services and tasks as ECS does, with processes in the place of containers."""
 
-from sandbox.tasks.errors import TaskError
+from sandbox.tasks.definition import TaskError
 from sandbox.tasks.host import Aws, kill_leftover_tasks
 from sandbox.tasks.logs import LogEvent
 from sandbox.tasks.scheduler import TaskScheduler

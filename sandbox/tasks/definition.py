@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-from sandbox.tasks.errors import TaskError
-
 Document = Mapping[str, Any]
 """A document of the AWS API; botocore's service model has its shape."""
+
+
+class TaskError(Exception):
+    """A task or service cannot be run; the message says which and why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

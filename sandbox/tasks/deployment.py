@@ -1,4 +1,4 @@
-"""A deployment of a service, as ECS describes it."""
+"""A deployment of a service, and the states of both, as ECS describes them."""
 
 import dataclasses
 import datetime
@@ -7,8 +7,16 @@ import random
 from collections.abc import Mapping
 from typing import Any, Self
 
-from sandbox.tasks.clock import iso, now
 from sandbox.tasks.definition import TaskDefinition
+from sandbox.tasks.shapes import iso, now
+
+
+class ServiceStatus(enum.StrEnum):
+    """ECS's `status` of a service."""
+
+    ACTIVE = "ACTIVE"
+    DRAINING = "DRAINING"
+    INACTIVE = "INACTIVE"
 
 
 class DeploymentStatus(enum.StrEnum):

@@ -2,21 +2,26 @@
 
 import asyncio
 import dataclasses
+import logging
 import random
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox.load_balancer.control import LoadBalancerControl
 from sandbox.ports import is_free
 from sandbox.processes import ProcessIdentity
-from sandbox.tasks import volumes
-from sandbox.tasks.errors import TaskError
-from sandbox.tasks.events import Event
+from sandbox.tasks.definition import ContainerDefinition, TaskError
 from sandbox.tasks.logs import LogEvent
+from sandbox.tasks.shapes import Event
 from sandbox.tasks.timings import Timings
 
 # Above the ports that are kept for servers, below those that Linux gives to outgoing connections.
 _PORTS = range(32000, 32768)
+_VOLUMES = ".volumes"
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,42 @@ class Aws:
     put_event: Callable[[Event], None]
     put_log_events: Callable[[str, str, Sequence[LogEvent]], None]
     alarms: Callable[[str, Sequence[str]], frozenset[str]]
+
+
+class Dispatcher:
+    """Calls the functions of `Aws` that put something on threads of their own, one for each kind of thing."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._events = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ecs-events")
+        self._logs = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ecs-logs")
+
+    @property
+    def aws(self) -> Aws:
+        """The same functions, returning at once."""
+        return Aws(
+            secret_value=self._aws.secret_value,
+            alarms=self._aws.alarms,
+            put_event=lambda event: self._submit(self._events, lambda: self._aws.put_event(event)),
+            put_log_events=lambda group, stream, events: self._submit(
+                self._logs, lambda: self._aws.put_log_events(group, stream, events)
+            ),
+        )
+
+    def close(self) -> None:
+        """Deliver what is left."""
+        self._events.shutdown()
+        self._logs.shutdown()
+
+    @staticmethod
+    def _submit(executor: ThreadPoolExecutor, call: Callable[[], None]) -> None:
+        def deliver() -> None:
+            try:
+                call()
+            except Exception:
+                _logger.exception("the emulated AWS did not take what a task had for it")
+
+        executor.submit(deliver)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +152,24 @@ async def resolve(secrets: Mapping[str, str], aws: Aws) -> dict[str, str]:
     return values
 
 
+def make_volumes(run_dir: Path, task_id: str, container: ContainerDefinition) -> Mapping[str, Path]:
+    """Return new empty folders by the paths at which the container has its volumes.
+
+    They take the place of what Fargate mounts, and end with the task.
+    """
+    folder = run_dir / f"{task_id}{_VOLUMES}"
+    volumes = {path: folder / str(index) for index, path in enumerate(container.mounts)}
+    for each in volumes.values():
+        each.mkdir(parents=True)
+    return volumes
+
+
+def remove_volumes(run_dir: Path, task_id: str = "*") -> None:
+    """Remove the volumes of a task, or of all."""
+    for folder in run_dir.glob(f"{task_id}{_VOLUMES}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def kill_leftover_tasks(run_dir: Path) -> bool:
     """Kill the tasks of a scheduler that is gone, where its end did not end them; return whether any ran."""
     ran = False
@@ -120,5 +179,5 @@ def kill_leftover_tasks(run_dir: Path) -> bool:
             ran = True
             identity.kill_group()
         file.unlink(missing_ok=True)
-    volumes.remove(run_dir)
+    remove_volumes(run_dir)
     return ran

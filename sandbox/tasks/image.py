@@ -11,7 +11,7 @@ from typing import Self
 from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import extract_key_values
 
-from sandbox.tasks.errors import TaskError
+from sandbox.tasks.definition import TaskError
 
 
 @dataclasses.dataclass(kw_only=True)

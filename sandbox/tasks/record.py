@@ -7,10 +7,9 @@ import uuid
 from typing import Any
 
 from sandbox.ports import HOST
-from sandbox.tasks.arn import ClusterArn
-from sandbox.tasks.clock import iso, now
 from sandbox.tasks.definition import ContainerDefinition, TaskDefinition
 from sandbox.tasks.health import Health
+from sandbox.tasks.shapes import ClusterArn, iso, now
 
 
 class Status(enum.StrEnum):

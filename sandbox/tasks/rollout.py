@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sandbox.tasks.definition import TaskError
 from sandbox.tasks.deployment import Deployment, DeploymentStatus, RolloutState
-from sandbox.tasks.errors import TaskError
-from sandbox.tasks.events import Event, deployment_state_change
 from sandbox.tasks.service_log import ServiceLog
+from sandbox.tasks.shapes import Event, deployment_state_change
 from sandbox.tasks.specification import ServiceSpec
 
 _logger = logging.getLogger(__name__)

@@ -4,28 +4,24 @@ import asyncio
 import functools
 import json
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sandbox.files import write_atomically
 from sandbox.layout import Layout
 from sandbox.load_balancer.control import LoadBalancerControl
-from sandbox.tasks.definition import Document, TaskDefinition
-from sandbox.tasks.dispatch import Dispatcher
-from sandbox.tasks.errors import TaskError
-from sandbox.tasks.host import Aws, Host, PortPool, kill_leftover_tasks
+from sandbox.tasks.definition import Document, TaskDefinition, TaskError
+from sandbox.tasks.event_loop import EventLoopThread
+from sandbox.tasks.host import Aws, Dispatcher, Host, PortPool, kill_leftover_tasks
 from sandbox.tasks.record import StopCode, TaskRecord
 from sandbox.tasks.service import Service
 from sandbox.tasks.specification import ServiceSpec
-from sandbox.tasks.task import Task, stop_all
-from sandbox.tasks.task_set import TaskSet
+from sandbox.tasks.task import Task
+from sandbox.tasks.task_set import TaskSet, stop_all
 from sandbox.tasks.timings import DEFAULT_TIMINGS, Timings
 
 _logger = logging.getLogger(__name__)
-
-_ResultT = TypeVar("_ResultT")
 
 
 class TaskScheduler:
@@ -73,9 +69,8 @@ class TaskScheduler:
             timings=timings,
             ports=PortPool(),
         )
-        self._loop = asyncio.new_event_loop()
         # Tasks are bound to this thread's life: it ends when all of them have.
-        self._thread = threading.Thread(target=self._run_loop, name="tasks", daemon=True)
+        self._thread = EventLoopThread("tasks")
         self._services: dict[str, Service] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         # Tasks that belong to no service, or to none that is left.
@@ -92,13 +87,12 @@ class TaskScheduler:
             spec = ServiceSpec.from_api(**document["source"])
             for group in filter(None, (spec.target_group, spec.alternate)):
                 self._host.load_balancer.remove_target_group(group.arn)
-            self._call(functools.partial(self._keep, spec, document))
+            self._thread.call(functools.partial(self._keep, spec, document))
 
     def stop(self) -> None:
         """Stop all tasks, remembering the services."""
-        self._wait(self._shut_down(), timeout=None)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.wait(self._shut_down())
+        self._thread.stop()
         self._dispatcher.close()
 
     def create_service(self, spec: ServiceSpec) -> str:
@@ -112,7 +106,7 @@ class TaskScheduler:
         _ = spec.container
         if spec.arn in self._services:
             raise TaskError(f"the service {spec.name} exists already")
-        return self._call(lambda: self._keep(spec).primary.id)
+        return self._thread.call(lambda: self._keep(spec).primary.id)
 
     def update_service(self, spec: ServiceSpec, *, force_new_deployment: bool = False) -> str:
         """Change a service; return the id of the deployment that brings the change about.
@@ -124,7 +118,7 @@ class TaskScheduler:
         """
         _ = spec.container
         service = self._service(spec.arn)
-        return self._call(lambda: service.update(spec, force_new_deployment=force_new_deployment).id)
+        return self._thread.call(lambda: service.update(spec, force_new_deployment=force_new_deployment).id)
 
     def delete_service(self, service_arn: str, *, wait: bool = True) -> None:
         """Stop a service and its tasks; no effect when there is none.
@@ -139,9 +133,9 @@ class TaskScheduler:
         service, keeper = self._services.get(service_arn), self._keepers.get(service_arn)
         if service is None or keeper is None:
             return
-        self._call(service.delete)
+        self._thread.call(service.delete)
         if wait:
-            self._wait(_finished(keeper), timeout=None)
+            self._thread.wait(_finished(keeper))
 
     def stop_deployment(self, service_arn: str) -> None:
         """Roll a service back whose deployment is in progress.
@@ -152,7 +146,7 @@ class TaskScheduler:
             If there is no such service, or nothing to stop or to go back to.
         """
         service = self._service(service_arn)
-        self._call(service.stop_deployment)
+        self._thread.call(service.stop_deployment)
 
     def wait_for_deployment(
         self, service_arn: str, deployment_id: str | None = None, *, timeout: float
@@ -180,12 +174,12 @@ class TaskScheduler:
             When the deployment is neither completed nor failed in time.
         """
         service = self._service(service_arn)
-        return self._wait(service.rolled_out(deployment_id), timeout=timeout)
+        return self._thread.wait(service.rolled_out(deployment_id), timeout=timeout)
 
     def describe_service(self, service_arn: str) -> dict[str, Any] | None:
         """Return status, counts, deployments and events of a service, or None when there is none."""
         service = self._services.get(service_arn)
-        return None if service is None else self._call(service.describe)
+        return None if service is None else self._thread.call(service.describe)
 
     def service_arns(self) -> list[str]:
         """Return the ARNs of all services."""
@@ -193,7 +187,9 @@ class TaskScheduler:
 
     def describe_tasks(self) -> list[dict[str, Any]]:
         """Return all tasks, and those that stopped during the last hour."""
-        return self._call(lambda: [task.record.describe() for task in self._tasks() if not task.is_history])
+        return self._thread.call(
+            lambda: [task.record.describe() for task in self._tasks() if not task.is_history]
+        )
 
     def run_task(
         self,
@@ -220,7 +216,7 @@ class TaskScheduler:
             started_by=started_by,
             overrides=dict(overrides or {}),
         )
-        return self._call(lambda: self._run_single(record))
+        return self._thread.call(lambda: self._run_single(record))
 
     def stop_task(self, task_arn: str, reason: str) -> dict[str, Any]:
         """Have a task stopped; return it as `describe_tasks` does.
@@ -238,20 +234,12 @@ class TaskScheduler:
             task.stop(reason, StopCode.USER)
             return task.record.describe()
 
-        return self._call(stop)
-
-    def _run_loop(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+        return self._thread.call(stop)
 
     def _keep(self, spec: ServiceSpec, document: Document | None = None) -> Service:
         service = Service(spec, self._host, changed=self._save, document=document)
         self._services[spec.arn] = service
-        self._keepers[spec.arn] = self._loop.create_task(self._keep_running(service))
+        self._keepers[spec.arn] = self._thread.loop.create_task(self._keep_running(service))
         self._save()
         return service
 
@@ -293,22 +281,6 @@ class TaskScheduler:
     def _save(self) -> None:
         services = [each.to_document() for each in self._services.values() if not each.is_ending]
         write_atomically(self._file, json.dumps(services, indent=1, default=str))
-
-    def _call(self, function: Callable[[], _ResultT]) -> _ResultT:
-        """Return what a function returns in the event loop's thread."""
-
-        async def call() -> _ResultT:
-            return function()
-
-        return self._wait(call(), timeout=None)
-
-    def _wait(self, coroutine: Coroutine[Any, Any, _ResultT], *, timeout: float | None) -> _ResultT:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
-            raise
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

@@ -2,35 +2,25 @@
 
 import asyncio
 import dataclasses
-import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sandbox.tasks.backoff import Backoff
-from sandbox.tasks.deployment import Deployment
-from sandbox.tasks.health import HealthChecks
+from sandbox.tasks.deployment import Deployment, ServiceStatus
 from sandbox.tasks.host import Host
-from sandbox.tasks.record import Status, StopCode, TaskRecord
+from sandbox.tasks.record import Status, StopCode
 from sandbox.tasks.rolling import Bounds, Plan, plan
 from sandbox.tasks.rollout import Rollout
 from sandbox.tasks.service_log import ServiceLog
 from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task
 from sandbox.tasks.task_set import TaskSet
+from sandbox.tasks.timings import Backoff
 from sandbox.tasks.traffic import Stage
 from sandbox.tasks.traffic_control import TrafficControl
 
 _PENDING = frozenset({Status.PROVISIONING, Status.PENDING, Status.ACTIVATING})
 _FAILED_BY_ITSELF = frozenset({StopCode.FAILED_TO_START, StopCode.CONTAINER_EXITED})
 _IMPAIRED_AFTER = 3  # failures in a row
-
-
-class ServiceStatus(enum.StrEnum):
-    """ECS's `status` of a service."""
-
-    ACTIVE = "ACTIVE"
-    DRAINING = "DRAINING"
-    INACTIVE = "INACTIVE"
 
 
 class Service:
@@ -272,22 +262,8 @@ class Service:
         self._log.stopped(tasks)
 
     def _start(self, count: int) -> None:
-        self._log.started([self._new_task() for _ in range(count)])
-
-    def _new_task(self) -> Task:
-        deployment = self._rollout.primary
-        record = TaskRecord(
-            cluster_arn=self.spec.cluster_arn,
-            definition=deployment.task_definition,
-            container=deployment.task_definition.main_container(self.spec.container_name),
-            group=f"service:{self.spec.name}",
-            started_by=deployment.id,
-        )
-        checks = HealthChecks.of(self.spec, self._host.timings)
-        group = self.spec.group(deployment.target_group)
-        task = Task(record, self._host, checks=checks, target_group=group, observer=self)
-        self.tasks.add(task)
-        return task
+        primary = self._rollout.primary
+        self._log.started([self.tasks.start(self.spec, primary, self._host, self) for _ in range(count)])
 
     def _check_progress(self) -> None:
         if self.status is ServiceStatus.DRAINING:

@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.tasks.clock import iso, now
 from sandbox.tasks.record import Status
+from sandbox.tasks.shapes import iso, now
 from sandbox.tasks.specification import ServiceSpec
 from sandbox.tasks.task import Task
 

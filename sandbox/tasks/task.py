@@ -5,21 +5,18 @@ import contextlib
 import datetime
 import functools
 import signal
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sandbox.load_balancer.config import TargetState
 from sandbox.processes import ProcessIdentity, bound_command, kill_group
-from sandbox.tasks import volumes
-from sandbox.tasks.clock import now
-from sandbox.tasks.errors import TaskError
-from sandbox.tasks.events import task_state_change
+from sandbox.tasks.definition import TaskError
 from sandbox.tasks.health import Health, HealthChecks
-from sandbox.tasks.host import Host, resolve
+from sandbox.tasks.host import Host, make_volumes, remove_volumes, resolve
 from sandbox.tasks.image import Image
 from sandbox.tasks.logs import TaskLog
 from sandbox.tasks.record import Status, StopCode, TaskRecord
 from sandbox.tasks.registration import Registration
+from sandbox.tasks.shapes import now, task_state_change
 from sandbox.tasks.specification import TargetGroup
 
 _LOG_TIMEOUT = 5.0  # seconds: something that left the process group may keep the pipe open permanently
@@ -141,7 +138,7 @@ class Task:
             # Whatever went wrong, no process is left and no one waits for this task without end.
             self.kill()
             self._pid_file.unlink(missing_ok=True)
-            volumes.remove(self._host.run_dir, self.record.id)
+            remove_volumes(self._host.run_dir, self.record.id)
             if self.record.port is not None:
                 self._host.ports.give_back(self.record.port)
             self._will_stop("internal error of the sandbox", StopCode.FAILED_TO_START)
@@ -152,7 +149,7 @@ class Task:
         record, host = self.record, self._host
         record.pull_started_at = now()
         self._enter(Status.PENDING)
-        image = Image.read(host.folder, volumes.make(host.run_dir, record.id, record.container))
+        image = Image.read(host.folder, make_volumes(host.run_dir, record.id, record.container))
         secrets = await resolve(record.container.secrets, host.aws)
         record.port = host.ports.take()
         record.pull_stopped_at = now()
@@ -275,20 +272,6 @@ class Task:
             deliver = functools.partial(self._host.aws.put_log_events, destination.group, stream)
         path = self._host.log_dir / f"{record.id}.log"
         return TaskLog(path, deliver=deliver, interval=self._host.timings.log_interval)
-
-
-async def stop_all(tasks: Iterable[Task], reason: str, *, within: float) -> None:
-    """Stop tasks in an orderly way, and kill those that take longer than `within` seconds."""
-    running = [task for task in tasks if not task.stopped]
-    for task in running:
-        task.stop(reason, StopCode.USER)
-    try:
-        async with asyncio.timeout(within):
-            await asyncio.gather(*(task.ended() for task in running))
-    except TimeoutError:
-        for task in running:
-            task.kill()
-        await asyncio.gather(*(task.ended() for task in running))
 
 
 def _exit_code(return_code: int) -> int:

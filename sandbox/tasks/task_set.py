@@ -1,10 +1,14 @@
 """The tasks of a service, those that stopped a while ago included."""
 
-from collections.abc import Collection, Iterator
+import asyncio
+from collections.abc import Collection, Iterable, Iterator
 
 from sandbox.tasks.deployment import Deployment
-from sandbox.tasks.record import Status
-from sandbox.tasks.task import Task
+from sandbox.tasks.health import HealthChecks
+from sandbox.tasks.host import Host
+from sandbox.tasks.record import Status, StopCode, TaskRecord
+from sandbox.tasks.specification import ServiceSpec
+from sandbox.tasks.task import Observer, Task
 
 
 class TaskSet:
@@ -19,6 +23,21 @@ class TaskSet:
     def add(self, task: Task) -> None:
         """Add a task."""
         self._tasks[task.record.id] = task
+
+    def start(self, spec: ServiceSpec, deployment: Deployment, host: Host, observer: Observer) -> Task:
+        """Start a task of a deployment of a service."""
+        record = TaskRecord(
+            cluster_arn=spec.cluster_arn,
+            definition=deployment.task_definition,
+            container=deployment.task_definition.main_container(spec.container_name),
+            group=f"service:{spec.name}",
+            started_by=deployment.id,
+        )
+        checks = HealthChecks.of(spec, host.timings)
+        group = spec.group(deployment.target_group)
+        task = Task(record, host, checks=checks, target_group=group, observer=observer)
+        self.add(task)
+        return task
 
     def forget_history(self) -> None:
         """Drop the tasks that stopped too long ago to be described."""
@@ -39,3 +58,17 @@ class TaskSet:
             for task in self
             if deployment is None or task.record.started_by == deployment.id
         )
+
+
+async def stop_all(tasks: Iterable[Task], reason: str, *, within: float) -> None:
+    """Stop tasks in an orderly way, and kill those that take longer than `within` seconds."""
+    running = [task for task in tasks if not task.stopped]
+    for task in running:
+        task.stop(reason, StopCode.USER)
+    try:
+        async with asyncio.timeout(within):
+            await asyncio.gather(*(task.ended() for task in running))
+    except TimeoutError:
+        for task in running:
+            task.kill()
+        await asyncio.gather(*(task.ended() for task in running))

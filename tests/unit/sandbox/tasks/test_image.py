@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.tasks.errors import TaskError
+from sandbox.tasks.definition import TaskError
 from sandbox.tasks.image import Image
 
 

@@ -2,8 +2,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.tasks.definition import TaskDefinition
-from sandbox.tasks.errors import TaskError
+from sandbox.tasks.definition import TaskDefinition, TaskError
 from sandbox.tasks.specification import CircuitBreaker, ServiceSpec, ThresholdType
 
 

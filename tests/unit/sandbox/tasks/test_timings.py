@@ -1,5 +1,4 @@
-from sandbox.tasks.backoff import Backoff
-from sandbox.tasks.timings import Timings
+from sandbox.tasks.timings import Backoff, Timings
 
 TIMINGS = Timings(first_backoff=1, longest_backoff=8, stable_after=10)
 

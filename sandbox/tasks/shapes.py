@@ -1,15 +1,57 @@
-"""Events of ECS on EventBridge, in the shapes of the ECS developer guide ("Amazon ECS events")."""
+"""ARNs, moments and events in the shapes of ECS ("Amazon ECS events" in the ECS developer guide)."""
 
+import dataclasses
+import datetime
 import uuid
-from typing import Any
-
-from sandbox.tasks.arn import ClusterArn
-from sandbox.tasks.clock import iso, now
+from typing import Any, Self
 
 Event = dict[str, Any]
 
 # What a task's record has and the event has not ("Amazon ECS task state change events").
 _NOT_IN_EVENTS = frozenset({"healthStatus", "tags"})
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterArn:
+    """The parts of a cluster's ARN."""
+
+    region: str
+    account: str
+    name: str
+
+    @classmethod
+    def parse(cls, arn: str) -> Self:
+        """Take an ARN apart.
+
+        Raises
+        ------
+        ValueError
+            If it is not a cluster's.
+        """
+        parts = arn.split(":", 5)
+        if len(parts) != 6 or not parts[5].startswith("cluster/"):
+            raise ValueError(f"not the ARN of an ECS cluster: {arn!r}")
+        return cls(parts[3], parts[4], parts[5].removeprefix("cluster/"))
+
+    def task(self, task_id: str) -> str:
+        """Return the ARN of a task in the cluster."""
+        return f"arn:aws:ecs:{self.region}:{self.account}:task/{self.name}/{task_id}"
+
+    def container(self, task_id: str, container_id: str) -> str:
+        """Return the ARN of a container of a task in the cluster."""
+        return f"arn:aws:ecs:{self.region}:{self.account}:container/{self.name}/{task_id}/{container_id}"
+
+
+def now() -> datetime.datetime:
+    """Return the current time."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def iso(moment: datetime.datetime | None) -> str | None:
+    """Return a moment as an ISO 8601 string with milliseconds, as in the events of ECS."""
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def task_state_change(task: dict[str, Any]) -> Event:
