@@ -1,11 +1,11 @@
-"""Ports on the loopback interface: chosen free once, then kept unless another program takes them."""
+"""Ports on the loopback interface: free ones, and those of a sandbox, which are kept once they are chosen."""
 
 import json
 import random
 import socket
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from sandbox.files import write_atomically
@@ -40,6 +40,18 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def first_free(candidates: Iterable[int], *, taken: Collection[int]) -> int | None:
+    """Return the first candidate that is not taken and that a server could listen on; None without any."""
+    return next((port for port in candidates if port not in taken and is_free(port)), None)
+
+
+def any_free() -> int:
+    """Return a port that a server could listen on: for one that no one needs to find again."""
+    with socket.create_server((HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def taken(ports: Collection[int]) -> set[int]:
@@ -140,10 +152,10 @@ class Ports:
         # one that is stopped and one that is made meanwhile, as they would on well-known ports.
         order = list(_RANGE)
         random.Random(str(self._file.resolve())).shuffle(order)  # noqa: S311 - not a secret
-        for port in order:
-            if port not in taken and is_free(port):
-                return port
-        raise RuntimeError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+        port = first_free(order, taken=taken)
+        if port is None:
+            raise RuntimeError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+        return port
 
 
 def _spare(ports: Mapping[str, int]) -> list[str]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox.load_balancer.control import LoadBalancerControl
-from sandbox.ports import is_free
+from sandbox.ports import first_free
 from sandbox.processes import ProcessIdentity
 from sandbox.tasks.definition import ContainerDefinition, TaskError
 from sandbox.tasks.logs import LogEvent
@@ -124,11 +124,11 @@ class PortPool:
         TaskError
             When there is none.
         """
-        for port in random.sample(_PORTS, len(_PORTS)):
-            if port not in self._taken and is_free(port):
-                self._taken.add(port)
-                return port
-        raise TaskError(f"no free port for a task between {_PORTS.start} and {_PORTS.stop}")
+        port = first_free(random.sample(_PORTS, len(_PORTS)), taken=self._taken)
+        if port is None:
+            raise TaskError(f"no free port for a task between {_PORTS.start} and {_PORTS.stop}")
+        self._taken.add(port)
+        return port
 
     def give_back(self, port: int) -> None:
         """Take back a port."""

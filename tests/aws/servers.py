@@ -1,6 +1,5 @@
 """The real PostgreSQL and Valkey that tests of functions run against."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from sandbox.load_balancer.alone import tls_in_front_of
+from sandbox.ports import any_free
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -30,7 +30,7 @@ def database(folder: Path) -> Iterator[PostgresServer]:
     """Run PostgreSQL with a master user who is no superuser, as on RDS, and the database `app`."""
     server = PostgresServer(
         data_dir=folder / "data",
-        port=free_port(),
+        port=any_free(),
         authority=ensure_authority(folder / "tls"),
         log=folder / "log",
     )
@@ -60,17 +60,10 @@ def superuser(server: PostgresServer, database: str = "postgres") -> psycopg.Con
 def cache(folder: Path) -> Iterator[Cache]:
     """Run Valkey behind TLS."""
     authority = ensure_authority(folder / "tls")
-    server = ValkeyServer(data_dir=folder / "data", port=free_port(), log=folder / "log")
+    server = ValkeyServer(data_dir=folder / "data", port=any_free(), log=folder / "log")
     server.start()
     try:
         with tls_in_front_of(server.port, folder) as port:
             yield Cache(server, port, authority)
     finally:
         server.destroy()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import httpx
 
 from ops.paths import ROOT
 from sandbox.load_balancer.alone import tls_in_front_of
+from sandbox.ports import any_free
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority, ensure_authority
 from sandbox.valkey import ValkeyServer
@@ -128,18 +128,12 @@ def _number(name: str, value: float, unit: str, target: str = "", method: str = 
     return Measurement(name=name, value=value, unit=unit, target=target, method=method or default)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def _programs() -> Iterator[_Programs]:
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         environment = stack.enter_context(_backends(folder))
-        bare, service = _free_port(), _free_port()
+        bare, service = any_free(), any_free()
         options = ("--port", str(bare), "--no-access-log", "--loop", "uvloop", "--workers", str(_WORKERS))
         command = ("uvicorn", "tools.bench.bare:app", *options)
         stack.enter_context(_process(command, environment, f"http://127.0.0.1:{bare}/hello", folder))
@@ -158,9 +152,9 @@ def _backends(folder: Path) -> Iterator[dict[str, str]]:
     """Run PostgreSQL and Valkey; yield the service's environment."""
     authority = ensure_authority(folder / "tls")
     postgres = PostgresServer(
-        data_dir=folder / "postgres", port=_free_port(), authority=authority, log=folder / "postgres.log"
+        data_dir=folder / "postgres", port=any_free(), authority=authority, log=folder / "postgres.log"
     )
-    valkey = ValkeyServer(data_dir=folder / "valkey", port=_free_port(), log=folder / "valkey.log")
+    valkey = ValkeyServer(data_dir=folder / "valkey", port=any_free(), log=folder / "valkey.log")
     try:
         postgres.start()
         postgres.set_master(_MASTER, _MASTER, database="app")

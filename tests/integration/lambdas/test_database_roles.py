@@ -17,10 +17,11 @@ from contract.database import ADMINISTRATION
 from database_roles.roles import RolesError, ensure_database, ensure_roles, ensure_schema
 from gantry_runtime import postgres
 from gantry_runtime.scram import verifier
+from sandbox.ports import any_free
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
 from tests.aws.harness import DatabaseHarness
-from tests.aws.servers import MASTER_PASSWORD, free_port
+from tests.aws.servers import MASTER_PASSWORD
 from tests.aws.transport import Answer, AwsError
 
 PASSWORDS = {"master": MASTER_PASSWORD, "app_a": "a-1", "app_b": "b-1", "gantry_rotator": "rotator-1"}
@@ -250,7 +251,7 @@ def test_secret_without_a_value_is_waited_for(harness: DatabaseHarness) -> None:
 def test_server_that_is_not_reached_is_waited_for_and_named(harness: DatabaseHarness) -> None:
     began = harness.clock.now()
     with pytest.raises(InterfaceError, match="Can't create a connection"):
-        harness.bootstrap("Update", Port=str(free_port()))
+        harness.bootstrap("Update", Port=str(any_free()))
     assert harness.clock.now() - began > timedelta(minutes=12)
 
 

@@ -154,13 +154,6 @@ def socket_target(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     thread.join()
 
 
-def unused_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def content_length(head: bytes) -> int:
     """Return the length of the body that follows a head."""
     for line in head.lower().split(b"\r\n"):

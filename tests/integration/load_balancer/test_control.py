@@ -10,9 +10,9 @@ from sandbox.layout import Layout
 from sandbox.load_balancer.alone import running
 from sandbox.load_balancer.config import Listener, LoadBalancerConfig, Target, TargetState, TlsProxy
 from sandbox.load_balancer.control import LoadBalancerControl, served_version
-from sandbox.ports import LOAD_BALANCER_PORTS, Ports
+from sandbox.ports import LOAD_BALANCER_PORTS, Ports, any_free
 from sandbox.tls import ensure_authority
-from tests.integration.load_balancer.harness import OK, Balancing, target, unused_port
+from tests.integration.load_balancer.harness import OK, Balancing, target
 from tests.unit.sandbox.event_loop import scenario
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -38,7 +38,7 @@ def test_what_is_changed_while_none_runs_is_served_by_the_next(tmp_path: Path) -
     ensure_authority(tmp_path / "tls")
     control, port = LoadBalancerControl(tmp_path), ports.get(f"{LOAD_BALANCER_PORTS}web")
     control.put_listener(Listener(port=port, forward={"group": 1}))
-    control.put_target("group", Target(port=unused_port(), state=TargetState.HEALTHY))
+    control.put_target("group", Target(port=any_free(), state=TargetState.HEALTHY))
     assert served_version(Layout(tmp_path)) is None
     with running(tmp_path) as (later, _):
         assert later.targets("group") == control.targets("group")

@@ -6,12 +6,12 @@ import socket
 import pytest
 
 from sandbox.load_balancer.config import TargetState
+from sandbox.ports import any_free
 from tests.integration.load_balancer.harness import (
     OK,
     Balancing,
     socket_target,
     target,
-    unused_port,
 )
 from tests.unit.sandbox.event_loop import scenario
 
@@ -31,7 +31,7 @@ def close_having_read(connection: socket.socket) -> None:
 async def test_any_request_goes_elsewhere_when_there_is_no_connection(
     request_: bytes, balancing: Balancing
 ) -> None:
-    async with target(OK) as service, balancing.listening(unused_port(), service.port) as balancer:
+    async with target(OK) as service, balancing.listening(any_free(), service.port) as balancer:
         for _ in range(4):
             assert (await balancer.ask(request_)).startswith(b"HTTP/1.1 200")
         assert len(service.heads) == 4

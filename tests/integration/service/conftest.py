@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from sandbox.load_balancer.alone import tls_in_front_of
+from sandbox.ports import any_free
 from sandbox.postgres import PostgresServer
 from sandbox.tls import ensure_authority
 from sandbox.valkey import ValkeyServer
 from taskboard.cache import Cache
 from taskboard.settings import Settings
-from tests.aws.servers import free_port
 from tests.integration.service.support import (
     ROLES,
     Backends,
@@ -28,9 +28,9 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     folder = tmp_path_factory.mktemp("backends")
     authority = ensure_authority(folder / "tls")
     postgres = PostgresServer(
-        data_dir=folder / "postgres", port=free_port(), authority=authority, log=folder / "postgres.log"
+        data_dir=folder / "postgres", port=any_free(), authority=authority, log=folder / "postgres.log"
     )
-    valkey = ValkeyServer(data_dir=folder / "valkey", port=free_port(), log=folder / "valkey.log")
+    valkey = ValkeyServer(data_dir=folder / "valkey", port=any_free(), log=folder / "valkey.log")
     try:
         postgres.start()
         postgres.set_master("master", "master", database="app")

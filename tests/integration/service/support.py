@@ -16,10 +16,10 @@ from typing import TypeVar
 import httpx
 import psycopg
 
+from sandbox.ports import any_free
 from sandbox.postgres import PostgresServer
 from sandbox.tls import Authority
 from sandbox.valkey import ValkeyServer
-from tests.aws.servers import free_port
 from tests.plain_http import NO_TLS
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Backends:
         """Return what a task definition would set."""
         return {
             "HOST": "127.0.0.1",
-            "PORT": str(free_port()),
+            "PORT": str(any_free()),
             "ENVIRONMENT": "test",
             "SERVICE_VERSION": "1.2.3",
             "LOG_LEVEL": "INFO",

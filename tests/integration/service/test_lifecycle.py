@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from sandbox.ports import any_free
 from sandbox.tls import ensure_authority
 from taskboard.migrate import load
-from tests.aws.servers import free_port
 from tests.integration.service.support import Backends, RunningService, ServiceFactory, eventually
 from tests.integration.service.test_api import PASSWORD, create_project, sign_up
 from tests.plain_http import NO_TLS
@@ -97,7 +97,7 @@ def test_service_waits_for_a_database_that_is_late(services: ServiceFactory, bac
 def test_service_that_waits_for_its_database_stops_when_asked(
     services: ServiceFactory, database: str
 ) -> None:
-    service = services.spawn(database, DATABASE_PORT=str(free_port()))
+    service = services.spawn(database, DATABASE_PORT=str(any_free()))
     eventually(lambda: service.log.read_text() or None)
     assert service.terminate() == 0
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from sandbox.ports import any_free
 from taskboard.application import create_app
 from taskboard.board import Board
 from taskboard.settings import Settings
@@ -18,9 +18,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture
 def environ() -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        closed_port = str(probe.getsockname()[1])
+    closed_port = str(any_free())
     return {
         "ENVIRONMENT": "test",
         "SERVICE_VERSION": "1.2.3",
