@@ -32,6 +32,8 @@ def install() -> None:
 
 
 def _return_address_ranges() -> None:
+    # ministack's VPC has no attribute CidrBlock.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-vpc.html
     entry = handlers("AWS::EC2::VPC")
 
     def complete(original: Callable[..., Provisioned], *arguments: object) -> Provisioned:
@@ -49,6 +51,7 @@ def _return_address_ranges() -> None:
 
 def _record_metric_math() -> None:
     # ministack refuses alarms on expressions. They exist, and never leave INSUFFICIENT_DATA.
+    # "Metrics" in https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     @wrap(provisioners, "_cw_metric_alarm_record")
     def record(original: Callable[[str, Properties], Properties], name: str, props: Properties) -> Properties:
         if not props.get("Metrics"):
@@ -60,6 +63,7 @@ def _record_metric_math() -> None:
 
 def _find_outputs_of_other_regions() -> None:
     # ministack looks for the stack of Fn::GetStackOutput in the region of the one that asks.
+    # "Region" in https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
     for module in (engine, stacks):
 
         @wrap(module, "_resolve_refs")
@@ -73,6 +77,7 @@ def _find_outputs_of_other_regions() -> None:
 
 def _keep_exports_in_use() -> None:
     # ministack lets an update change an export under those that import it.
+    # The note in https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-importvalue.html
     @wrap(stacks, "_resolve_stack_outputs")
     def resolve(original: Callable[..., Outputs], *rest: object) -> Outputs:
         outputs, exports = original(*rest)
@@ -92,6 +97,7 @@ def _keep_exports_in_use() -> None:
 
 def _keep_protected_tables() -> None:
     # ministack deletes them past its own API, which refuses that.
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithTables.Basics.html#WorkingWithTables.Basics.DeletionProtection
     @wrap(handlers("AWS::DynamoDB::Table"), "delete")
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
         if dynamodb._tables.get(physical_id, {}).get("DeletionProtectionEnabled"):

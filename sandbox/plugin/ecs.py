@@ -121,7 +121,8 @@ def install(services: Services) -> None:
         except TaskError as reason:
             return error("ClientException", str(reason))
 
-    # Fractions of seconds show which of two tasks started before a secret changed.
+    # Fractions of seconds show which of two tasks started before a secret changed; ministack cuts them off.
+    # The examples in https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
     @wrap(ecs, "_ts_to_epoch")
     def ts_to_epoch(original: Callable[[object], object], value: object) -> object:
         try:

@@ -34,6 +34,7 @@ def install(services: Services) -> None:
 
 def _keep_whole_definitions() -> None:
     # ministack renames the keys of some nested structures only, and drops the platform.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html
     @wrap(provisioners, "_normalize_container_defs")
     def normalize(
         original: Callable[[list[Properties]], list[Properties]], cdefs: list[Properties]
@@ -56,7 +57,10 @@ def _create_services(services: Services) -> None:
         ecs._delete_service({"cluster": cluster, "service": arn, "force": True})
         services.delete(arn, wait=True)
 
-    # ministack's handler leaves out some properties, such as the grace period.
+    # ministack's handler leaves out some properties, such as the grace period, and does not wait until the
+    # service is in a steady state.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html
     @wrap(handlers(_SERVICE), "create")
     def create(original: Create, logical_id: str, props: Properties, stack_name: str) -> Provisioned:
         del original

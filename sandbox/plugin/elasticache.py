@@ -170,11 +170,15 @@ def _create_caches(caches: Caches) -> None:
 
 
 def _change_users(caches: Caches) -> None:
-    # An access string has ampersands; ministack writes them as they are.
+    # An access string has ampersands; ministack writes them into the XML as they are.
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_DescribeUsers.html
     @wrap(elasticache, "_user_xml")
     def user_xml(original: Callable[[User], str], u: User) -> str:
         return original(u | {"AccessString": escape(u["AccessString"])})
 
+    # ministack takes passwords of any number and length, keeps none, and has a user "active" at once.
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CreateUser.html
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Clusters.RBAC.html
     @wrap(elasticache, "_create_user")
     def create(original: Action, p: dict[str, Any]) -> Response:
         passwords = _passwords(p)
@@ -188,6 +192,8 @@ def _change_users(caches: Caches) -> None:
             return _described("CreateUser", user)
         return response
 
+    # It ignores AppendAccessString, too, and changes a user that is being changed (InvalidUserState).
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyUser.html
     @wrap(elasticache, "_modify_user")
     def modify(original: Action, p: dict[str, Any]) -> Response:
         user = elasticache._users.get(elasticache._p(p, "UserId"))
@@ -204,6 +210,8 @@ def _change_users(caches: Caches) -> None:
             return _described("ModifyUser", user)
         return response
 
+    # It leaves a deleted user in its groups.
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_DeleteUser.html
     @wrap(elasticache, "_delete_user")
     def delete(original: Action, p: dict[str, Any]) -> Response:
         user = elasticache._users.get(elasticache._p(p, "UserId"))
@@ -218,6 +226,8 @@ def _change_users(caches: Caches) -> None:
 
 
 def _change_groups(caches: Caches) -> None:
+    # ministack changes a group that is being changed (InvalidUserGroupState), and by what is no user.
+    # https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyUserGroup.html
     @wrap(elasticache, "_modify_user_group")
     def modify(original: Action, p: dict[str, Any]) -> Response:
         group = elasticache._user_groups.get(elasticache._p(p, "UserGroupId"))

@@ -36,6 +36,8 @@ def install(context: Context) -> None:
 
 
 def _provision_load_balancers(context: Context) -> None:
+    # ministack deletes a load balancer that has deletion protection.
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html
     entry = handlers("AWS::ElasticLoadBalancingV2::LoadBalancer")
 
     def stop_serving(arn: str) -> None:
@@ -81,7 +83,9 @@ def _follow(
 
     def changed(provisioned: Provisioned, props: Properties) -> Provisioned:
         record = store[provisioned[0]]
-        record[_FORWARD] = _forward(props.get(actions, []))  # ministack keeps no weights
+        # ministack keeps no weights.
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupTuple.html
+        record[_FORWARD] = _forward(props.get(actions, []))
         _serve(context, _balancer(record))
         return provisioned
 
@@ -143,6 +147,7 @@ def _provision_target_groups(context: Context) -> None:
 
 def _describe_health(context: Context) -> None:
     # The load balancer knows the targets; ministack calls every registered one healthy.
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetHealth.html
     @wrap(alb._ACTION_MAP, "DescribeTargetHealth")
     def describe_target_health(original: Action, params: dict[str, Any]) -> Response:
         arn = alb._p(params, "TargetGroupArn")

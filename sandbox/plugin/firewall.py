@@ -2,6 +2,7 @@
 
 Of AWS's core rule set those on the size of a request and on a missing User-Agent. Nothing else has behaviour:
 the length of a query, rates, lists of addresses, and what looks like an attack.
+https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 """
 
 from collections.abc import Callable

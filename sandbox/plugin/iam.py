@@ -3,6 +3,8 @@
 ministack enforces policies when AUTH is set, but knows the resources of few actions. Those that the
 platform's functions call are added here, as the Service Authorization Reference has them; a denial is written
 to the log. The user's own key is the root user's and may do everything.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticache.html
 """
 
 import json

@@ -36,7 +36,8 @@ def _fail_custom_resources_at_once() -> None:
 
 
 def _end_idle_processes() -> None:
-    # ministack keeps one process of each function permanently, some 50 MiB each.
+    # ministack keeps one process of each function permanently, some 50 MiB each; Lambda ends what is idle.
+    # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     @wrap(lambda_svc, "reap_idle_workers")
     def reap_idle_workers(original: Callable[..., int], ttl: float | None = None) -> int:
         ended = original(ttl)
@@ -57,6 +58,7 @@ def _end_idle_processes() -> None:
 def _leave_log_groups_to_their_stacks() -> None:
     # The role of a function that names its log group may write into it, and not make it: what is logged while
     # its stack goes is lost. ministack makes the group again, which no stack owns then.
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-loggroups.html
     @wrap(lambda_svc, "_emit_lambda_logs")
     def emit_logs(
         original: Callable[..., None], func: dict[str, Any], *rest: object, **options: object

@@ -100,6 +100,8 @@ def _manage_master_password(cluster: Cluster, kms_key: str | None) -> None:
 
 
 def _provision_clusters(databases: Databases) -> None:
+    # ministack's CloudFormation makes no secret for ManageMasterUserPassword, and has no attribute for it.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html
     resource_type = "AWS::RDS::DBCluster"
     entry = handlers(resource_type)
 
@@ -142,6 +144,7 @@ def _provision_clusters(databases: Databases) -> None:
     def delete(original: Delete, physical_id: str, props: Properties) -> None:
         cluster = rds._clusters.get(physical_id)
         # ministack deletes it past its own API, which refuses that.
+        # "DeletionProtection" in https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBCluster.html
         if cluster and cluster["DeletionProtection"]:
             raise ValueError(
                 "Cannot delete protected Cluster, please disable deletion protection and try again."
@@ -171,6 +174,7 @@ def _provision_instances() -> None:
         if cluster is not None:
             instance["Endpoint"] |= {"Address": HOST, "Port": cluster["Port"]}
             # ministack makes every member the writer; at AWS it is the first one.
+            # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBClusterMember.html
             for position, member in enumerate(cluster["DBClusterMembers"]):
                 member["IsClusterWriter"] = position == 0
         return instance_id, provisioners._rds_db_instance_attrs(instance)

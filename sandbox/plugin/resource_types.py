@@ -48,7 +48,8 @@ def register(
     create, update, delete
         What the operations do.
     replaces
-        The properties whose change replaces the resource ("Update requires: Replacement").
+        The properties whose change replaces the resource ("Update requires: Replacement" in
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html).
     """
     provisioners._RESOURCE_HANDLERS[resource_type] = {
         "create": create,

@@ -1,4 +1,10 @@
-"""Rotation of secrets: the four steps of the rotation function, at once or on schedule, as at AWS."""
+"""Rotation of secrets: the four steps of the rotation function, at once or on schedule, as at AWS.
+
+ministack's RotateSecret does not call the function, and it has neither CancelRotateSecret nor schedules.
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateSecret.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html
+"""
 
 import json
 import logging

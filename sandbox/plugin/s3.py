@@ -16,6 +16,9 @@ _PERMISSION = ("aws-cdk:auto-delete-objects", "true")
 
 def install() -> None:
     """Correct what ministack does differently, and teach CloudFormation the CDK's custom resource."""
+    # ministack's CloudFormation keeps no tags of a bucket, and deletes one that is not empty.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html
+    # https://docs.aws.amazon.com/AmazonS3/latest/APIReference/API_DeleteBucket.html
     entry = handlers("AWS::S3::Bucket")
 
     def tagged(provisioned: Provisioned, props: Properties) -> Provisioned:

@@ -1,4 +1,7 @@
-"""Application Auto Scaling: a service with a scalable target is brought within its bounds, no more."""
+"""Application Auto Scaling: a service with a scalable target is brought within its bounds, no more.
+
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+"""
 
 import time
 from collections.abc import Callable

@@ -47,6 +47,7 @@ def amend(response: Response, **members: object) -> Response:
 
 def _generate_strings_as_declared() -> None:
     # ministack heeds only the length and ExcludeCharacters, and not with a source of randomness for secrets.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html
     @wrap(provisioners, "_sm_secret_string")
     def secret_string(original: Callable[[Properties], str], props: Properties) -> str:
         rules = props.get("GenerateSecretString")
@@ -63,6 +64,7 @@ def _generate_strings_as_declared() -> None:
 
 def _refer_to_secrets_by_arn() -> None:
     # ministack's Ref is the name, by which its handlers find the secret.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
     entry = handlers("AWS::SecretsManager::Secret")
 
     def with_arn(provisioned: Provisioned) -> Provisioned:
@@ -94,6 +96,7 @@ def _refer_to_secrets_by_arn() -> None:
 def _keep_versions_unique() -> None:
     # A version's value never changes, and a label is on one version at a time; ministack overwrites and
     # copies them.
+    # "ClientRequestToken" and "VersionStages" in https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
     @wrap(secretsmanager, "_put_secret_value")
     def put_secret_value(original: Action, data: dict[str, Any]) -> Response:
         secret = find(data.get("SecretId", ""))
@@ -121,6 +124,7 @@ def _keep_versions_unique() -> None:
 
 def _have_no_value_where_none_was_put() -> None:
     # A rotation begins with an empty version; ministack returns it without a value.
+    # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
     @wrap(secretsmanager, "_get_secret_value")
     def get_secret_value(original: Action, data: dict[str, Any]) -> Response:
         response = original(data)

@@ -1,4 +1,7 @@
-"""AWS::ElastiCache::ServerlessCache, which ministack has in its API and not in CloudFormation."""
+"""AWS::ElastiCache::ServerlessCache, which ministack has in its API and not in CloudFormation.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html
+"""
 
 import time
 from typing import Any

@@ -1,4 +1,10 @@
-"""Service deployments of ECS: the newest of each service, and how it is stopped."""
+"""Service deployments of ECS: the newest of each service, and how it is stopped.
+
+ministack lists none, and has no StopServiceDeployment.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
+"""
 
 from datetime import datetime
 from typing import Any

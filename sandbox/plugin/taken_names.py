@@ -1,4 +1,8 @@
-"""Names that are taken: AWS refuses to create what exists already, ministack overwrites most of it."""
+"""Names that are taken: AWS refuses to create what exists already, ministack overwrites most of it.
+
+"Resource names must be unique across all your active stacks":
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html
+"""
 
 from collections.abc import Callable, Container, Mapping
 
@@ -28,7 +32,8 @@ _NAMED: Mapping[str, tuple[str, Callable[[], Container[str]]]] = {
     "AWS::KMS::Alias": ("AliasName", lambda: [arn.rpartition(":")[2] for arn in kms._aliases]),
     "AWS::Logs::LogGroup": ("LogGroupName", lambda: cloudwatch_logs._log_groups),
     "AWS::RDS::DBCluster": ("DBClusterIdentifier", lambda: rds._clusters),
-    # Also one that is scheduled for deletion.
+    # Also one that is scheduled for deletion: InvalidRequestException in
+    # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     "AWS::SecretsManager::Secret": ("Name", lambda: secretsmanager._secrets),
 }
 

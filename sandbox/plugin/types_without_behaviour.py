@@ -2,6 +2,9 @@
 
 A type belongs here when nothing on this machine behaves differently without it. Every other type that
 ministack lacks needs handlers of its own; one that is neither stops the stack with a message that names it.
+
+What ``Ref`` and ``Fn::GetAtt`` return, and which properties replace a resource, is on the page of its type:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
 from sandbox.plugin.resource_types import AllExcept, TypeWithoutBehaviour
