@@ -43,22 +43,23 @@ def print_tables(found: Estimate, other: Estimate | None, table: PriceTable) -> 
     _print_basis(found, table)
 
 
-def _columns(estimate: Estimate) -> list[str]:
+def _loads(estimate: Estimate) -> list[str]:
     rates = [load.requests_a_second for load in estimate.loads[1:]]
     return ["idle", *(f"{rate.normalize():,f} req/s" for rate in rates)]
 
 
-def _table(title: str, first: Sequence[str], amounts: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+def _table(title: str, first: Sequence[str], amounts: Sequence[str], *, lines: bool = False) -> Table:
+    """Return an empty table; in a narrow terminal texts go on in another line, and amounts stay whole."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_lines=lines)
     for name in first:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in amounts:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
 def _layers(found: Estimate) -> Table:
-    table = _table(f"{found.environment}: US dollars a month", ["Layer"], _columns(found))
+    table = _table(f"{found.environment}: US dollars a month", ["Layer"], _loads(found))
     for layer, costs in found.layers.items():
         table.add_row(layer, *map(money, costs))
     table.add_section()
@@ -67,7 +68,7 @@ def _layers(found: Estimate) -> Table:
 
 
 def _resources(found: Estimate) -> Table:
-    table = _table("By resource", ["Layer", "Resource", "What"], _columns(found))
+    table = _table("By resource", ["Layer", "Resource"], _loads(found))
     rest = [Decimal(0)] * len(found.loads)
     for alike in sorted(_alike(found.lines), key=lambda lines: -sum(line.costs[-1] for line in lines)):
         costs = [sum(each, start=Decimal(0)) for each in zip(*(line.costs for line in alike), strict=True)]
@@ -76,10 +77,10 @@ def _resources(found: Estimate) -> Table:
         else:
             first = alike[0]
             name = first.resource if len(alike) == 1 else f"{len(alike)} × {first.type.rsplit('::', 1)[-1]}"
-            table.add_row(first.layer, name, first.what, *map(money, costs))
+            table.add_row(first.layer, f"{name}: {first.what}", *map(money, costs))
     if any(rest):
         table.add_section()
-        table.add_row("", "all that is smaller", "", *map(money, rest))
+        table.add_row("", "all that is smaller", *map(money, rest))
     return table
 
 
@@ -99,25 +100,19 @@ def _comparison(
     other: Estimate,
 ) -> Table:
     label = "with overrides" if found.environment == other.environment else found.environment
-    headings = [
-        heading
-        for column in _columns(found)
-        for heading in (f"{label}\n{column}", f"{other.environment}\n{column}", "±")
-    ]
-    table = _table(f"By {name.lower()}: US dollars a month", [name], headings)
-    none = (Decimal(0),) * len(found.loads)
+    title = f"By {name.lower()}: US dollars a month"
+    table = _table(title, [name, "Load"], [label, other.environment, "±"], lines=True)
+    loads, none = _loads(found), (Decimal(0),) * len(found.loads)
     for key in dict.fromkeys([*mine, *theirs]):
-        table.add_row(key, *_pairs(mine.get(key, none), theirs.get(key, none)))
-    table.add_section()
-    table.add_row("total", *_pairs(found.total, other.total), style="bold")
+        table.add_row(key, *_compared(loads, mine.get(key, none), theirs.get(key, none)))
+    table.add_row("total", *_compared(loads, found.total, other.total), style="bold")
     return table
 
 
-def _pairs(mine: Iterable[Decimal], theirs: Iterable[Decimal]) -> list[str]:
-    cells: list[str] = []
-    for one, other in zip(mine, theirs, strict=True):
-        cells += [money(one), money(other), difference(one, other)]
-    return cells
+def _compared(loads: Iterable[str], mine: Sequence[Decimal], theirs: Sequence[Decimal]) -> list[str]:
+    """Return the cells of a row, with a line in each of them for each load."""
+    differences = map(difference, mine, theirs)
+    return ["\n".join(each) for each in (loads, map(money, mine), map(money, theirs), differences)]
 
 
 def _print_not_priced(estimates: Sequence[Estimate]) -> None:

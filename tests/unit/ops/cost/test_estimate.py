@@ -78,8 +78,29 @@ def test_comparison_shows_both_and_the_difference(
 ) -> None:
     smaller = estimate(assembly(tmp_path, State=stack(KEYS[0])), loads=[Workload(Decimal(10))], table=TABLE)
     report.print_tables(found, smaller, TABLE)
-    rows = [line for line in printed.getvalue().splitlines() if "total" in line]
-    assert all("+6.00" in row and "+21.77" in row for row in rows)
+    tables = printed.getvalue().split("total")[1:]
+    assert len(tables) == 2
+    assert all("+6.00" in each and "+21.77" in each for each in tables)
+
+
+def test_tables_fit_a_narrow_terminal_and_nothing_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [
+        resource("AWS::KMS::Key", f"Observability/{'Keys' * 5}/{'Data' * 5}/Resource"),
+        resource("AWS::ApplicationAutoScaling::QuantumTarget", "Observability/Quantum/Resource"),
+    ]
+    loads = [Workload(Decimal(10)), Workload(Decimal(1000))]
+    found = estimate(assembly(tmp_path, Observability=stack(*long, FIREWALL)), loads=loads, table=TABLE)
+    for other in (None, found):
+        sink = io.StringIO()
+        for name in ("out", "err"):
+            monkeypatch.setattr(report, name, Console(file=sink, width=80))
+        report.print_tables(found, other, TABLE)
+        text = sink.getvalue()
+        assert "…" not in text
+        assert max(map(len, text.splitlines())) <= 80
+        assert "1,582.80" in text
 
 
 def test_program_reads_exact_amounts_and_where_they_come_from(found: Estimate, printed: io.StringIO) -> None:
