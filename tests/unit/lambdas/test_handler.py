@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+from contract.database import LOGIN_ROLES
 from gantry_runtime.failures import SafeError
 from rotation import handler as function
 from rotation.wiring import assemble
@@ -127,3 +128,12 @@ def test_failure_carries_nothing_of_what_caused_it(harness: SigningKeyHarness) -
 def test_unknown_strategy_is_named() -> None:
     with pytest.raises(SafeError, match="STRATEGY must be one of database, valkey, signing-key, not 'x'"):
         assemble({"STRATEGY": "x"}, function.logger)
+
+
+def test_each_service_has_one_client() -> None:
+    names = ("SECRET_ARN", "CLUSTER", "SERVICE", "ROTATOR_SECRET_ARN", "DATABASE_CLUSTER", "PROXY_HOST")
+    proxy = {f"PROXY_{role.upper()}_SECRET_ARN": role for role in LOGIN_ROLES}
+    environ = {"STRATEGY": "database", "RELEASE_SECONDS": "60"} | dict.fromkeys(names, "x") | proxy
+    with mock.patch("boto3.client") as client:
+        assemble(environ, function.logger)
+    assert sorted(call.args[0] for call in client.call_args_list) == ["ecs", "rds", "secretsmanager"]
