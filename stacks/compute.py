@@ -26,7 +26,7 @@ from gantry.service.scaling import Scaling, ScheduledCapacity
 from gantry.service.web_service import WebService
 from stacks.data import DataRefs
 from stacks.image import service_image
-from stacks.layer import LayerStack, imported_key, log_defaults, rotating_secret
+from stacks.layer import LayerStack, imported_key, log_defaults, rotating_secrets
 from stacks.network import NetworkRefs
 from stacks.settings import Settings
 from stacks.settings.compute import DeploymentSettings, EcsSettings
@@ -60,11 +60,7 @@ class ComputeStack(LayerStack):
         self._settings, self._network = settings, network
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs = log_defaults(self, settings=settings, key=state.logs_key)
-        secrets = {
-            secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
-            for secret in RotatingSecret
-            if secret.facts.layer == "compute"
-        }
+        secrets = rotating_secrets(self, "compute", settings=settings, key=self._secrets_key)
         domain = self._domain()
         balancer = self._load_balancer(state, domain)
         address = self._route_public_traffic(balancer, state, domain)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -32,8 +32,9 @@ from stacks.layer import (
     LayerStack,
     imported_key,
     log_defaults,
+    platform_secret,
     removal_policy,
-    rotating_secret,
+    rotating_secrets,
     undeletable_policy,
 )
 from stacks.network import NetworkRefs
@@ -96,14 +97,16 @@ class DataStack(LayerStack):
         self._secrets_key = imported_key(self, "SecretsKey", state.secrets_key)
         self._logs = log_defaults(self, settings=settings, key=state.logs_key)
         self._functions = FunctionDefaults(source=lambda_source, vpc=network.vpc, log_defaults=self._logs)
-        secrets = {
-            secret: rotating_secret(self, secret, settings=settings, key=self._secrets_key)
-            for secret in RotatingSecret
-            if secret.facts.layer == "data"
-        }
+        secrets = rotating_secrets(self, "data", settings=settings, key=self._secrets_key)
         self._database_secret = secrets[RotatingSecret.DATABASE]
-        self._rotator_secret = self._secret(
-            "RotatorSecret", _ROTATOR_NAME, username=ROTATOR, unrotated=_WHY_ROTATOR_IS_NOT_ROTATED
+        self._rotator_secret = platform_secret(
+            self,
+            "RotatorSecret",
+            _ROTATOR_NAME,
+            settings=settings,
+            key=self._secrets_key,
+            fields={"username": ROTATOR},
+            unrotated=_WHY_ROTATOR_IS_NOT_ROTATED,
         )
         self._valkey_secret = secrets[RotatingSecret.VALKEY]
         aurora = self._database()
@@ -128,27 +131,6 @@ class DataStack(LayerStack):
             roles_function=roles.function,
             rotator_alarms=tuple(alarm.full_name for alarm in roles.alarms),
             restore_tests=restore_tests,
-        )
-
-    def _secret(
-        self,
-        construct_id: str,
-        name: str,
-        *,
-        username: str,
-        unrotated: str | None = None,
-        kept: bool = True,
-    ) -> PlatformSecret:
-        return PlatformSecret(
-            self,
-            construct_id,
-            name=f"{self._settings.prefix}/{name}",
-            description=f"{self._settings.prefix}: {name}",
-            key=self._secrets_key,
-            generated_field="password",
-            fields={"username": username},
-            removal_policy=removal_policy(self._settings) if kept else RemovalPolicy.DESTROY,
-            unrotated=unrotated,
         )
 
     def _database(self) -> AuroraPostgres:
@@ -217,10 +199,13 @@ class DataStack(LayerStack):
 
     def _proxy_secret(self, role: str) -> PlatformSecret:
         letter = role.removeprefix("app_")
-        return self._secret(
+        return platform_secret(
+            self,
             f"DatabaseProxySecret{letter.upper()}",
             f"database-proxy-{letter}",
-            username=role,
+            settings=self._settings,
+            key=self._secrets_key,
+            fields={"username": role},
             unrotated=_WHY_PROXY_SECRETS_ARE_NOT_ROTATED,
             kept=False,  # a retained secret would block its name when the proxy is enabled again
         )

@@ -1,5 +1,7 @@
 """What the stacks of all layers have in common."""
 
+from collections.abc import Mapping
+
 from aws_cdk import Environment, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -121,18 +123,61 @@ def imported_key(scope: Construct, construct_id: str, key: kms.IKey) -> kms.IKey
     return kms.Key.from_key_arn(scope, construct_id, key.key_arn)
 
 
-def rotating_secret(
-    scope: Construct, secret: RotatingSecret, *, settings: Settings, key: kms.IKey
+def rotating_secrets(
+    scope: Construct, layer: str, *, settings: Settings, key: kms.IKey
+) -> dict[RotatingSecret, PlatformSecret]:
+    """Make the rotating secrets of a layer, as the contract describes them."""
+    return {
+        secret: platform_secret(
+            scope,
+            f"{secret.word}Secret",
+            secret,
+            settings=settings,
+            key=key,
+            description=secret.facts.description,
+            generated_field=secret.facts.generated_field,
+            fields=secret.facts.fields,
+            length=secret.facts.length,
+        )
+        for secret in RotatingSecret
+        if secret.facts.layer == layer
+    }
+
+
+def platform_secret(
+    scope: Construct,
+    construct_id: str,
+    name: str,
+    *,
+    settings: Settings,
+    key: kms.IKey,
+    fields: Mapping[str, str],
+    description: str | None = None,
+    generated_field: str = "password",
+    length: int = 48,
+    unrotated: str | None = None,
+    kept: bool = True,
 ) -> PlatformSecret:
-    """Make a rotating secret, as the contract describes it."""
+    """Make a secret of the environment.
+
+    Parameters
+    ----------
+    name
+        The end of its name, which begins with the environment's prefix.
+    description
+        What it is; by default what it is called.
+    kept
+        Whether it may outlive its stack.
+    """
     return PlatformSecret(
         scope,
-        f"{secret.word}Secret",
-        name=f"{settings.prefix}/{secret}",
-        description=f"{settings.prefix}: {secret.facts.description}",
+        construct_id,
+        name=f"{settings.prefix}/{name}",
+        description=f"{settings.prefix}: {description or name}",
         key=key,
-        generated_field=secret.facts.generated_field,
-        fields=secret.facts.fields,
-        length=secret.facts.length,
-        removal_policy=removal_policy(settings),
+        generated_field=generated_field,
+        fields=fields,
+        length=length,
+        removal_policy=removal_policy(settings) if kept else RemovalPolicy.DESTROY,
+        unrotated=unrotated,
     )

@@ -51,8 +51,8 @@ class PlatformSecret(secretsmanager.Secret):
         description: str,
         key: kms.IKey,
         generated_field: str,
-        fields: Mapping[str, str] | None = None,
-        length: int = 48,
+        fields: Mapping[str, str],
+        length: int,
         removal_policy: RemovalPolicy,
         unrotated: str | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class PlatformSecret(secretsmanager.Secret):
             description=description,
             encryption_key=key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps(dict(fields or {}), sort_keys=True),
+                secret_string_template=json.dumps(dict(fields), sort_keys=True),
                 generate_string_key=generated_field,
                 exclude_punctuation=True,
                 password_length=length,
