@@ -14,8 +14,9 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from ops import cdk, cli, console, in_sandbox, service_environment, task_health, up
+from ops import cli, console, in_sandbox, service_environment, task_health, up
 from ops.aws_errors import explain
+from ops.cdk_arguments import Arguments
 from ops.console import CliError
 from ops.paths import ROOT
 
@@ -167,8 +168,8 @@ def test_sandbox_obeys_no_variable_for_aws_and_no_proxy(monkeypatch: pytest.Monk
     assert variables["NO_PROXY"] == variables["no_proxy"] == "mirror,127.0.0.1,localhost"
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    assert cdk._settings([]).region == "us-east-1"
-    assert cdk._settings(["deploy", "-c", "environment=dev"]).region == "eu-west-1"
+    assert Arguments([]).settings.region == "us-east-1"
+    assert Arguments(["deploy", "-c", "environment=dev"]).settings.region == "eu-west-1"
 
 
 @pytest.mark.parametrize(
