@@ -44,6 +44,9 @@ class Alarm:
         queries = properties.get("Metrics", [{"Id": "m", "MetricStat": single}])
         (self.expression,) = [q["Expression"] for q in queries if "Expression" in q] or ["m"]
         self.metrics = tuple(_metric(q["Id"], q["MetricStat"]) for q in queries if "MetricStat" in q)
+        names = ", ".join(metric.id for metric in self.metrics)
+        # The template's own expression, whose operators are Python's.
+        self._formula = compile(self.expression.replace("METRICS()", f"[{names}]"), self.name, "eval")
         self.of: int = properties["EvaluationPeriods"]
         self.datapoints: int = properties.get("DatapointsToAlarm", self.of)
 
@@ -69,17 +72,14 @@ class Alarm:
     def _point(
         self, value: Callable[[Metric, int], float | None], now: int, back: int, zero: bool
     ) -> float | None:
-        names = {}
+        names: dict[str, Any] = {}
         for metric in self.metrics:
             minutes = metric.period // 60
             end = now - back * minutes
             values = [found for at in range(end - minutes, end) if (found := value(metric, at)) is not None]
             together = _TOGETHER.get(metric.statistic, max)
             names[metric.id] = _Term(together(values) if values else None, zero)
-        expression = self.expression.replace("METRICS()", f"[{', '.join(names)}]")
-        functions: dict[str, Any] = {"IF": _if, "FILL": _fill, "SUM": _sum}
-        # The template's own expression, whose operators are Python's.
-        return _term(eval(expression, {"__builtins__": {}}, functions | names)).value
+        return _term(eval(self._formula, {"__builtins__": {}}, _FUNCTIONS | names)).value
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,9 @@ def _fill(term: _Term, value: float) -> _Term:
 def _sum(terms: list[_Term]) -> _Term:
     values = [term.value for term in terms if term.value is not None]
     return _Term(sum(values) if values else None)
+
+
+_FUNCTIONS: dict[str, Any] = {"IF": _if, "FILL": _fill, "SUM": _sum}
 
 
 def _metric(identity: str, stat: Mapping[str, Any]) -> Metric:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +16,7 @@ from ops.assembly import Assembly, Resource, read
 from stacks.pipeline import Pipeline
 from stacks.platform import Platform
 from stacks.settings import Settings, load_pipeline, load_settings, platforms
+from stacks.settings.model import SettingsModel
 from tests.infrastructure.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
@@ -64,10 +66,17 @@ def new_pipeline(app: App, overrides: Mapping[str, object] | None = None) -> Pip
 
 @dataclass(frozen=True)
 class Synthesised:
-    """An environment and what the CDK app makes of it."""
+    """An environment and what the CDK app makes of it.
+
+    Attributes
+    ----------
+    read
+        The settings that the app read: a field of a model each.
+    """
 
     settings: Settings
     assembly: Assembly
+    read: frozenset[tuple[type[SettingsModel], str]]
 
     def template(self, layer: str) -> dict[str, Any]:
         """Return the template of a layer."""
@@ -134,9 +143,10 @@ class Synthesiser:
         """Synthesise settings, whether they were before or not, with something else in the stacks."""
         outdir = Path(mkdtemp(dir=self.root))
         app = new_app(outdir)
-        change(Platform(app, settings=settings, build_dir=BUILD_DIR))
-        app.synth()
-        return Synthesised(settings, read(outdir, environment=settings.environment))
+        with _recording() as fields:
+            change(Platform(app, settings=settings, build_dir=BUILD_DIR))
+            app.synth()
+        return Synthesised(settings, read(outdir, environment=settings.environment), frozenset(fields))
 
     def pipeline(self, overrides: Mapping[str, object] | None = None) -> Path:
         """Return the directory of a pipeline's assembly; its stages' are nested in it."""
@@ -157,6 +167,20 @@ class Synthesiser:
         Platform(stage, settings=load_settings(environment), build_dir=BUILD_DIR)
         app.synth()
         return read(outdir / "assembly-Stage", environment=environment)
+
+
+@contextmanager
+def _recording() -> Iterator[set[tuple[type[SettingsModel], str]]]:
+    """Collect which fields of which models are read meanwhile."""
+    fields: set[tuple[type[SettingsModel], str]] = set()
+
+    def recording(self: SettingsModel, name: str) -> object:
+        fields.add((type(self), name))
+        return object.__getattribute__(self, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SettingsModel, "__getattribute__", recording)
+        yield fields
 
 
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - JSON

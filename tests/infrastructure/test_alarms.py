@@ -6,11 +6,10 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html (FILL)
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import pytest
@@ -137,11 +136,16 @@ class Scenario:
     alternate: dict[str, Values] = field(default_factory=dict)
     lag: int = 0
 
+    @cached_property
+    def _first(self) -> dict[str, Values]:
+        return USUAL | self.data
+
     def value(self, metric: Metric, minute: int, now: int) -> float | None:
-        name = metric.name.split()[1]
-        second = "Alternate" in json.dumps(metric.dimensions.get("TargetGroup"))
-        values = self.alternate if second else USUAL | self.data
-        return values[name](minute) if name in values and minute < now - self.lag else None
+        if minute >= now - self.lag:
+            return None
+        second = "Alternate" in str(metric.dimensions.get("TargetGroup"))
+        found = (self.alternate if second else self._first).get(metric.name.split()[1])
+        return found(minute) if found else None
 
 
 COUNT, REFUSED, SHED = "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "ShedRequests"

@@ -132,10 +132,14 @@ def test_app_that_is_shown_cannot_be_deployed(
 
 
 def lint(assembly: Assembly, not_followed: Mapping[str, str]) -> list[str]:
-    config = ConfigMixIn(
-        templates=sorted(str(file) for file in assembly.directory.glob("*.template.json")),
-        regions=sorted({stack.region for stack in assembly.stacks}),
-        include_checks=["I"],
-        ignore_checks=list(not_followed),
-    )
-    return [str(match) for match in Runner(config).run()]
+    """Return what cfn-lint finds in the templates, each in the region that it is for."""
+    templates: dict[str, list[str]] = {}
+    for stack in assembly.stacks:
+        file = assembly.directory / f"{stack.id}.template.json"
+        templates.setdefault(stack.region, []).append(str(file))
+    assert len(list(assembly.directory.glob("*.template.json"))) == len(assembly.stacks)
+    found = []
+    for region, files in templates.items():
+        rules = {"include_checks": ["I"], "ignore_checks": list(not_followed)}
+        found += Runner(ConfigMixIn(templates=files, regions=[region], **rules)).run()
+    return [str(match) for match in found]

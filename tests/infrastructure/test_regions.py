@@ -71,10 +71,10 @@ def regions_named(assembly: Assembly) -> set[str]:
 @pytest.mark.parametrize(("environment", "region"), CASES)
 def test_region_has_all_that_is_made_there(environment: str, region: str, synthesise: Synthesiser) -> None:
     if environment == "pipeline":
-        directory: Path = synthesise.pipeline({"region": region})
+        # The stage with the most regions; what is in a stage is in none of the pipeline's own stacks.
+        directory: Path = synthesise.pipeline({"region": region, "stages": '["prod"]'})
         assembly = read(directory, environment=environment)
-        stages = [load_settings(stage) for stage in load_pipeline(environment).stages]
-        places = {region, *(place for stage in stages for place in stage.regions)}
+        places = {region, *load_settings("prod").regions}
     else:
         overrides = without_what_is_lacking(everything_in(environment, region), region)
         platform = synthesise(environment, overrides)
