@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rotation.cache import AlternatingCacheUsers
 
 WRITE_WINDOW = timedelta(seconds=4)
-"""From a look at the labels until a change of who gives way to a rotation must have begun."""
+"""From a look until the change that it shows to be next must have begun, since someone else may rotate."""
 
 
 class BusyError(RotationError):
@@ -64,12 +64,24 @@ class CacheUsers(Target):
             self._begin_within_write_window(self._strategy.next_change(version, idle=False))
         # A change that is made again, even to the same password, would have to be waited for again.
         elif not self._strategy.authenticates(version):
-            while True:
-                change = self._strategy.next_change(version, idle=True)
-                change.begin()
-                if change.is_last:
-                    return
+            while not self._begin_next(version).is_last:
                 self._strategy.wait_until_in_effect(self._limit, version.document["username"])
+
+    def _begin_next(self, version: Version) -> Change:
+        """Begin and return the next change for a version that is pending, found by a look just before.
+
+        Raises
+        ------
+        RotationError
+            When the look took long: another invocation may have finished the rotation meanwhile, and the user
+            would leave the group as the one that tasks use.
+        """
+        until = self._strategy.now() + WRITE_WINDOW
+        change = self._strategy.next_change(version, idle=True)
+        if self._strategy.now() >= until:
+            raise RotationError("ElastiCache or the cache answers slowly; the step can be run again")
+        change.begin()
+        return change
 
     def retire_previous(self, version: Version, *, authenticates: bool) -> bool:
         """Begin what is next to have this version alone log in; return whether nothing is."""

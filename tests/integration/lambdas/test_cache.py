@@ -66,6 +66,30 @@ def test_first_user_logs_in_with_the_generated_password(new: CacheHarness) -> No
     assert {each.status for each in new.elasticache.users.values()} == {"active"}
 
 
+def test_invocation_that_another_one_overtook_leaves_the_user_in_the_group(new: CacheHarness) -> None:
+    """Secrets Manager may run a step again while the invocation before still runs."""
+    token = new.secret.begin_rotation()
+    new.run("createSecret", token)
+    find = new.strategy.next_change  # type: ignore[attr-defined]
+
+    def find_and_be_overtaken(version: Version, *, idle: bool) -> Change:
+        change: Change = find(version, idle=idle)
+        with mock.patch.object(new.strategy, "next_change", find):
+            new.rotate()
+        return change
+
+    with (
+        mock.patch.object(new.strategy, "next_change", find_and_be_overtaken),
+        pytest.raises(RotationError, match="answers slowly"),
+    ):
+        new.run("setSecret", token)
+    new.clock.sleep(600)
+    new.elasticache.finish_changes()
+    assert new.secret.holder("AWSCURRENT") == token
+    assert new.authenticates(current(new))
+    new.run("setSecret", token)
+
+
 def test_rotation_right_after_the_first_deployment(new: CacheHarness) -> None:
     first = current(new)
     new.elasticache.effect = lambda: timedelta(minutes=4)
