@@ -21,9 +21,7 @@ from ops.turns import deploying
 from stacks.settings import Settings
 
 # A stack's event as the CLI prints it: `stack | 13/46 | 12:05:37 PM | UPDATE_COMPLETE | …`.
-_EVENT = re.compile(
-    r"\S+ +\| +\d+(/\d+)? +\| ([^|]+\| (?P<status>\w+) *\| \S+ *\| (?P<resource>.*))?"
-)
+_EVENT = re.compile(r"\S+ +\| +\d+(/\d+)? +\| ([^|]+\| (?P<status>\w+) *\| \S+ *\| (?P<resource>.*))?")
 _LINES_SHOWN = 20
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

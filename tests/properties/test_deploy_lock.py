@@ -60,7 +60,7 @@ class Machine(RuleBasedStateMachine):
         before, since = self.lock.read(), self.renewed
         holder = Holder(run=f"{run.name}{len(self.taken)}", by=run.name, command="deploy")
         with suppress(CliError):
-            held = acquire(self.lock, holder, what_runs=lambda: [], wait=wait, clock=run)
+            held = acquire(self.lock, holder, what_runs=list, wait=wait, clock=run)
             if before is not None and before.holder is not None:
                 # Nobody renewed it for as long as it lasts, by clocks that differ by a twentieth.
                 assert self.time - since >= LEASE_SECONDS * 0.9

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import cdk, cdk_arguments, failures, preflight, protection
+from ops import cdk, failures, preflight, protection
 from ops.assembly import Assembly
 from ops.cdk_arguments import Arguments
 from ops.console import CliError
@@ -24,9 +24,9 @@ def test_nothing_is_asked_of_the_bare_command() -> None:
 
 
 def test_command_that_needs_aws_says_how_to_start_the_sandbox(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cdk_arguments, "SANDBOX_DIR", tmp_path)
+    monkeypatch.setattr(in_sandbox, "SANDBOX_DIR", tmp_path)
     with pytest.raises(CliError, match=r"`cdk deploy` needs the embedded AWS") as raised:
         cdk.run(["deploy", "--all"])
     assert raised.value.remedy is not None
@@ -74,7 +74,9 @@ def test_app_that_does_not_synthesise_is_not_deployed(monkeypatch: pytest.Monkey
     monkeypatch.setattr(cdk, "connected", lambda _: SimpleNamespace(settings=load_settings("dev")))
     monkeypatch.setattr(cdk, "_causes", lambda *_, **__: [])
     monkeypatch.setattr(preflight, "check", lambda *_: None)
-    assert cdk.run(["deploy", "-c", "environment=dev"]) == 3
+    with pytest.raises(CliError, match="does not synthesise; nothing was deployed") as raised:
+        cdk.run(["deploy", "-c", "environment=dev"])
+    assert raised.value.exit_code == 3
     assert done == ["list"]
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: N803 - the arguments are named as boto3 names them
 """A table of DynamoDB in memory, as strict about conditions as the lock and the ledger need it."""
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,8 @@ class FakeTable:
     ) -> None:
         self._reach()
         there = self.items.get(_key(Item))
-        values = {name: next(iter(value.values())) for name, value in (ExpressionAttributeValues or {}).items()}
+        given = ExpressionAttributeValues or {}
+        values = {name: next(iter(value.values())) for name, value in given.items()}
         if not all(_holds(part, there, values) for part in ConditionExpression.split(" AND ")):
             error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
             raise ClientError({"Error": error}, "PutItem")  # type: ignore[typeddict-item]

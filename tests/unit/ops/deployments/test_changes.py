@@ -8,11 +8,11 @@ import pytest
 from ops.deployments.changes import changes, count, image, templates
 
 
-def template(**resources: Any) -> dict[str, Any]:
+def template(**resources: dict[str, Any]) -> dict[str, Any]:
     return {"Resources": resources}
 
 
-def queue(**properties: Any) -> dict[str, Any]:
+def queue(**properties: object) -> dict[str, Any]:
     return {"Type": "AWS::SQS::Queue", "Properties": properties}
 
 
@@ -59,7 +59,10 @@ def test_stack_whose_outputs_alone_differ_changes_no_resource() -> None:
 def test_templates_of_an_assembly_are_those_of_its_stacks() -> None:
     manifest = {
         "artifacts": {
-            "State": {"type": "aws:cloudformation:stack", "properties": {"stackName": "gantry-x-state", "templateFile": "S.json"}},
+            "State": {
+                "type": "aws:cloudformation:stack",
+                "properties": {"stackName": "gantry-x-state", "templateFile": "S.json"},
+            },
             "Tree": {"type": "cdk:tree", "properties": {}},
         }
     }  # fmt: skip
@@ -69,7 +72,10 @@ def test_templates_of_an_assembly_are_those_of_its_stacks() -> None:
 
 @pytest.mark.parametrize(
     ("named", "shown"),
-    [("r.example/app:v1", "r.example/app:v1"), ({"Fn::Sub": "${AWS::AccountId}.dkr.ecr/x:1"}, "${AWS::AccountId}.dkr.ecr/x:1")],
+    [
+        ("r.example/app:v1", "r.example/app:v1"),
+        ({"Fn::Sub": "${AWS::AccountId}/x:1"}, "${AWS::AccountId}/x:1"),
+    ],
 )
 def test_image_is_the_service_container_s(named: object, shown: str) -> None:
     containers = [{"Name": "proxy", "Image": "other"}, {"Name": "service", "Image": named}]

@@ -11,7 +11,8 @@ from ops.deployments.lease import Lease, acquire
 from ops.deployments.lock import LEASE_SECONDS, Holder, Lock, LockState, LostError
 from tests.unit.ops.deployments.tables import FakeTable
 
-ADA = Holder(run="a", by="arn:aws:sts::123456789012:assumed-role/Admin/ada", command="./gantry deploy", since="10:00")
+ROLE = "arn:aws:sts::123456789012:assumed-role/Admin"
+ADA = Holder(run="a", by=f"{ROLE}/ada", command="./gantry deploy", since="10:00")
 BEN = Holder(run="b", by="arn:aws:iam::123456789012:user/ben", command="./gantry deploy", since="10:01")
 
 
@@ -44,7 +45,7 @@ def lock(table: FakeTable) -> Lock:
     return Lock(table, "ledger")  # type: ignore[arg-type]
 
 
-def take(lock: Lock, holder: Holder, **options: Any) -> LockState:
+def take(lock: Lock, holder: Holder, **options: Any) -> LockState:  # noqa: ANN401 - those of acquire
     return acquire(lock, holder, **{"what_runs": nothing_runs, "clock": Clock(), **options})
 
 
@@ -168,7 +169,7 @@ def test_holder_that_lost_the_lease_begins_nothing_more(lock: Lock) -> None:
         lease.require()
 
 
-def test_holder_that_cannot_renew_for_a_lease_s_time_begins_nothing_more(table: FakeTable, lock: Lock) -> None:
+def test_holder_that_cannot_renew_in_time_begins_nothing_more(table: FakeTable, lock: Lock) -> None:
     clock = Clock()
     lease = Lease(lock, take(lock, ADA), clock=clock)
     table.unreachable = True

@@ -1,6 +1,5 @@
 """To which deployment a rollback goes, and what keeps it from going there."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,9 @@ from ops.deployments import refusals
 from ops.deployments.ledger import Entry, Kind, Outcome, Result, Start
 from ops.deployments.rollback import last_good
 from stacks.settings import load_settings
+
+Templates = dict[str, dict[str, Any]]
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
 def entry(number: int, result: Result | None = "succeeded", *, of: int | None = None) -> Entry:
@@ -49,7 +51,9 @@ def test_last_good_is_the_last_that_succeeded_and_was_not_gone_back_from(
     assert (found.id if found else None) == expected
 
 
-def compute(*, host: str = "First", image: str = "r.example/app:1", schema: tuple[int, int] | None = None) -> Any:
+def compute(
+    *, host: str = "First", image: str = "r.example/app:1", schema: tuple[int, int] | None = None
+) -> Templates:
     container = {
         "Name": "service",
         "Image": image,
@@ -60,7 +64,7 @@ def compute(*, host: str = "First", image: str = "r.example/app:1", schema: tupl
     return {"compute": {"Resources": {"Task": task}, **metadata}}
 
 
-def data(*exports: str) -> Any:
+def data(*exports: str) -> Templates:
     outputs = {name: {"Value": 1, "Export": {"Name": name}} for name in exports}
     return {"data": {"Resources": {}, "Outputs": outputs}}
 
@@ -73,18 +77,17 @@ class Account:
         session = boto3.Session("a", "b", region_name=settings.region)
         self.environment = Environment(settings, session, None)
         self.ecr, self.cloudformation = session.client("ecr"), session.client("cloudformation")
-        vars(self.environment)["settings"] = settings
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     account = Account()
     monkeypatch.setattr(Environment, "ecr", account.ecr)
     monkeypatch.setattr(Environment, "cloudformation", account.cloudformation)
-    yield account
+    return account
 
 
-def refused(account: Account, before: Any, after: Any) -> str:
+def refused(account: Account, before: Templates, after: Templates) -> str:
     with pytest.raises(CliError) as error:
         refusals.refuse(account.environment, before, after)
     assert error.value.remedy
@@ -93,7 +96,8 @@ def refused(account: Account, before: Any, after: Any) -> str:
 
 def test_what_harms_nothing_is_not_refused(account: Account) -> None:
     before = data("First") | compute(schema=(5, 4))
-    refusals.refuse(account.environment, before, data("First") | compute(image="r.example/app:0", schema=(4, 3)))
+    older = data("First") | compute(image="r.example/app:0", schema=(4, 3))
+    refusals.refuse(account.environment, before, older)
     refusals.refuse(account.environment, before, data("First") | compute())
 
 
@@ -124,9 +128,15 @@ def test_import_of_a_stack_that_is_not_deployed_now_is_none(account: Account) ->
 @pytest.mark.parametrize(
     ("image", "asked"),
     [
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:v1", ("123456789012", "team/app", {"imageTag": "v1"})),
-        ("123456789012.dkr-ecr.eu-west-1.on.aws/team/app@sha256:ab", ("123456789012", "team/app", {"imageDigest": "sha256:ab"})),
-        ("${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/cdk-assets:ff", ("000000000000", "cdk-assets", {"imageTag": "ff"})),
+        (f"{ECR}/team/app:v1", ("123456789012", "team/app", {"imageTag": "v1"})),
+        (
+            "123456789012.dkr-ecr.eu-west-1.on.aws/team/app@sha256:ab",
+            ("123456789012", "team/app", {"imageDigest": "sha256:ab"}),
+        ),
+        (
+            "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/cdk-assets:ff",
+            ("000000000000", "cdk-assets", {"imageTag": "ff"}),
+        ),
     ],
 )  # fmt: skip
 def test_image_that_is_gone_is_refused(account: Account, image: str, asked: tuple[str, str, Any]) -> None:
@@ -141,7 +151,7 @@ def test_image_that_is_gone_is_refused(account: Account, image: str, asked: tupl
 def test_image_that_may_not_be_looked_up_is_said_and_not_refused(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    after = data("First") | compute(image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:v1")
+    after = data("First") | compute(image=f"{ECR}/team/app:v1")
     with Stubber(account.ecr) as stub:
         stub.add_client_error("describe_images", "AccessDeniedException")
         refusals.refuse(account.environment, data("First") | compute(), after)
