@@ -5,6 +5,8 @@ from contract.secrets import RotatingSecret
 PORT = 8080
 HEALTH_PATH = "/healthz"
 USER = "10001:10001"
+# Docker labels: which schema of the database a version makes, and the oldest version that still works on it.
+SCHEMA_LABEL, OLDEST_SCHEMA_LABEL = "gantry.schema", "gantry.oldest-schema"
 CONTAINER = "service"  # its name in the task definition, and the prefix of its log streams
 
 # What the platform sets; an environment's own variables are added.

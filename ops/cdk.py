@@ -160,7 +160,7 @@ def run_logged(
     log
         Where all that it says goes.
     on_line
-        Told each line.
+        Called with each line.
     approved
         Whether a person has approved of the changes: the CLI is not to ask.
 

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from contract.database import DATABASE
 from contract.secrets import RotatingSecret
-from contract.service import PORT
+from contract.service import OLDEST_SCHEMA_LABEL, PORT, SCHEMA_LABEL
 from gantry.monitoring.deployment_alarms import DeploymentAlarms, ShedRequests
 from gantry.service.accelerator import Accelerator, RegionalEndpoint
 from gantry.service.deployment import DeploymentPlan
@@ -206,6 +206,7 @@ class ComputeStack(LayerStack):
             stop_timeout=Duration.seconds(settings.ecs.stop_timeout_seconds),
             writable_paths=settings.ecs.writable_paths,
             health_check_command=settings.ecs.health_check_command,
+            labels=_labels(settings.deployment),
             execute_command=settings.ecs.execute_command,
             scaling=_scaling(settings.ecs),
             deployment=_deployment(settings.deployment),
@@ -257,6 +258,15 @@ def _scaling(ecs_settings: EcsSettings) -> Scaling:
         },
         spot_percent=ecs_settings.spot_percent,
     )
+
+
+def _labels(deployment: DeploymentSettings) -> dict[str, str]:
+    """Return what a version says of the database's schema."""
+    version = deployment.schema_version
+    if version is None:
+        return {}
+    oldest = deployment.oldest_schema_version
+    return {SCHEMA_LABEL: str(version), OLDEST_SCHEMA_LABEL: str(version if oldest is None else oldest)}
 
 
 def _deployment(deployment: DeploymentSettings) -> DeploymentPlan:

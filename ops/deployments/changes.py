@@ -122,13 +122,19 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - JSON
     return None if value is _MISSING else value
 
 
-def image(found: Mapping[str, Template]) -> str:
-    """Return the service's image, as its task definition names it; empty where there is none."""
+def service_containers(found: Mapping[str, Template]) -> Iterator[Mapping[str, Any]]:
+    """Yield the service's container in the task definitions of templates."""
     for template in found.values():
         for resource in template.get("Resources", {}).values():
             if resource["Type"] == "AWS::ECS::TaskDefinition":
                 for container in resource["Properties"]["ContainerDefinitions"]:
                     if container["Name"] == CONTAINER:
-                        named = container["Image"]
-                        return named if isinstance(named, str) else str(next(iter(named.values())))
+                        yield container
+
+
+def image(found: Mapping[str, Template]) -> str:
+    """Return the service's image, as its task definition names it; empty where there is none."""
+    for container in service_containers(found):
+        named = container["Image"]
+        return named if isinstance(named, str) else str(next(iter(named.values())))
     return ""

@@ -120,7 +120,7 @@ def _identities(image: str) -> Iterator[str]:
 
 
 def _print(found: list[Image]) -> None:
-    table = Table("Tags", "Pushed", "MB", "Needed by", box=None, pad_edge=False)
+    table = Table("Tags", "Pushed", "MB", "Needed by", box=None)
     for image in found:
         table.add_row(
             ", ".join(image.tags), image.pushed[:16], f"{image.megabytes:.0f}", image.needed_by or "nothing"

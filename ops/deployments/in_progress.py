@@ -96,7 +96,7 @@ def tasks(environment: Environment) -> "list[TaskTypeDef]":
 
 
 def image_digest(environment: Environment) -> str:
-    """Return the digest of the image that the service's newest task runs; empty where ECS tells none."""
+    """Return the digest of the image that the service's newest task runs; empty where ECS gives none."""
     newest = max(tasks(environment), key=lambda task: task["createdAt"], default=None)
     containers = newest["containers"] if newest else []
     return next((each["imageDigest"] for each in containers if "imageDigest" in each), "")
@@ -131,7 +131,7 @@ def _service_deployments(environment: Environment) -> Iterator[Running]:
 def stop(environment: Environment) -> None:
     """Stop what AWS works on: ECS and CloudFormation roll it back, and are waited for.
 
-    ECS is told first: a stack waits for its service, and an update that is cancelled would start one more
+    ECS is asked first: a stack waits for its service, and an update that is cancelled would start one more
     deployment of the service before the one that runs has ended.
     """
     for arn, status, _ in _deployment_arns(environment):

@@ -134,7 +134,7 @@ def acquire(
     forced
         Name of the holder from whom it is taken.
     say
-        Told what is waited for, once.
+        Called with what is waited for, once.
     clock
         This machine's.
 
@@ -143,7 +143,7 @@ def acquire(
     CliError
         When it is held, or AWS is at work.
     """
-    watch, told = _Watch(clock), ""
+    watch, said = _Watch(clock), ""
     while True:
         state = lock.read()
         blocked, certain = "", True
@@ -160,9 +160,9 @@ def acquire(
             lock.release(taken)
         if certain and not wait:
             raise CliError(blocked, remedy=_remedy(blocked))
-        if blocked != told:
+        if blocked != said:
             say(blocked)
-            told = blocked
+            said = blocked
         clock.sleep(_LOOK_SECONDS)
 
 

@@ -32,7 +32,7 @@ class Start:
     run
         Of the holder of the lock, while it is held.
     by
-        ARN of the caller, as STS tells it.
+        ARN of the caller, as STS returns it.
     kind, reason
         What is done, and why the person does it.
     commit, clean
@@ -89,7 +89,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A deployment; one whose outcome nobody wrote has none."""
+    """A deployment; one whose outcome was not written has none."""
 
     start: Start
     outcome: Outcome | None = None

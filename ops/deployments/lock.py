@@ -31,7 +31,7 @@ class Holder:
     run
         Random id of the run.
     by
-        ARN of the caller, as STS tells it.
+        ARN of the caller, as STS returns it.
     command
         What runs.
     reason
@@ -41,7 +41,7 @@ class Holder:
     lease_seconds
         How long it lasts without a renewal; 0 where it lasts until it is released.
     execution
-        ARN of the pipeline's execution that holds it, whose state CodePipeline tells.
+        ARN of the pipeline's execution that holds it, whose state CodePipeline knows.
     """
 
     run: str

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from contract.service import CONTAINER
+from contract.service import OLDEST_SCHEMA_LABEL, SCHEMA_LABEL
 from ops.assembly import imports
 from ops.aws import Environment
 from ops.console import CliError, err
+from ops.deployments.changes import service_containers
 from ops.replacements import Template
 
 _ECR = re.compile(
@@ -37,11 +38,12 @@ class Schema:
 
 def schema(templates: Mapping[str, Template]) -> Schema | None:
     """Return what a version declares of its schema; nothing where it declares nothing."""
-    for template in templates.values():
-        declared = template.get("Metadata", {}).get("Schema")
-        if declared:
-            return Schema(version=declared["Version"], oldest=declared["Oldest"])
-    return None
+    labels: Mapping[str, str] = {}
+    for container in service_containers(templates):
+        labels = container.get("DockerLabels", {})
+    if SCHEMA_LABEL not in labels:
+        return None
+    return Schema(version=int(labels[SCHEMA_LABEL]), oldest=int(labels[OLDEST_SCHEMA_LABEL]))
 
 
 def refuse(environment: Environment, before: Mapping[str, Template], after: Mapping[str, Template]) -> None:
@@ -86,13 +88,10 @@ def _another_database(
 
 def _database(templates: Mapping[str, Template]) -> object:
     """Return what the service's container is given as the database's host."""
-    for template in templates.values():
-        for resource in template.get("Resources", {}).values():
-            if resource["Type"] == "AWS::ECS::TaskDefinition":
-                for container in resource["Properties"]["ContainerDefinitions"]:
-                    for variable in container.get("Environment", ()):
-                        if container["Name"] == CONTAINER and variable["Name"] == "DATABASE_HOST":
-                            return variable["Value"]
+    for container in service_containers(templates):
+        for variable in container.get("Environment", ()):
+            if variable["Name"] == "DATABASE_HOST":
+                return variable["Value"]
     return None
 
 
@@ -162,8 +161,6 @@ class _Image:
 
 
 def _images(templates: Mapping[str, Template]) -> Iterator[_Image]:
-    for template in templates.values():
-        for resource in template.get("Resources", {}).values():
-            if resource["Type"] == "AWS::ECS::TaskDefinition":
-                for found in _ECR.finditer(json.dumps(resource["Properties"]["ContainerDefinitions"])):
-                    yield _Image(*(part or "" for part in found.groups()))
+    for container in service_containers(templates):
+        for found in _ECR.finditer(json.dumps(container["Image"])):
+            yield _Image(*(part or "" for part in found.groups()))

@@ -73,7 +73,7 @@ def deploy(plan: Plan) -> Entry:
     """
     stacks = list(plan.stacks)
     if not Record(plan.environment).exists:
-        # There is no lock yet: CloudFormation's own exclusion stands for it, and for this stack alone.
+        # There is no lock yet: CloudFormation's own exclusion has to do, for this stack alone.
         first = next(each for each in stacks if each.layer == "state")
         _deploy_stack(plan, first)
         stacks.remove(first)

@@ -29,7 +29,7 @@ def stacks(changes: Mapping[str, int]) -> str:
 
 
 def version(image: str) -> str:
-    """Return what tells one image from another: its tag, or the beginning of its digest."""
+    """Return what distinguishes an image: its tag, or the beginning of its digest."""
     reference, _, digest = image.partition("@sha256:")
     return digest[:12] if digest else reference.rpartition(":")[2][:12]
 

@@ -178,6 +178,18 @@ class DeploymentSettings(SettingsModel):
     bake_minutes: int = Field(
         10, ge=0, le=1440, description="Minutes that the old tasks stay when all traffic has moved."
     )
+    schema_version: int | None = Field(
+        None,
+        ge=0,
+        description="Version of the database's schema that this version of the service makes; a label of its "
+        "container, which a rollback reads.",
+    )
+    oldest_schema_version: int | None = Field(
+        None,
+        ge=0,
+        description="Oldest schema_version of a version that still works on that schema, to which a rollback "
+        "may go; by default schema_version itself.",
+    )
 
     def _problems(self) -> Iterator[Problem]:
         if self.strategy != "rolling" and not self.alternate_target_group:
@@ -187,6 +199,13 @@ class DeploymentSettings(SettingsModel):
         if self.wait_minutes > _LONGEST_DEPLOYMENT_MINUTES:
             allowed = f"makes a deployment of {self.wait_minutes} minutes, over {_LONGEST_DEPLOYMENT_MINUTES}"
             yield Problem("step_minutes", self.step_minutes, allowed)
+        if self.oldest_schema_version is not None:
+            if self.schema_version is None:
+                allowed = "must go while schema_version is not set"
+                yield Problem("oldest_schema_version", self.oldest_schema_version, allowed)
+            elif self.oldest_schema_version > self.schema_version:
+                allowed = f"must be at most schema_version = {self.schema_version}"
+                yield Problem("oldest_schema_version", self.oldest_schema_version, allowed)
 
     @property
     def wait_minutes(self) -> int:

@@ -62,7 +62,7 @@ class Machine(RuleBasedStateMachine):
         with suppress(CliError):
             held = acquire(self.lock, holder, what_runs=list, wait=wait, clock=run)
             if before is not None and before.holder is not None:
-                # Nobody renewed it for as long as it lasts, by clocks that differ by a twentieth.
+                # It was not renewed for as long as it lasts, by clocks that differ by a twentieth.
                 assert self.time - since >= LEASE_SECONDS * 0.9
             run.lease = Lease(self.lock, held, clock=run)
             self.taken.append((held.fence, holder.run))

@@ -57,6 +57,8 @@ class WebService(Construct):
     health_check_command
         What ECS runs inside the container to see whether it is healthy; nothing if empty, a line of Python if
         None. The load balancer asks by itself.
+    labels
+        Docker labels of the container.
     execute_command
         Whether ECS Exec is on. Every session is logged. Its agent writes, so that the root file system is no
         longer read-only.
@@ -97,6 +99,7 @@ class WebService(Construct):
         alternate: AlternateTarget | None = None,
         writable_paths: Sequence[str] = (),
         health_check_command: Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         execute_command: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -112,6 +115,7 @@ class WebService(Construct):
             container_name=CONTAINER,
             image=image.source,
             user=USER,
+            docker_labels=dict(labels) if labels else None,
             readonly_root_filesystem=exec_log is None,
             linux_parameters=linux_parameters(self),
             environment=dict(environment),

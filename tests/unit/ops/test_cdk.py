@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ops import cdk, failures, preflight, protection
+from ops import cdk, failures, in_sandbox, preflight, protection
 from ops.assembly import Assembly
 from ops.cdk_arguments import Arguments
 from ops.console import CliError

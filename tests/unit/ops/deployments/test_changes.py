@@ -16,7 +16,7 @@ def queue(**properties: object) -> dict[str, Any]:
     return {"Type": "AWS::SQS::Queue", "Properties": properties}
 
 
-def test_added_removed_and_changed_resources_are_told_apart() -> None:
+def test_added_removed_and_changed_resources_are_distinguished() -> None:
     before = {"state": template(Old=queue(), Same=queue(), Other=queue(DelaySeconds=1))}
     after = {"state": template(New=queue(), Same=queue(), Other=queue(DelaySeconds=2))}
     found = changes(before, after)

@@ -49,7 +49,7 @@ def take(lock: Lock, holder: Holder, **options: Any) -> LockState:  # noqa: ANN4
     return acquire(lock, holder, **{"what_runs": nothing_runs, "clock": Clock(), **options})
 
 
-def test_free_lock_is_taken_and_its_number_goes_up_for_ever(lock: Lock) -> None:
+def test_free_lock_is_taken_and_its_number_only_goes_up(lock: Lock) -> None:
     first = take(lock, ADA)
     lock.release(first)
     second = take(lock, BEN)
@@ -140,9 +140,9 @@ def test_what_the_former_holder_began_at_the_last_moment_gives_the_lock_back(loc
 
 def test_who_waits_gets_it_once_aws_is_at_rest(lock: Lock) -> None:
     answers = iter([["a stack"], ["a stack"], [], []])
-    told: list[str] = []
-    take(lock, ADA, what_runs=lambda: next(answers), wait=True, say=told.append)
-    assert told == ["AWS still works in this environment: a stack."]
+    said: list[str] = []
+    take(lock, ADA, what_runs=lambda: next(answers), wait=True, say=said.append)
+    assert said == ["AWS still works in this environment: a stack."]
 
 
 def test_write_whose_answer_was_lost_is_the_writer_s_own(table: FakeTable, lock: Lock) -> None:

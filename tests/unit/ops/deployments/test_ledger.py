@@ -1,4 +1,4 @@
-"""The ledger keeps what it was told first, in the order of time."""
+"""The ledger keeps what was written first, in the order of time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

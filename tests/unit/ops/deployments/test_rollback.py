@@ -7,6 +7,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from contract.service import OLDEST_SCHEMA_LABEL, SCHEMA_LABEL
 from ops.aws import Environment
 from ops.console import CliError
 from ops.deployments import refusals
@@ -54,14 +55,15 @@ def test_last_good_is_the_last_that_succeeded_and_was_not_gone_back_from(
 def compute(
     *, host: str = "First", image: str = "r.example/app:1", schema: tuple[int, int] | None = None
 ) -> Templates:
-    container = {
+    container: dict[str, Any] = {
         "Name": "service",
         "Image": image,
         "Environment": [{"Name": "DATABASE_HOST", "Value": {"Fn::ImportValue": host}}],
     }
+    if schema:
+        container["DockerLabels"] = {SCHEMA_LABEL: str(schema[0]), OLDEST_SCHEMA_LABEL: str(schema[1])}
     task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [container]}}
-    metadata = {"Metadata": {"Schema": {"Version": schema[0], "Oldest": schema[1]}}} if schema else {}
-    return {"compute": {"Resources": {"Task": task}, **metadata}}
+    return {"compute": {"Resources": {"Task": task}}}
 
 
 def data(*exports: str) -> Templates:
