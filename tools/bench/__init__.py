@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from ops.console import CliError, out, phase
-from tools.bench import functions, launcher, memory, rotation, service, suite, synth, up
+from tools.bench import functions, launcher, memory, rollback, rotation, service, suite, synth, up
 from tools.bench.measurement import Measurement
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Measurement]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], Iterable[Measurement]]] = {
     "synth": synth.measure,
     "up": up.measure,
     "memory": memory.measure,
+    "rollback": rollback.measure,
     "rotation": rotation.measure,
     "service": service.measure,
     "functions": functions.measure,
