@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,30 +18,59 @@ from ops.console import CliError
 from stacks.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
+    from types_boto3_backup import BackupClient
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_codepipeline import CodePipelineClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ecr import ECRClient
     from types_boto3_ecs import ECSClient
+    from types_boto3_elasticache import ElastiCacheClient
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_rds import RDSClient
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
+    from types_boto3_sts import STSClient
     from types_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
 
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"})
 _FUNCTION_CONFIG = Config(connect_timeout=5, read_timeout=930, retries={"total_max_attempts": 1})
 
 
+class NotDeployedError(CliError):
+    """A stack that is asked for is not deployed."""
+
+
 @dataclass(frozen=True)
 class Environment:
-    """An environment that is deployed somewhere, and how to reach it."""
+    """An environment that is deployed somewhere, and how to reach it.
+
+    Its clients are made once, and may be asked for by several threads.
+    """
 
     settings: Settings
     session: boto3.Session
     endpoint_url: str | None
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    _making: RLock = field(default_factory=RLock, repr=False, compare=False)
+
+    def client(self, service: str, region: str | None = None, *, config: Config = _CONFIG) -> Any:  # noqa: ANN401 - each service has a type of its own
+        """Return a client of a service, in the environment's region by default.
+
+        Threads may share a client, but not make several at once ("Session reference" of Boto3).
+        """
+        key = (service, region or self.settings.region)
+        with self._making:
+            if key not in self._clients:
+                self._clients[key] = self.session.client(
+                    service,  # type: ignore[call-overload]
+                    region_name=key[1],
+                    endpoint_url=self.endpoint_url,
+                    config=config,
+                )
+            return self._clients[key]
 
     @property
     def cloudformation(self) -> "CloudFormationClient":
@@ -49,67 +79,91 @@ class Environment:
 
     def cloudformation_in(self, region: str) -> "CloudFormationClient":
         """Return a CloudFormation client of a region."""
-        return self.session.client(
-            "cloudformation", region_name=region, endpoint_url=self.endpoint_url, config=_CONFIG
-        )
+        client: CloudFormationClient = self.client("cloudformation", region)
+        return client
 
     @property
     def cloudwatch(self) -> "CloudWatchClient":
         """A CloudWatch client."""
-        return self.session.client("cloudwatch", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: CloudWatchClient = self.client("cloudwatch")
+        return client
 
     def codepipeline_in(self, region: str) -> "CodePipelineClient":
         """Return a CodePipeline client of a region."""
-        return self.session.client(
-            "codepipeline", region_name=region, endpoint_url=self.endpoint_url, config=_CONFIG
-        )
+        client: CodePipelineClient = self.client("codepipeline", region)
+        return client
 
     @property
     def dynamodb(self) -> "DynamoDBClient":
         """A DynamoDB client."""
-        return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: DynamoDBClient = self.client("dynamodb")
+        return client
 
     @property
     def ecr(self) -> "ECRClient":
         """An Amazon ECR client."""
-        return self.session.client("ecr", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: ECRClient = self.client("ecr")
+        return client
 
     @property
     def ecs(self) -> "ECSClient":
         """An ECS client."""
-        return self.session.client("ecs", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: ECSClient = self.client("ecs")
+        return client
 
     @property
     def logs(self) -> "CloudWatchLogsClient":
         """A CloudWatch Logs client."""
-        return self.session.client("logs", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: CloudWatchLogsClient = self.client("logs")
+        return client
 
     @property
     def load_balancing(self) -> "ElasticLoadBalancingv2Client":
         """An Elastic Load Balancing client."""
-        return self.session.client("elbv2", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: ElasticLoadBalancingv2Client = self.client("elbv2")
+        return client
+
+    @property
+    def databases(self) -> "RDSClient":
+        """An RDS client."""
+        client: RDSClient = self.client("rds")
+        return client
+
+    @property
+    def caches(self) -> "ElastiCacheClient":
+        """An ElastiCache client."""
+        client: ElastiCacheClient = self.client("elasticache")
+        return client
+
+    @property
+    def backups(self) -> "BackupClient":
+        """An AWS Backup client."""
+        client: BackupClient = self.client("backup")
+        return client
 
     @property
     def functions(self) -> "LambdaClient":
         """A Lambda client, which waits as long as a function may run and calls none twice."""
-        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=_FUNCTION_CONFIG)
+        client: LambdaClient = self.client("lambda", config=_FUNCTION_CONFIG)
+        return client
 
     @property
     def s3(self) -> "S3Client":
         """An Amazon S3 client."""
-        return self.session.client("s3", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: S3Client = self.client("s3")
+        return client
 
     @property
     def secrets(self) -> "SecretsManagerClient":
         """A Secrets Manager client."""
-        return self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=_CONFIG)
+        client: SecretsManagerClient = self.client("secretsmanager")
+        return client
 
     @cached_property
     def _caller(self) -> "GetCallerIdentityResponseTypeDef":
         """The identity of the credentials, which is asked once."""
-        return self.session.client(
-            "sts", endpoint_url=self.endpoint_url, config=_CONFIG
-        ).get_caller_identity()
+        client: STSClient = self.client("sts")
+        return client.get_caller_identity()
 
     @property
     def caller_arn(self) -> str:
@@ -136,8 +190,8 @@ class Environment:
 
         Raises
         ------
-        CliError
-            When the stack is not deployed or AWS cannot be asked.
+        NotDeployedError
+            When the stack is not deployed.
         """
         name = self.settings.stack_name(layer)
         try:
@@ -147,8 +201,17 @@ class Environment:
                 raise
             name_of = self.settings.environment
             way = "up" if name_of == SANDBOX else f"cdk deploy --all -c environment={name_of}"
-            raise CliError(f"The stack {name} is not deployed.", remedy=f"Run `./gantry {way}`.") from error
+            message = f"The stack {name} is not deployed."
+            raise NotDeployedError(message, remedy=f"Run `./gantry {way}`.") from error
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def problems(self) -> list[str]:
+        """Return what of the sandbox does not run; AWS keeps such things to itself."""
+        if self.endpoint_url is None:
+            return []
+        from ops import in_sandbox
+
+        return [f"{problem} ({problem.log})" for problem in in_sandbox.problems()]
 
 
 def time_of(response: Mapping[str, Any]) -> datetime:

@@ -49,6 +49,23 @@ _CODES = {
 }  # fmt: skip
 
 
+def reason(error: Exception) -> str:
+    """Return in a sentence why something could not be read.
+
+    Raises
+    ------
+    Exception
+        The error itself when it is a fault of Gantry's.
+    """
+    if isinstance(error, CliError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "AWS did not answer in time."
+    if isinstance(error, BotoCoreError | ClientError):
+        return explain(error).message
+    raise error
+
+
 def explain(error: BotoCoreError | ClientError) -> CliError:
     """Return an error of botocore's as one that the operator can act on."""
     if isinstance(error, ClientError):

@@ -79,6 +79,14 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
 
 
+def write_line(text: str) -> None:
+    """Print data as it is: Rich expands tabs, wraps lines, and takes `:smile:` for a face."""
+    try:
+        print(text, file=out.file, flush=True)
+    except BrokenPipeError:
+        out.on_broken_pipe()
+
+
 def tail(log: Path, lines: int = 20) -> str:
     """Return the last lines of a log, or an empty string when it does not exist."""
     if not log.exists():

@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.5
 _STEPS_TIMEOUT = timedelta(minutes=20)  # a step's function may run for 15
 _TASKS_TIMEOUT = timedelta(minutes=30)
 # One that has not ended by then has failed: there are four steps.
-_ABANDONED_AFTER = timedelta(minutes=65)
+ABANDONED_AFTER = timedelta(minutes=65)
 _SCHEDULE_TEST_SECONDS = 20.0
 # The label that the rotation functions put on a version once nothing else logs in.
 _RECONCILED = "RECONCILED"
@@ -147,7 +147,7 @@ def _stays(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
 
 def _is_abandoned(client: "SecretsManagerClient", arn: str, pending: str) -> bool:
     made = _made_at(client, arn, pending)
-    return made is None or datetime.now(UTC) - made > _ABANDONED_AFTER
+    return made is None or datetime.now(UTC) - made > ABANDONED_AFTER
 
 
 def _made_at(client: "SecretsManagerClient", arn: str, pending: str) -> datetime | None:

@@ -6,14 +6,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from contract.service import HEALTH_PATH
 from ops.aws import Environment
 from ops.console import printable
 
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import ServiceTypeDef
+
 WELL = "ok"
 # The security groups let only the load balancer in, and there is no route from here to addresses of a VPC.
-_IN_AN_ACCOUNT = "only at a task's own port, inside the VPC"
+IN_AN_ACCOUNT = "only at a task's own port, inside the VPC"
 
 
 def dependencies(environment: Environment, outputs: Mapping[str, str]) -> str:
@@ -26,8 +30,11 @@ def dependencies(environment: Environment, outputs: Mapping[str, str]) -> str:
     outputs
         Those of the compute stack.
     """
-    if environment.endpoint_url is None:
-        return _IN_AN_ACCOUNT
+    return IN_AN_ACCOUNT if environment.endpoint_url is None else asked(environment, outputs)
+
+
+def asked(environment: Environment, outputs: Mapping[str, str]) -> str:
+    """Return what one of the healthy tasks says at its own port, or that it cannot be reached from here."""
     address = next(_addresses(environment, outputs), None)
     if address is None:
         return "unknown: no task is healthy"
@@ -51,14 +58,19 @@ def said(error: urllib.error.HTTPError) -> str:
     return printable(text)
 
 
+def target_groups(service: "ServiceTypeDef") -> Iterator[str]:
+    """Yield the ARNs of a service's target groups."""
+    for balancer in service.get("loadBalancers", []):
+        other = balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn")
+        yield from filter(None, (balancer.get("targetGroupArn"), other))
+
+
 def _addresses(environment: Environment, outputs: Mapping[str, str]) -> Iterator[str]:
     answer = environment.ecs.describe_services(
         cluster=outputs["ClusterName"], services=[outputs["ServiceName"]]
     )
-    for balancer in answer["services"][0].get("loadBalancers", []):
-        other = balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn")
-        for group in filter(None, (balancer.get("targetGroupArn"), other)):
-            targets = environment.load_balancing.describe_target_health(TargetGroupArn=group)
-            for each in targets["TargetHealthDescriptions"]:
-                if each["TargetHealth"]["State"] == "healthy":
-                    yield f"{each['Target']['Id']}:{each['Target']['Port']}"
+    for group in target_groups(answer["services"][0]):
+        targets = environment.load_balancing.describe_target_health(TargetGroupArn=group)
+        for each in targets["TargetHealthDescriptions"]:
+            if each["TargetHealth"]["State"] == "healthy":
+                yield f"{each['Target']['Id']}:{each['Target']['Port']}"

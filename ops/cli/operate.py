@@ -11,11 +11,20 @@ from ops.rotated_secrets import ROTATOR, Rotatable
 
 
 @app.command(rich_help_panel=OPERATE)
-def status(*, environment: Environment = SANDBOX, json: Json = False) -> None:
-    """Show an environment's stacks, service and tasks."""
+def status(
+    *,
+    environment: Environment = SANDBOX,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Redraw it until Ctrl-C.")] = False,
+    json: Json = False,
+) -> None:
+    """Show how an environment is and why; exit code 0 when it is healthy, else 1."""
     from ops import status as environment_status
 
-    environment_status.show(environment, as_json=json)
+    try:
+        code = environment_status.run(environment, as_json=json, watch=watch)
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code)
 
 
 @app.command(rich_help_panel=OPERATE)

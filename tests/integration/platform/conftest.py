@@ -52,8 +52,9 @@ class DeployedPlatform:
     def status(self) -> dict[str, Any]:
         """Return what `./gantry status --json` prints."""
         result = self.gantry("status", "--json")
-        assert result.returncode == 0, result.stderr
+        assert result.stdout, result.stderr
         document: dict[str, Any] = json.loads(result.stdout)
+        assert result.returncode == (0 if document["verdict"] == "healthy" else 1)
         return document
 
     def health(self) -> httpx.Response:

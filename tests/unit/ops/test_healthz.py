@@ -1,4 +1,4 @@
-"""What `./gantry status` makes of the service's certificate."""
+"""What the commands make of the service's certificate."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.status import _health
+from ops.healthz import answer
 from sandbox.tls import Authority, ensure_authority
 from tests.unit.ops.web_server import Silent, serving
 
@@ -45,12 +45,12 @@ def test_name_of_a_certificate_counts_where_the_service_has_one(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(authority.certificate))
-        found = _health(f"https://{host}:{port}", on_this_machine=True, named=named)
+        found = answer(f"https://{host}:{port}", named=named)
     assert expected in found
 
 
 def test_untrusted_certificate_is_none_at_all(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    found = _health(f"https://127.0.0.1:{port}", on_this_machine=True, named=False)
+    found = answer(f"https://127.0.0.1:{port}", named=False)
     assert found.startswith("unreachable")
     assert "CERTIFICATE_VERIFY_FAILED" in found
