@@ -26,6 +26,8 @@ _REMEDIES: tuple[tuple[tuple[type[BotoCoreError], ...], str, str], ...] = (
     ),
     ((exceptions.HTTPClientError, exceptions.ConnectionError), "AWS cannot be reached", _NETWORK),
 )
+_THROTTLED = ("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded",
+              "TooManyRequestsException")  # fmt: skip
 # Codes that AWS answers with, whatever the service.
 _CODES = {
     **dict.fromkeys(
@@ -41,12 +43,13 @@ _CODES = {
         ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AccessDeniedFault"),
         ("AWS denies access", "Use credentials that may do this, of the account that the settings name."),
     ),
-    **dict.fromkeys(
-        ("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded",
-         "TooManyRequestsException"),
-        ("AWS throttles requests", "Run again in a minute."),
-    ),
+    **dict.fromkeys(_THROTTLED, ("AWS throttles requests", "Run again in a minute.")),
 }  # fmt: skip
+
+
+def is_throttled(error: ClientError) -> bool:
+    """Return whether AWS asks for fewer requests."""
+    return error.response["Error"]["Code"] in _THROTTLED
 
 
 def reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from contract import log_groups
 from contract.secrets import RotatingSecret
 from ops.aws import Environment, connect, time_of
 from ops.console import CliError, Phase, err, out, phase
@@ -292,7 +293,8 @@ def _what_the_function_said(rotation: Rotation) -> str:
 
 def _said(rotation: Rotation) -> list[_Line]:
     """Return what the function said of the version, if it said anything yet and its log may be read."""
-    group = f"{rotation.environment.settings.log_group_prefix}lambda/rotation-{rotation.secret.value}"
+    function = log_groups.function(log_groups.rotation(rotation.secret))
+    group = rotation.environment.settings.log_group_prefix + function
     with suppress(ClientError):
         pages = rotation.environment.logs.get_paginator("filter_log_events").paginate(
             logGroupName=group, startTime=rotation.since

@@ -74,7 +74,6 @@ class ComputeStack(LayerStack):
             "LoadBalancerDnsName": balancer.load_balancer.load_balancer_dns_name,
             "ClusterName": web.cluster.cluster_name,
             "ServiceName": web.service.service_name,
-            "ServiceLogGroupName": web.log_group.log_group_name,
             "FirewallLogGroupName": firewall.log_group_name,
             **{secret.output: made.secret_arn for secret, made in secrets.items()},
         }.items():

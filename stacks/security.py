@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from contract import log_groups
 from contract.secrets import RotatingSecret
 from gantry.cache.users import turn_statements
 from gantry.database.restored_clusters import database_arn
@@ -210,7 +211,7 @@ class SecurityStack(LayerStack):
             enable_file_validation=True,
             send_to_cloud_watch_logs=True,
             cloud_watch_log_group=self._logs.group(
-                self, "TrailLogGroup", name="trail", removal_policy=removal_policy(self._settings)
+                self, "TrailLogGroup", name=log_groups.TRAIL, removal_policy=removal_policy(self._settings)
             ),
         )
 

@@ -10,15 +10,12 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from gantry.database import aurora
-from gantry.database import proxy as database_proxy
+from contract import log_groups
 from gantry.delivery.assembly_bucket import AssemblyBucket
 from gantry.delivery.ledger import DeploymentLedger
-from gantry.monitoring import health_canary
 from gantry.monitoring.alert_topic import ALARMS, ALERTS, AlertTopic
 from gantry.security.encryption_keys import EncryptionKeys
 from gantry.security.log_buckets import DeliveryBucket, TrailBucket
-from gantry.service import firewall as web_firewall
 from gantry.service.image_repository import ImageReplication, ImageRepository
 from stacks.layer import LayerStack, removal_policy, undeletable_policy
 from stacks.settings import Settings
@@ -118,13 +115,13 @@ def _log_groups(settings: Settings) -> list[str]:
     """Return what the names of all log groups match."""
     groups = [
         f"{settings.log_group_prefix}*",
-        aurora.log_group_pattern(settings.full_name),
-        web_firewall.log_group_name(settings.full_name),
+        log_groups.database(settings.full_name, "*"),
+        log_groups.firewall(settings.full_name),
     ]
     if settings.canary.enabled:
-        groups.append(health_canary.log_group_pattern(settings.full_name))
+        groups.append(log_groups.canary(settings.full_name))
     if settings.aurora.proxy:
-        groups.append(database_proxy.log_group_name(settings.full_name))
+        groups.append(log_groups.database_proxy(settings.full_name))
     return groups
 
 

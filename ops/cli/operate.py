@@ -29,17 +29,36 @@ def status(
 
 @app.command(rich_help_panel=OPERATE)
 def logs(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="service (default), database, firewall, rotation-database, …",
+            show_default=False,
+        ),
+    ] = None,
     *,
     environment: Environment = SANDBOX,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
     since: Annotated[str, typer.Option("--since", help="How far back to start: 10m, 1h, 2d.")] = "10m",
+    grep: Annotated[
+        str | None, typer.Option("--grep", "-g", help="Only lines that match a regular expression.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each event.")] = False,
 ) -> None:
-    """Print what the service's tasks log."""
-    from ops import logs as service_logs
+    """Print what tasks, functions, database, firewall and network log, in the order of time."""
+    from ops import logs as log_groups
     from ops.console import duration
 
+    request = log_groups.Request(
+        sources=sources or (log_groups.DEFAULT,),
+        since=duration(since),
+        follow=follow,
+        pattern=log_groups.pattern_of(grep) if grep is not None else None,
+        as_json=json,
+    )
     try:
-        service_logs.show(environment, since=duration(since), follow_on=follow)
+        log_groups.show(environment, request)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

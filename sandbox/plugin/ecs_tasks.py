@@ -15,9 +15,7 @@ _EVENTS_IN_STREAM = 2000
 
 def aws() -> Aws:
     """Return the emulated AWS as the task scheduler sees it."""
-    return Aws(
-        secret_value=_secret_value, put_event=put_event, put_log_events=_put_log_events, alarms=_alarms
-    )
+    return Aws(secret_value=_secret_value, put_event=put_event, put_log_events=put_log_events, alarms=_alarms)
 
 
 def scope(arn: str) -> tuple[str, str]:
@@ -60,7 +58,8 @@ def put_event(event: dict[str, Any]) -> None:
         )
 
 
-def _put_log_events(group: str, stream: str, events: Sequence[LogEvent]) -> None:
+def put_log_events(group: str, stream: str, events: Sequence[LogEvent]) -> None:
+    """Put events into a stream, of which the newest stay."""
     config = {"group": group, "stream": stream, "create_group": True}
     ecs._ensure_awslogs_stream(config)
     cloudwatch_logs._put_log_events(

@@ -36,6 +36,7 @@ from sandbox.plugin import (
 )
 from sandbox.plugin.backing_servers import BackingServers
 from sandbox.plugin.context import Context
+from sandbox.plugin.database_logs import DatabaseLogs
 from sandbox.plugin.persistence import StateKeeper
 from sandbox.ports import HOST, Ports
 from sandbox.problems import Problem
@@ -138,4 +139,5 @@ class ControlPlane:
         self._scheduler.start()
         self._rotations.follow_schedules()
         self._context.backing_servers.watch()
+        DatabaseLogs(self._context.layout).watch()
         self._context.keeper.start()

@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -66,3 +67,11 @@ def _leave_log_groups_to_their_stacks() -> None:
         named = (func.get("config") or func).get("LoggingConfig", {}).get("LogGroup")
         if not named or named in cloudwatch_logs._log_groups:
             original(func, *rest, **options)
+            _give_ids(cloudwatch_logs._log_groups.get(named) or {})
+
+
+def _give_ids(group: dict[str, Any]) -> None:
+    # At AWS every event has one ("FilteredLogEvent" in the CloudWatch Logs API Reference): 56 digits.
+    for stream in group.get("streams", {}).values():
+        for event in stream["events"]:
+            event.setdefault("eventId", f"{uuid.uuid4().int:056}")

@@ -3,6 +3,7 @@
 import fnmatch
 from typing import Any
 
+from contract import log_groups
 from ops.assembly import Resource
 from tests.infrastructure.synthesis import Synthesised, Synthesiser, as_list
 
@@ -142,3 +143,19 @@ def test_database_log_is_kept_where_rds_writes_it(platform: Synthesised) -> None
     names = {group_name(group) for group in platform.of_type("AWS::Logs::LogGroup")}
     for export in cluster.get("EnableCloudwatchLogsExports"):
         assert f"/aws/rds/cluster/{cluster.get('DBClusterIdentifier')}/{export}" in names
+
+
+def test_every_log_group_has_a_name_for_operators_and_every_name_a_log_group(synthesise: Synthesiser) -> None:
+    """`./gantry logs` finds them by it."""
+    used = set()
+    for platform in (
+        synthesise.having("prod", {"aurora.proxy": True, "canary.enabled": True}),
+        synthesise.having("sandbox", {"ecs.execute_command": True}),
+    ):
+        known = log_groups.sources(platform.settings.log_group_prefix, platform.settings.full_name)
+        for group in platform.of_type("AWS::Logs::LogGroup"):
+            name = group_name(group)
+            of = {source for source, pattern in known.items() if fnmatch.fnmatchcase(name, pattern)}
+            assert len(of) == 1, name
+            used |= of
+    assert used == set(known)

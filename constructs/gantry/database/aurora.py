@@ -10,6 +10,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract import log_groups
 from contract.database import DATABASE, PORT
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import HIPAA, NIST, acknowledge, shared
@@ -21,7 +22,6 @@ _INSIGHTS = {
     "standard": (rds.DatabaseInsightsMode.STANDARD, rds.PerformanceInsightRetention.DEFAULT),
     "advanced": (rds.DatabaseInsightsMode.ADVANCED, rds.PerformanceInsightRetention.MONTHS_15),
 }
-_LOG_EXPORT = "postgresql"
 # All in the cluster's group: an instance's own group is left at its defaults, which follow the cluster's, so
 # that every instance logs and refuses alike, also one that is added by hand.
 _PARAMETERS = {
@@ -35,11 +35,6 @@ _PARAMETERS = {
     # Milliseconds; a transaction that was left open keeps its locks and holds up vacuum.
     "idle_in_transaction_session_timeout": "300000",
 }
-
-
-def log_group_pattern(cluster_name: str) -> str:
-    """Return what the names of a cluster's log groups match; RDS chooses them."""
-    return f"/aws/rds/cluster/{cluster_name}/*"
 
 
 class AuroraPostgres(Construct):
@@ -114,7 +109,7 @@ class AuroraPostgres(Construct):
         snapshot: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        log_name = log_group_pattern(name).replace("*", _LOG_EXPORT)
+        log_name = log_groups.database(name)
         log_group = log_defaults.group(self, full_name=log_name, removal_policy=log_removal_policy)
         mode, kept = _INSIGHTS[insights]
         major, _, _ = engine_version.partition(".")
@@ -154,7 +149,7 @@ class AuroraPostgres(Construct):
             storage_encrypted=True,
             storage_encryption_key=key,
             iam_authentication=True,
-            cloudwatch_logs_exports=[_LOG_EXPORT],
+            cloudwatch_logs_exports=[log_groups.DATABASE_EXPORT],
             enable_performance_insights=True,
             performance_insight_encryption_key=key,
             performance_insight_retention=kept,

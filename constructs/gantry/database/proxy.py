@@ -10,6 +10,7 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract import log_groups
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.network.vpc import lasting_subnet_ids
 from gantry.secrets.secret import read_statements
@@ -20,11 +21,6 @@ _MAX_CONNECTIONS_PERCENT = 40
 _BORROW_TIMEOUT = 3
 # Seconds; as long as a client's pool may keep a connection, which then is the one that hangs up.
 _IDLE_CLIENT_TIMEOUT = 1800
-
-
-def log_group_name(proxy_name: str) -> str:
-    """Return the name of a proxy's log group; RDS chooses it."""
-    return f"/aws/rds/proxy/{proxy_name}"
 
 
 class IDatabaseProxy(Protocol):
@@ -75,7 +71,7 @@ class DatabaseProxy(Construct):
         log_defaults: LogDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
-        log_group = log_defaults.group(self, full_name=log_group_name(name))
+        log_group = log_defaults.group(self, full_name=log_groups.database_proxy(name))
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         for statement in read_statements(self, secrets_key, *secrets.values()):
             role.add_to_policy(statement)

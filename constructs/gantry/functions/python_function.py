@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from contract import log_groups
 from gantry.functions.python_asset import PYTHON_VERSION, PythonSource
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
@@ -99,7 +100,7 @@ class PythonFunction(Construct):
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        log_name = f"lambda/{name or asset.replace('_', '-')}"
+        log_name = log_groups.function(name or asset.replace("_", "-"))
         self.log_group = defaults.log_defaults.group(self, name=log_name)
         self.role = self._role(statements)
         zipped = defaults.source.build(asset)

@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_synthetics as synthetics
 from constructs import Construct
 
+from contract import log_groups
 from gantry.monitoring.alarm import AlarmDefaults, NotifyingAlarm
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge, exported_name
@@ -16,11 +17,6 @@ from gantry.nag import acknowledge, exported_name
 _SCRIPT = Path(__file__).with_name("health_probe.py")
 _ARTIFACTS = "canary"
 _RESULTS_KEPT = Duration.days(31)
-
-
-def log_group_pattern(name: str) -> str:
-    """Return what the name of a canary's log group matches; Synthetics chooses it."""
-    return f"/aws/lambda/cwsyn-{name}-*"
 
 
 class HealthCanary(Construct):
@@ -85,7 +81,7 @@ class HealthCanary(Construct):
         )
         self.canary.node.add_dependency(role)
         # The role may not make the group, so that Lambda leaves it to this one, with its key and retention.
-        log_defaults.group(self, full_name=log_group_pattern(name).replace("*", self.canary.canary_id))
+        log_defaults.group(self, full_name=log_groups.canary(name, self.canary.canary_id))
         self.alarm = self._alarm(interval, alarm_defaults)
 
     def _role(self, name: str, artifacts: s3.IBucket) -> iam.Role:
@@ -96,7 +92,7 @@ class HealthCanary(Construct):
         group = Stack.of(self).format_arn(
             service="logs",
             resource="log-group",
-            resource_name=log_group_pattern(name),
+            resource_name=log_groups.canary(name),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         # By its name, which others use too: an export of its ARN alone would go with the canary, too early.

@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from contract import log_groups
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
 from gantry.security.trust import service_of_this_account
@@ -95,7 +96,7 @@ class PlatformNetwork(Construct):
             "The zones are chosen by name: asking AWS for them would tie the synthesis to an account.",
             "CloudFormation-Validate::W3010",
         )
-        group = log_defaults.group(self, "FlowLogGroup", name="vpc-flow-logs")
+        group = log_defaults.group(self, "FlowLogGroup", name=log_groups.FLOW_LOGS)
         role = self._flow_log_role()
         flow_log = self.vpc.add_flow_log(
             "FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role)

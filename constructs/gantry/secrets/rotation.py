@@ -18,6 +18,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from contract import log_groups
 from contract import metrics as published
 from gantry.functions.python_function import FunctionDefaults, PythonFunction
 from gantry.monitoring import metrics
@@ -139,7 +140,7 @@ class RotatedSecret(Construct):
             "Function",
             defaults=functions,
             asset=_ASSET,
-            name=f"rotation-{strategy.name}",
+            name=log_groups.rotation(strategy.name),
             description=f"Rotates the secret {strategy.name} and retires what it replaced",
             security_group=strategy.security_group,
             environment={

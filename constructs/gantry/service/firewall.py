@@ -8,14 +8,10 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from contract import log_groups
 from gantry.monitoring.log_groups import LogDefaults
 
 _SECRET_HEADERS = ("authorization", "cookie")
-
-
-def log_group_name(name: str) -> str:
-    """Return the name of a firewall's log group; WAF logs to no group that is named otherwise."""
-    return f"aws-waf-logs-{name}"
 
 
 class WebFirewall(Construct):
@@ -84,7 +80,7 @@ class WebFirewall(Construct):
             resource_arn=load_balancer.load_balancer_arn,
             web_acl_arn=self.web_acl.attr_arn,
         )
-        self.log_group_name = log_group_name(name)
+        self.log_group_name = log_groups.firewall(name)
         self._log(log_defaults)
 
     def _addresses(

@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from contract import log_groups
 from contract.service import CONTAINER, PORT, USER
 from gantry.monitoring.log_groups import LogDefaults
 from gantry.nag import acknowledge
@@ -103,8 +104,8 @@ class WebService(Construct):
         execute_command: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = log_defaults.group(self, name="service")
-        exec_log = log_defaults.group(self, "ExecLogGroup", name="exec") if execute_command else None
+        self.log_group = log_defaults.group(self, name=log_groups.SERVICE)
+        exec_log = log_defaults.group(self, "ExecLogGroup", name=log_groups.EXEC) if execute_command else None
         self.cluster = self._cluster(name, vpc, exec_log)
         task_definition = self._task_definition(name, cpu, memory_mib, image.cpu_architecture)
         execution_role = self._allow_start(task_definition, image, secrets, secrets_key)

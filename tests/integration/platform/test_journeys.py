@@ -1,5 +1,6 @@
 """What a person sees of the deployed platform, and that it goes on serving while things break or change."""
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -75,6 +76,18 @@ def test_a_person_signs_up_and_keeps_tasks(platform: DeployedPlatform) -> None:
         assert ada.post("/sign-in", json=credentials).status_code == 200
         tasks = ada.get(f"/projects/{project['id']}/tasks").json()["items"]
         assert [task["title"] for task in tasks] == ["cards", "mill", "store"]
+
+
+def test_logs_of_tasks_functions_and_database_are_one_stream(platform: DeployedPlatform) -> None:
+    sources = ["service", "rotation-database", "database"]
+    result = platform.gantry("logs", *sources, "--since", "1h", "--json")
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {event["source"] for event in events} == set(sources)
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    result = platform.gantry("logs", "rotation-database", "--since", "1h", "--grep", "is the current one")
+    assert result.returncode == 0, result.stderr
+    assert [line for line in result.stdout.splitlines() if '"step":"finishSecret"' in line]
 
 
 def test_deployed_platform_has_no_differences(platform: DeployedPlatform) -> None:
