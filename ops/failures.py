@@ -107,12 +107,14 @@ def _events(client: "CloudFormationClient", stack: str, *, began: float) -> "Ite
 
 
 def _first_failure(events: "Iterable[StackEventTypeDef]") -> "StackEventTypeDef | None":
-    for event in events:
-        of_stack = event.get("PhysicalResourceId") == event["StackId"]
-        cancelled = event.get("ResourceStatusReason", "").startswith(_CANCELLED)
-        if event.get("ResourceStatus") in _FAILED and not of_stack and not cancelled:
-            return event
-    return None
+    return next(filter(is_failure, events), None)
+
+
+def is_failure(event: "StackEventTypeDef") -> bool:
+    """Return whether an event is a resource's own failure."""
+    of_stack = event.get("PhysicalResourceId") == event["StackId"]
+    cancelled = event.get("ResourceStatusReason", "").startswith(_CANCELLED)
+    return event.get("ResourceStatus") in _FAILED and not of_stack and not cancelled
 
 
 def _cause(environment: Environment, event: "StackEventTypeDef", events: "list[StackEventTypeDef]") -> Cause:

@@ -64,6 +64,23 @@ def logs(
 
 
 @app.command(rich_help_panel=OPERATE)
+def events(
+    *,
+    environment: Environment = SANDBOX,
+    since: Annotated[str, typer.Option("--since", help="How far back to start: 10m, 1h, 2d.")] = "24h",
+    json: Json = False,
+) -> None:
+    """Print what happened: deployments, tasks, scaling, rotations, alarms and backups on one timeline."""
+    from ops import events as timeline
+    from ops.console import duration
+
+    try:
+        timeline.run(environment, since=duration(since), as_json=json)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command(rich_help_panel=OPERATE)
 def rotate(
     secret: Annotated[Rotatable, typer.Argument(help="Which secret.")],
     *,

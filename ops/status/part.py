@@ -1,9 +1,14 @@
 """What a part of the status is made of."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+_ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
+# Type and name; a target group's ends with an id.
+_ARN = re.compile(r"\barn:[\w-]+:[\w-]+:[\w-]*:\d*:([\w-]+[:/][\w.-]+)[\w/.-]*")
 
 
 class State(StrEnum):
@@ -65,7 +70,12 @@ def age(span: timedelta) -> str:
 
 def moment(when: datetime) -> str:
     """Return a time in UTC as a screen has room for it."""
-    return f"{when:%Y-%m-%d %H:%M}Z"
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
+def abridged(text: str) -> str:
+    """Return text with what identifies tasks and resources, without the rest of their ids and ARNs."""
+    return _ID.sub(r"\1", _ARN.sub(r"\1", text))
 
 
 def counted(number: int, what: str) -> str:

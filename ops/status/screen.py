@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from ops.console import out, printable, write_line
-from ops.status.part import Part, State, moment
+from ops.status.part import Part, State, abridged, moment
 
 _LABEL = 15  # columns
 _COLOURS = {State.OK: "green", State.FAILED: "red", State.UNKNOWN: "yellow"}
@@ -107,7 +107,7 @@ def print_screen(status: Status, *, redraw: bool) -> None:
 def _wrapped(line: str, indent: str) -> str:
     """Wrap a line between words: an address stays whole, so that it can be copied."""
     return textwrap.fill(
-        printable(line),
+        abridged(printable(line)),
         out.width,
         initial_indent=indent,
         subsequent_indent=indent + "  ",

@@ -28,7 +28,7 @@ class Service(Part):
     def problems(self) -> Iterator[str]:
         """Yield what does not answer."""
         if self.health != healthz.OK:
-            yield f"{self.url} answers {self.health}"
+            yield f"{self.url}: {self.health}"
         if self.dependencies not in {None, task_health.WELL}:
             yield f"database and cache: {self.dependencies}"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
 
 _DESCRIBABLE = 100
-_SHOWN = 5
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,8 @@ class StoppedTasks(Part):
         """Yield the latest with their reasons."""
         for each in self.items[:_SHOWN]:
             codes = "".join(f", {name} exited with {code}" for name, code in each.exit_codes.items())
-            when = moment(each.stopped_at) if each.stopped_at else ""
-            yield f"{when} {each.task[:8]}: {each.reason}{codes}"
+            when = moment(each.stopped_at) if each.stopped_at else "stopping"
+            yield f"{when} {each.task}: {each.reason}{codes}"
         if len(self.items) > _SHOWN:
             yield f"and {len(self.items) - _SHOWN} before"
         if not self.items:

@@ -118,8 +118,8 @@ class ControlPlane:
         ecs.install(services)
         service_deployments.install(services)
         ecs_types.install(services)
-        scaling.install(services)
         persistence.install(self._context.keeper)
+        scaling.install(services)  # what it serves changes nothing
 
         @patching.wrap(app, "_load_persisted_state")
         def load_persisted_state(original: Callable[[], None]) -> None:

@@ -90,6 +90,23 @@ def test_logs_of_tasks_functions_and_database_are_one_stream(platform: DeployedP
     assert [line for line in result.stdout.splitlines() if '"step":"finishSecret"' in line]
 
 
+def test_rotation_and_its_new_tasks_are_on_one_timeline(platform: DeployedPlatform) -> None:
+    result = platform.gantry("events", "--since", "1h", "--json")
+    assert result.returncode == 0, result.stderr
+    timeline = json.loads(result.stdout)
+    assert timeline["unknown"] == {}
+    texts = [f"{event['kind']} {event['subject']} {event['text']}" for event in timeline["events"]]
+    for expected in (
+        "deployment gantry-sandbox-compute CREATE_COMPLETE",
+        "scaling gantry-sandbox Setting desired count to 2: minimum capacity was set to 2",
+        "rotation database finishSecret: the version is the current one",
+        "task gantry-sandbox has started",
+        "rotation database nothing else logs in",
+    ):
+        assert any(text.startswith(expected) for text in texts), expected
+    assert timeline["events"] == sorted(timeline["events"], key=lambda event: event["time"])
+
+
 def test_deployed_platform_has_no_differences(platform: DeployedPlatform) -> None:
     result = platform.gantry("cdk", "diff", "--fail", *context())
     assert result.returncode == 0, result.stdout + result.stderr

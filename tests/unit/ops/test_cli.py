@@ -36,8 +36,9 @@ def gantry(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 def test_account_needs_no_package_of_the_sandbox() -> None:
     program = (
-        "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.clean_up, ops.cost, ops.firewall;"
-        "import ops.leaked, ops.logs, ops.rotate, ops.rotator, ops.security, ops.status, tools.diagram"
+        "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.clean_up, ops.cost, ops.events;"
+        "import ops.firewall, ops.leaked, ops.logs, ops.rotate, ops.rotator, ops.security;"
+        "import ops.status, tools.diagram"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 

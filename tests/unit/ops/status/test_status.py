@@ -120,7 +120,7 @@ def test_what_is_wrong_is_the_verdicts_reason(
 
 def test_service_that_does_not_answer_is_unhealthy(healthz: dict[str, str]) -> None:
     healthz["answer"] = "HTTP 503"
-    assert read().reasons == ["service: https://tasks.example.com answers HTTP 503"]
+    assert read().reasons == ["service: https://tasks.example.com: HTTP 503"]
 
 
 def test_failed_deployment_says_why() -> None:
