@@ -17,6 +17,7 @@ from ops.status.part import abridged
 
 # By the names with which a source is said to be unknown.
 SOURCES: Mapping[str, Callable[[Look, datetime], Iterator[Event]]] = {
+    "ledger": deployments.of_ledger,
     "stacks": deployments.of_stacks,
     "service deployments": deployments.of_service,
     "service events": tasks.of_service,

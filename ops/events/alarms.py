@@ -12,15 +12,11 @@ from ops.status.look import Look
 def read(look: Look, start: datetime) -> Iterator[Event]:
     """Yield each change of an alarm's state; CloudWatch keeps those of a month."""
     names = alarms.names(look.environment)
-    pages = (
-        look.environment.client("cloudwatch")
-        .get_paginator("describe_alarm_history")
-        .paginate(
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-            HistoryItemType="StateUpdate",
-            StartDate=start,
-            EndDate=look.now,
-        )
+    pages = look.environment.cloudwatch.get_paginator("describe_alarm_history").paginate(
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        HistoryItemType="StateUpdate",
+        StartDate=start,
+        EndDate=look.now,
     )
     for page in pages if names else ():
         for item in page.get("AlarmHistoryItems", ()):

@@ -1,4 +1,4 @@
-"""Deployments, as CloudFormation and ECS record them."""
+"""Deployments, as the ledger, CloudFormation and ECS record them."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from ops.deployments import show
+from ops.deployments.ledger import Ledger
 from ops.events.event import Event, Kind
 from ops.failures import is_failure
 from ops.status.look import Look
@@ -16,6 +18,21 @@ if TYPE_CHECKING:
 
 # What comes before a deployment, and after one that is done.
 _ROUTINE = ("REVIEW_IN_PROGRESS", "CLEANUP_IN_PROGRESS")
+
+
+def of_ledger(look: Look, start: datetime) -> Iterator[Event]:
+    """Yield when each deployment that has an entry began and ended, with its caller."""
+    ledger = Ledger(look.environment.dynamodb, look.outputs("state")["LedgerTableName"])
+    for entry in ledger.entries():
+        what = f"{entry.start.kind} {entry.id}"
+        if entry.start.began >= start:
+            reason = f" ({entry.start.reason})" if entry.start.reason else ""
+            text = f"begun by {show.name(entry.start.by)}{reason}"
+            yield Event(time=entry.start.began, kind=Kind.DEPLOYMENT, subject=what, text=text)
+        if entry.outcome and (ended := datetime.fromisoformat(entry.outcome.ended)) >= start:
+            cause = f": {entry.outcome.cause}" if entry.outcome.cause else ""
+            text = f"{entry.outcome.result}{cause}"
+            yield Event(time=ended, kind=Kind.DEPLOYMENT, subject=what, text=text)
 
 
 def of_stacks(look: Look, start: datetime) -> Iterator[Event]:

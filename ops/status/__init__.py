@@ -13,6 +13,7 @@ from ops.status import (
     backups,
     cache,
     database,
+    lock,
     screen,
     secrets,
     servers,
@@ -40,6 +41,7 @@ PARTS: Mapping[str, Callable[[Look], Part | None]] = {
     "restore_tests": backups.read_restore_tests,
     "alarms": alarms.read,
     "stacks": stacks.read,
+    "lock": lock.read,
 }
 _WITHIN = timedelta(seconds=20)
 _WATCH_SECONDS = 5.0

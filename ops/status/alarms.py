@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ops import alarms
 from ops.status.look import Look
@@ -54,7 +55,7 @@ def read(look: Look) -> Alarms | None:
     names = sorted(alarms.names(look.environment))
     if not names:
         return None
-    client = look.environment.client("cloudwatch")
+    client = look.environment.cloudwatch
     answers = [
         client.describe_alarms(
             AlarmNames=names[start : start + _NAMED],
@@ -63,12 +64,9 @@ def read(look: Look) -> Alarms | None:
         )
         for start in range(0, len(names), _NAMED)
     ]
-    found = [
-        each
-        for answer in answers
-        for kind in ("CompositeAlarms", "MetricAlarms")
-        for each in answer.get(kind, ())
-    ]
+    found: list[Any] = []
+    for answer in answers:
+        found += [*answer.get("CompositeAlarms", ()), *answer.get("MetricAlarms", ())]
     return Alarms(
         total=len(found),
         no_data=sum(each["StateValue"] == "INSUFFICIENT_DATA" for each in found),

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import aws_errors
 from ops.status.look import Look
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricTypeDef
 
 # RDS and ElastiCache publish every minute, and some minutes late.
 _WINDOW = timedelta(minutes=15)
@@ -42,10 +46,8 @@ def newest(look: Look, metrics: Mapping[str, Metric]) -> Values:
     names = dict(enumerate(metrics))
     queries = [_query(f"m{number}", metrics[name]) for number, name in names.items()]
     try:
-        pages = (
-            look.environment.client("cloudwatch")
-            .get_paginator("get_metric_data")
-            .paginate(StartTime=look.now - _WINDOW, EndTime=look.now, MetricDataQueries=queries)
+        pages = look.environment.cloudwatch.get_paginator("get_metric_data").paginate(
+            StartTime=look.now - _WINDOW, EndTime=look.now, MetricDataQueries=queries
         )
         results = [result for page in pages for result in page["MetricDataResults"]]
     except (BotoCoreError, ClientError) as error:
@@ -58,8 +60,8 @@ def newest(look: Look, metrics: Mapping[str, Metric]) -> Values:
     return Values(newest=dict(found))
 
 
-def _query(name: str, metric: Metric) -> dict[str, object]:
-    of = {
+def _query(name: str, metric: Metric) -> "MetricDataQueryTypeDef":
+    of: MetricTypeDef = {
         "Namespace": metric.namespace,
         "MetricName": metric.name,
         "Dimensions": [{"Name": metric.dimension, "Value": metric.value}],

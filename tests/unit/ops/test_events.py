@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from contract.secrets import RotatingSecret
 from ops import events
+from ops.deployments.ledger import Outcome, Start, new_id
 from ops.events import Timeline
 from tests.aws.answers import Answers, environment
 from tests.aws.transport import AwsError
@@ -79,6 +82,21 @@ def history(name: str, old: str, new: str, minutes: float) -> dict[str, Any]:
     }
 
 
+def ledger_items() -> list[dict[str, Any]]:
+    """Return the items of a deployment that failed, the outcome first, as the table has them."""
+    identity = new_id(ago(minutes=96))
+    start = Start(
+        id=identity, run="1", by="arn:aws:sts::1:assumed-role/deployer/ada", kind="deploy", reason="1.4"
+    )
+    ended = ago(minutes=69).isoformat()
+    outcome = Outcome(id=identity, result="failed", ended=ended, cause="tasks failed to start")
+    serialize = TypeSerializer().serialize
+    return [
+        {name: serialize(value) for name, value in {**asdict(item), "sk": f"{identity}#{kind}"}.items()}
+        for kind, item in (("outcome", outcome), ("start", start))
+    ]
+
+
 def answers() -> Answers:
     found = account.answers()
     deployment = {
@@ -107,6 +125,7 @@ def answers() -> Answers:
         "list_service_deployments": {"serviceDeployments": [deployment]},
     }
     found["logs"] = {"filter_log_events": rotation_log}
+    found["dynamodb"]["query"] = {"Items": ledger_items()}
     found["cloudwatch"]["describe_alarm_history"] = {
         "AlarmHistoryItems": [
             history(account.ALARM, "OK", "ALARM", 84),
@@ -144,6 +163,7 @@ def answers() -> Answers:
 
 
 CALLS = {
+    "ledger": ("dynamodb", "query"),
     "stacks": ("cloudformation", "describe_stack_events"),
     "service deployments": ("ecs", "list_service_deployments"),
     "stopped tasks": ("ecs", "describe_tasks"),
@@ -164,7 +184,10 @@ def read(change: Callable[[Answers], object] | None = None, since: timedelta = D
 def test_what_happened_is_one_timeline_of_this_environment_alone() -> None:
     found = read()
     assert found.unknown == {}
-    assert [f"{each.kind} {each.subject}: {each.text}" for each in found.events] == [
+    ledger = [each for each in found.events if each.subject.startswith("deploy 2")]
+    assert [each.text for each in ledger] == ["begun by ada (1.4)", "failed: tasks failed to start"]
+    others = [each for each in found.events if each not in ledger]
+    assert [f"{each.kind} {each.subject}: {each.text}" for each in others] == [
         "deployment gantry-prod-compute: UPDATE_IN_PROGRESS",
         "deployment service deployment 77: began",
         "scaling gantry-prod: Setting desired count to 4: monitor alarm cpu in state ALARM "

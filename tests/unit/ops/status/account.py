@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contract.secrets import RotatingSecret
+from ops.deployments.lock import Holder, LockState
+from ops.deployments.lock import _item as lock_item
 from stacks.settings import Settings, load_settings
 from tests.aws.answers import Answers
 from tests.aws.transport import AwsError
@@ -12,6 +14,7 @@ NOW = datetime.now(UTC)
 ARN = "arn:aws:{}:us-east-1:111122223333:{}"
 GROUP = ARN.format("elasticloadbalancing", "targetgroup/gantry-prod/0123456789abcdef")
 OUTPUTS = {
+    "state": {"LedgerTableName": "ledger"},
     "data": {
         "ClusterIdentifier": "gantry-prod",
         "DatabaseSecretArn": "database",
@@ -199,7 +202,15 @@ def answers() -> Answers:
     secret = {"RotationEnabled": True, "NextRotationDate": NOW + timedelta(days=20)}
     cache = {"ServerlessCacheName": "gantry-prod", "Status": "available", "Engine": "valkey",
              "FullEngineVersion": "8.1"}  # fmt: skip
+    lock = Holder(
+        run="1",
+        by=ARN.format("sts", "assumed-role/deployer/ada"),
+        command="deploy -e prod",
+        reason="hotfix",
+        since="2026-11-27T11:00:00+00:00",
+    )
     return {
+        "dynamodb": {"get_item": {"Item": lock_item(LockState(fence=3, renewals=9, holder=lock))}},
         "cloudformation": {"describe_stacks": describe_stacks, "list_stack_resources": stack_resources},
         "ecs": {
             "describe_services": {"services": [service()]},

@@ -118,6 +118,16 @@ def test_what_is_wrong_is_the_verdicts_reason(
     assert any(reason in each for each in found.reasons), found.reasons
 
 
+def test_lock_says_who_holds_it_and_is_no_failure() -> None:
+    found = read()
+    assert list(found.parts["lock"].lines()) == [
+        "ada holds it for `deploy -e prod` (hotfix) since 2026-11-27T11:00:00+00:00"
+    ]
+    assert found.document()["lock"]["holder"]["command"] == "deploy -e prod"
+    free = read(answering("dynamodb", "get_item", {}))
+    assert (free.verdict, list(free.parts["lock"].lines())) == (Verdict.HEALTHY, ["free"])
+
+
 def test_service_that_does_not_answer_is_unhealthy(healthz: dict[str, str]) -> None:
     healthz["answer"] = "HTTP 503"
     assert read().reasons == ["service: https://tasks.example.com: HTTP 503"]
