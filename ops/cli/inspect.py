@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contract.environments import SANDBOX
-from ops.cli.options import INSPECT, Environment, Json, Overrides, app
+from ops.cli.options import INSPECT, Environment, Json, JUnit, Overrides, app
 
 check = typer.Typer(no_args_is_help=True, help="Check an environment before or after it is deployed.")
 app.add_typer(check, name="check", rich_help_panel=INSPECT)
@@ -49,6 +49,17 @@ def blocked(
     from ops import firewall as web_firewall
 
     web_firewall.show_blocked(environment, since=since, as_json=json)
+
+
+@check.command(name="post-deploy")
+def post_deploy(
+    *, environment: Environment = SANDBOX, context: Overrides = None, json: Json = False, junit: JUnit = None
+) -> None:
+    """Check that a deployment serves, is protected and is as it was before; exit code 1 unless all is ok."""
+    from ops import checks
+
+    request = checks.Request(environment=environment, context=context or (), as_json=json, junit=junit)
+    raise typer.Exit(checks.post_deploy(request))
 
 
 @check.command()

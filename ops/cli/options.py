@@ -1,5 +1,6 @@
 """The app that commands register with, the groups of its help, and the options that many commands take."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,3 +32,6 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--context", "-c", help="Override a setting: ecs.min_capacity=3.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the data as JSON on stdout.")]
+JUnit = Annotated[
+    Path | None, typer.Option("--junit", help="Write the results as JUnit's XML, for a build server.")
+]

@@ -9,6 +9,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_synthetics as synthetics
 
+from contract import dashboard
 from contract import metrics as published
 from gantry.cache.valkey import ICache
 from gantry.monitoring import metrics
@@ -51,11 +52,11 @@ def golden_signals(
         title="Golden signals",
         rows=[
             [
-                Graph(title="Traffic (requests a minute)", left=[balancer.request_count(period=MINUTE)]),
-                Graph(title="Errors (5xx a minute)", left=errors),
-                Graph(title="Latency (s)", left=latencies, limits={"alarm on p95": latency_seconds}),
+                Graph(title=dashboard.TRAFFIC, left=[balancer.request_count(period=MINUTE)]),
+                Graph(title=dashboard.ERRORS, left=errors),
+                Graph(title=dashboard.LATENCY, left=latencies, limits={"alarm on p95": latency_seconds}),
                 Graph(
-                    title="Saturation (% of tasks)",
+                    title=dashboard.SATURATION,
                     left=[
                         metrics.service_utilization(service, "CPU", label="CPU"),
                         metrics.service_utilization(service, "Memory", label="memory"),

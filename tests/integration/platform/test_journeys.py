@@ -64,6 +64,26 @@ def test_database_roles_were_made_by_the_deployed_function(platform: DeployedPla
     assert (database["session_user"], database["current_user"]) == ("app_b", "app_owner")
 
 
+def test_check_after_the_deployment_finds_nothing_wrong(platform: DeployedPlatform) -> None:
+    outcomes = checked(platform, "post-deploy")
+    assert set(outcomes.values()) <= {"ok", "unknown"}
+    # Nothing here publishes metrics: they are no reason to call anything well.
+    assert {name for name, outcome in outcomes.items() if outcome == "unknown"} == {
+        "errors",
+        "latency p99",
+        "CPU of the tasks",
+        "alarms",
+    }
+
+
+def checked(platform: DeployedPlatform, checklist: str) -> dict[str, str]:
+    """Return the outcome of each check by its name."""
+    result = platform.gantry("check", checklist, "--json", *context())
+    document = json.loads(result.stdout)
+    assert result.returncode == (0 if document["outcome"] == "ok" else 1), result.stderr
+    return {each["name"]: each["outcome"] for line in document["lines"] for each in line["results"]}
+
+
 def test_a_person_signs_up_and_keeps_tasks(platform: DeployedPlatform) -> None:
     credentials = {"email": "ada@example.com", "password": PASSWORD}
     with client_of(platform) as ada:

@@ -36,7 +36,8 @@ def gantry(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 def test_account_needs_no_package_of_the_sandbox() -> None:
     program = (
-        "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.clean_up, ops.cost, ops.events;"
+        "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.checks, ops.clean_up;"
+        "import ops.cost, ops.events;"
         "import ops.firewall, ops.leaked, ops.logs, ops.rotate, ops.rotator, ops.security;"
         "import ops.status, tools.diagram"
     )
