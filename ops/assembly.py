@@ -62,7 +62,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of the assembly."""
+    """A stack of the assembly, and the least version of the CDK's bootstrap stack, by an SSM parameter."""
 
     id: str
     name: str
@@ -72,6 +72,8 @@ class Stack:
     depends_on: frozenset[str]
     resources: tuple[Resource, ...]
     exports: Mapping[str, Value]
+    bootstrap_version: int = 0
+    bootstrap_parameter: str = ""
 
     @property
     def layer(self) -> str:
@@ -204,6 +206,8 @@ def _stack(directory: Path, identity: str, artifact: Mapping[str, Value]) -> Sta
         resources=tuple(_resource(identity, *item) for item in template.get("Resources", {}).items()),
         # A weak reference names stack and output instead of an export.
         exports={f"{name}:{key}": output["Value"] for key, output in outputs.items()} | exported,
+        bootstrap_version=artifact["properties"].get("requiresBootstrapStackVersion", 0),
+        bootstrap_parameter=artifact["properties"].get("bootstrapStackVersionSsmParameter", ""),
     )
 
 

@@ -44,6 +44,10 @@ _CODES = {
         ("AWS denies access", "Use credentials that may do this, of the account that the settings name."),
     ),
     **dict.fromkeys(_THROTTLED, ("AWS throttles requests", "Run again in a minute.")),
+    # The last is what the sandbox answers for a service that it does not have.
+    **dict.fromkeys(
+        ("InvalidAction", "UnknownOperationException", "400"), ("This operation is not offered here", None)
+    ),
 }  # fmt: skip
 
 

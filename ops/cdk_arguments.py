@@ -98,11 +98,15 @@ class Arguments:
     @property
     def settings(self) -> Settings:
         """The environment's settings."""
-        overrides = self._replaced | self._given
         try:
-            return settings_of(self.environment, overrides=overrides, in_sandbox=self.in_sandbox)
+            return settings_of(self.environment, overrides=self.overrides, in_sandbox=self.in_sandbox)
         except SettingsError as error:
             raise CliError(str(error)) from error
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """The settings that `-c` gives, and those that the sandbox replaces."""
+        return self._replaced | self._given
 
     @property
     def deployed(self) -> list[Settings | PipelineSettings]:

@@ -54,7 +54,7 @@ def check(
         raise CliError(str(error)) from error
     environment = settings[0]
     if command in _BUILDING and isinstance(environment, Settings) and _builds_image(arguments, environment):
-        _check_engine(environment.ecs.cpu_architecture)
+        check_engine(environment.ecs.cpu_architecture)
 
 
 def _builds_image(arguments: Sequence[str], settings: Settings) -> bool:
@@ -67,7 +67,14 @@ def _builds_image(arguments: Sequence[str], settings: Settings) -> bool:
     return not named or bool(named & set(_USES_IMAGE))
 
 
-def _check_engine(architecture: str) -> None:
+def check_engine(architecture: str) -> None:
+    """Refuse to build an image for an architecture where this machine cannot.
+
+    Raises
+    ------
+    CliError
+        When it cannot; says why.
+    """
     engine = os.environ.get("CDK_DOCKER", "docker")
     if shutil.which(engine) is None:
         others = [name for name in ("docker", "finch", "podman") if shutil.which(name)]

@@ -1,15 +1,19 @@
 """`./gantry check`: the checklists of an environment, each line a check that is made."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ops import cdk
+from ops.assembly import synthesised
 from ops.aws import Environment
+from ops.cdk_arguments import Arguments
 from ops.checks import report, running
-from ops.checks.context import Context
+from ops.checks.context import Context, Deployment
 from ops.checks.post_deploy import POST_DEPLOY
+from ops.checks.pre_deploy import PRE_DEPLOY
 from ops.checks.report import Report
 from ops.checks.results import AnyContext, Line, Outcome
 from ops.console import err, phase, write
@@ -44,8 +48,26 @@ class Request:
         CliError
             When there is none of this name, or it is in the sandbox and that does not run.
         """
+        return cdk.connected(self.arguments)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The environment and its settings, as the CDK CLI takes them."""
         given = (f"environment={self.environment}", *self.context)
-        return cdk.connected([word for each in given for word in ("--context", each)])
+        return [word for each in given for word in ("--context", each)]
+
+
+def pre_deploy(request: Request) -> int:
+    """Check what is about to be deployed and return the exit code: 1 unless everything is well."""
+    connected = request.connected()
+    overrides = [f"{key}={value}" for key, value in Arguments(request.arguments).overrides.items()]
+    with ExitStack() as stack:
+        with phase(f"Synthesise {request.environment}"):
+            assembly = stack.enter_context(
+                synthesised(request.environment, overrides=overrides, context={"nag:packs": "all"})
+            )
+        context = Deployment(connected, datetime.now(UTC), assembly=assembly)
+        return _run("pre-deploy", PRE_DEPLOY, request, context)
 
 
 def post_deploy(request: Request) -> int:

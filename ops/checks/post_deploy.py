@@ -32,7 +32,7 @@ def _protection(context: Context) -> Iterator[Result]:
             without_policy.append(name)
     again = f"Deploy again: `./gantry cdk deploy --all -c environment={settings.environment}`."
     yield _protected("stacks' deletion", len(names), open_to_deletion, "termination protection", again)
-    yield _protected("stacks' updates", len(names), without_policy, "Gantry's stack policy", again)
+    yield _protected("stacks' updates", len(names), without_policy, "stack policy of Gantry", again)
     yield from _protected_data(context, again)
 
 

@@ -51,6 +51,17 @@ def blocked(
     web_firewall.show_blocked(environment, since=since, as_json=json)
 
 
+@check.command(name="pre-deploy")
+def pre_deploy(
+    *, environment: Environment = SANDBOX, context: Overrides = None, json: Json = False, junit: JUnit = None
+) -> None:
+    """Check that an account will take a deployment, and what it changes; exit code 1 unless all is ok."""
+    from ops import checks
+
+    request = checks.Request(environment=environment, context=context or (), as_json=json, junit=junit)
+    raise typer.Exit(checks.pre_deploy(request))
+
+
 @check.command(name="post-deploy")
 def post_deploy(
     *, environment: Environment = SANDBOX, context: Overrides = None, json: Json = False, junit: JUnit = None

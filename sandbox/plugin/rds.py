@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,10 @@ from sandbox.postgres import PostgresServer
 _logger = logging.getLogger(__name__)
 
 Cluster = dict[str, Any]
+
+
+_SERVERLESS, _PROVISIONED = "db.serverless", "db.r5.large"
+_ZONES = re.compile(rb"<AvailabilityZones>.*?</AvailabilityZones>", re.DOTALL)
 
 
 class Databases:
@@ -77,6 +82,7 @@ def install(context: Context) -> None:
     _provision_clusters(databases)
     _provision_instances()
     _serve_cluster_actions(databases)
+    _offer_serverless_instances()
     _resume_after_restart(databases)
 
 
@@ -207,6 +213,20 @@ def _serve_cluster_actions(databases: Databases) -> None:
         if not failed(response):
             databases.resume(rds._resolve_cluster_in_request_region(rds._p(p, "DBClusterIdentifier")))
         return response
+
+
+def _offer_serverless_instances() -> None:
+    @wrap(rds._ACTION_MAP, "DescribeOrderableDBInstanceOptions")
+    def describe(original: Action, p: dict[str, Any]) -> Response:
+        """Add Aurora's serverless class, which is in every zone: all are this machine."""
+        if rds._p(p, "DBInstanceClass") != _SERVERLESS:
+            return original(p)
+        status, headers, body = original(p | {"DBInstanceClass": _PROVISIONED})
+        zones = "".join(
+            f"<AvailabilityZone><Name>{get_region()}{letter}</Name></AvailabilityZone>" for letter in "abc"
+        )
+        body = body.replace(_PROVISIONED.encode(), _SERVERLESS.encode())
+        return status, headers, _ZONES.sub(f"<AvailabilityZones>{zones}</AvailabilityZones>".encode(), body)
 
 
 def _resume_after_restart(databases: Databases) -> None:

@@ -39,3 +39,10 @@ def version(image: str) -> str:
     """Return the tag of an image, else the beginning of its digest."""
     found = _VERSION.search(image)
     return (found["tag"] or (found["digest"] or "")[:12]) if found else ""
+
+
+def parts(image: str) -> dict[str, str]:
+    """Return what identifies an image in its repository, as ECR calls it: by its digest, else by its tag."""
+    found = _VERSION.search(image)
+    digest, tag = (found["digest"], found["tag"]) if found else (None, None)
+    return {"imageDigest": f"sha256:{digest}"} if digest else {"imageTag": tag or "latest"}

@@ -76,6 +76,19 @@ def test_check_after_the_deployment_finds_nothing_wrong(platform: DeployedPlatfo
     }
 
 
+@pytest.mark.long
+def test_check_before_the_next_deployment_finds_what_a_cheap_environment_lacks(
+    platform: DeployedPlatform,
+) -> None:
+    outcomes = checked(platform, "pre-deploy")
+    # It has no HTTPS and no backups; its image is none of ECR's, and the embedded AWS has no quotas.
+    assert {name: outcome for name, outcome in outcomes.items() if outcome != "ok"} == {
+        "security scans": "failed",
+        "image": "unknown",
+        "Fargate vCPU": "unknown",
+    }
+
+
 def checked(platform: DeployedPlatform, checklist: str) -> dict[str, str]:
     """Return the outcome of each check by its name."""
     result = platform.gantry("check", checklist, "--json", *context())

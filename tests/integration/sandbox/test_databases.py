@@ -103,6 +103,15 @@ def test_the_first_instance_is_the_writer(database: Database) -> None:
     assert [member["IsClusterWriter"] for member in members] == [True, False]
 
 
+def test_serverless_instances_are_offered_in_every_zone(database: Database) -> None:
+    options = database.client.describe_orderable_db_instance_options(
+        Engine="aurora-postgresql", EngineVersion="17.9", DBInstanceClass="db.serverless"
+    )["OrderableDBInstanceOptions"]
+    assert [option["DBInstanceClass"] for option in options] == ["db.serverless"]
+    zones = [zone["Name"] for zone in options[0]["AvailabilityZones"]]
+    assert zones == ["us-east-1a", "us-east-1b", "us-east-1c"]
+
+
 def test_the_master_password_can_be_rotated(database: Database) -> None:
     before = database.credentials()
     database.client.modify_db_cluster(

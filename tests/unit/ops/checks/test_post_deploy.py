@@ -185,7 +185,7 @@ def test_everything_is_well() -> None:
         ("latency p99", "cloudwatch.GetMetricData", measured(TargetResponseTime=(0.2, 0.5)), "0.5 s"),
         ("latency p99", "cloudwatch.GetMetricData", measured(TargetResponseTime=(None, 1.2)), "no data in"),
         ("CPU of the tasks", "cloudwatch.GetMetricData", measured(CPUUtilization=(20, 60)), "60 %"),
-        ("stacks' updates", "cloudformation.GetStackPolicy", {}, "have no Gantry's stack policy"),
+        ("stacks' updates", "cloudformation.GetStackPolicy", {}, "have no stack policy of Gantry"),
         ("data's deletion", "rds.DescribeDBClusters", cluster(DeletionProtection=False), "gantry-prod"),
         ("data's deletion", "dynamodb.DescribeTable", {"Table": {}}, "the table ledger"),
         (
