@@ -16,6 +16,7 @@ from ops.checks.post_deploy import POST_DEPLOY
 from ops.checks.pre_deploy import PRE_DEPLOY
 from ops.checks.report import Report
 from ops.checks.results import AnyContext, Line, Outcome
+from ops.checks.weekly import WEEKLY, Week
 from ops.console import err, phase, write
 
 
@@ -74,6 +75,12 @@ def post_deploy(request: Request) -> int:
     """Check a deployed environment and return the exit code: 1 unless everything is well."""
     context = Context(request.connected(), datetime.now(UTC))
     return _run("post-deploy", POST_DEPLOY, request, context)
+
+
+def weekly(request: Request, *, asks_costs: bool) -> int:
+    """Check the last week of an environment and return the exit code: 1 unless everything is well."""
+    context = Week(request.connected(), datetime.now(UTC), asks_costs=asks_costs)
+    return _run("weekly", WEEKLY, request, context)
 
 
 def _run(checklist: str, lines: Sequence[Line[AnyContext]], request: Request, context: AnyContext) -> int:

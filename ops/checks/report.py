@@ -13,7 +13,12 @@ from rich.text import Text
 from ops.checks.results import Checked, Outcome, Result, overall
 from ops.console import out, printable
 
-_STYLES = {Outcome.OK: "green", Outcome.FAILED: "bold red", Outcome.UNKNOWN: "yellow"}
+_STYLES = {
+    Outcome.OK: "green",
+    Outcome.FAILED: "bold red",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.ABSENT: "yellow",
+}
 _NAME_WIDTH = 20
 # JUnit has no word for what is not known: an error says that the test could not be made.
 _JUNIT = {Outcome.FAILED: "failure", Outcome.UNKNOWN: "error"}

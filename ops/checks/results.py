@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     OK = "ok"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    ABSENT = "absent"  # of a machine alone: what only some commands need
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ def failed(name: str, evidence: str, remedy: str) -> Result:
 def unknown(name: str, evidence: str, remedy: str = "") -> Result:
     """Return that it cannot be found out how something is, and why."""
     return Result(name, Outcome.UNKNOWN, evidence, remedy)
+
+
+def absent(name: str, evidence: str, remedy: str) -> Result:
+    """Return that something is not there that only some commands need, and how to get it."""
+    return Result(name, Outcome.ABSENT, evidence, remedy)
 
 
 AnyContext = TypeVar("AnyContext", bound=Context)

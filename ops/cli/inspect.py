@@ -74,6 +74,24 @@ def post_deploy(
 
 
 @check.command()
+def weekly(
+    *,
+    environment: Environment = SANDBOX,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Ask Cost Explorer, too: a request costs $0.01.")
+    ] = False,
+    context: Overrides = None,
+    json: Json = False,
+    junit: JUnit = None,
+) -> None:
+    """Look at the week's alarms, at pins that are behind and at costs; exit code 1 unless all is ok."""
+    from ops import checks
+
+    request = checks.Request(environment=environment, context=context or (), as_json=json, junit=junit)
+    raise typer.Exit(checks.weekly(request, asks_costs=cost))
+
+
+@check.command()
 def security(
     *,
     environment: Environment = "prod",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.options import THIS_MACHINE, Overrides, app
+from ops.cli.options import THIS_MACHINE, Json, Overrides, app
 
 
 @app.command(rich_help_panel=THIS_MACHINE)
@@ -31,3 +31,11 @@ def down(
     from ops import up as sandbox_up
 
     sandbox_up.down(wipe=wipe)
+
+
+@app.command(rich_help_panel=THIS_MACHINE)
+def doctor(*, json: Json = False) -> None:
+    """Look at this machine: what is there, what it is needed for, how to get the rest."""
+    from ops import doctor as machine_doctor
+
+    raise typer.Exit(machine_doctor.run(as_json=json))

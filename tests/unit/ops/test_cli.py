@@ -37,7 +37,7 @@ def gantry(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 def test_account_needs_no_package_of_the_sandbox() -> None:
     program = (
         "import sys; sys.modules['sandbox'] = None; import ops.cdk, ops.checks, ops.clean_up;"
-        "import ops.cost, ops.events;"
+        "import ops.cost, ops.doctor, ops.events;"
         "import ops.firewall, ops.leaked, ops.logs, ops.rotate, ops.rotator, ops.security;"
         "import ops.status, tools.diagram"
     )
@@ -102,6 +102,14 @@ def test_environment_that_cannot_be_asked_ends_in_a_sentence(command: list[str])
     result = gantry(*command, "-e", "prod")
     assert result.returncode == 1
     assert "There are no credentials for AWS" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_checklist_without_credentials_is_unknown_and_ends_with_1() -> None:
+    result = gantry("check", "post-deploy", "-e", "prod", "--json")
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["outcome"]) == (1, "unknown")
+    assert "There are no credentials for AWS" in document["lines"][0]["results"][0]["evidence"]
     assert "Traceback" not in result.stderr
 
 

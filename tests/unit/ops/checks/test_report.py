@@ -1,15 +1,20 @@
 """How a checklist is shown: to a person at 80 columns, to a program, to a build server."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 
 from ops.checks import report
+from ops.checks.post_deploy import POST_DEPLOY
+from ops.checks.pre_deploy import PRE_DEPLOY
 from ops.checks.report import Report
-from ops.checks.results import Checked, Outcome, Result, failed, ok, overall, unknown
+from ops.checks.results import Checked, Line, Outcome, Result, failed, ok, overall, unknown
+from ops.checks.weekly import WEEKLY
 
 LONG = "arn:aws:sns:eu-central-1:482915370264:gantry-production-state-AlertTopic2720D535-7BD0895F17C11"
 FOUND = Report(
@@ -69,3 +74,39 @@ def test_junit_has_a_failure_for_what_failed_and_an_error_for_what_is_unknown() 
 )
 def test_whole_is_as_the_worst_of_it(outcomes: list[str], expected: str) -> None:
     assert overall(Result("", Outcome(each), "") for each in outcomes) == expected
+
+
+# The checklists of the operations guide: each line is at least one check that is made.
+GUIDE = {
+    "pre-deploy": [
+        "Plan is clean",
+        "Image build succeeded",
+        "Required secrets exist",
+        "Security scans passed",
+    ],
+    "post-deploy": [
+        "/healthz returns 200",
+        "ECS service shows desired task count",
+        "Database connections are healthy",
+        "CloudWatch dashboard shows normal metrics",
+    ],
+    "weekly": [
+        "Review CloudWatch alarms",
+        "Check for pending updates of pins",
+        "Review cost reports in AWS Cost Explorer",
+    ],
+}
+
+
+def test_every_line_of_the_guide_is_checked() -> None:
+    ours: dict[str, Sequence[Line[Any]]] = {
+        "pre-deploy": PRE_DEPLOY,
+        "post-deploy": POST_DEPLOY,
+        "weekly": WEEKLY,
+    }
+    for checklist, titles in GUIDE.items():
+        assert [line.title for line in ours[checklist]][: len(titles)] == titles
+    for lines in ours.values():
+        assert all(line.checks for line in lines)
+        names = [check.name for line in lines for check in line.checks]
+        assert len(set(names)) == len(names)
