@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ops import cdk, protection
 from ops.assembly import parse_overrides
 from ops.console import confirm, err, phase
-from ops.deployments import changes, run, show
+from ops.deployments import changes, lease, run, show
 from ops.deployments.connection import Commit, Record
 from ops.deployments.ledger import Entry, Start
 
@@ -58,6 +58,9 @@ def deploy(request: Request) -> None:
     with cdk.turn(arguments):
         environment = cdk.connected(arguments)
         environment.require_own_account()
+        record = Record(environment)
+        if record.exists and not request.wait:
+            lease.refuse_held_by_hand(record.lock.read())
         with phase("Assembly"):
             assembly = cdk.synthesise(arguments)
         before, after = protection.deployed_templates(environment), changes.templates(assembly.directory)
@@ -67,7 +70,7 @@ def deploy(request: Request) -> None:
         if not numbers:
             err.print(f"Nothing changes: {request.environment} is as the code and its settings say.")
             return
-        _announce(Record(environment), numbers)
+        _announce(record, numbers)
         question = f"Deploy this to {request.environment} (account {environment.settings.account})?"
         confirm(question, yes=request.yes, otherwise="Nothing was deployed")
         commit = Commit.of_tree()

@@ -172,6 +172,19 @@ def _is_forced(holder: Holder, forced: str) -> bool:
     return bool(forced)
 
 
+def refuse_held_by_hand(state: LockState | None) -> None:
+    """Refuse at once, before anything takes time, where the lock lasts until someone releases it.
+
+    Raises
+    ------
+    CliError
+        When it does.
+    """
+    if state and state.holder and not state.holder.lease_seconds:
+        blocked = _held(state.holder)
+        raise CliError(blocked, remedy=_remedy(blocked))
+
+
 class _Watch:
     """What one reader sees of a lease, on its own clock."""
 

@@ -29,6 +29,13 @@ def lock(platform: DeployedPlatform) -> dict[str, Any]:
     return found
 
 
+def test_history_knows_what_was_deployed_without_an_entry(platform: DeployedPlatform) -> None:
+    oldest = history(platform)[-1]
+    assert (oldest["id"], oldest["kind"], oldest["outcome"]) == ("", "cdk", "succeeded")
+    assert "gantry-sandbox-compute" in oldest["changes"]
+
+
+@pytest.mark.long
 def test_deployment_is_written_down_and_gone_back_from_under_load(platform: DeployedPlatform) -> None:
     first = deploy(platform, "the first", ecs__environment__FEATURE="one")
     assert first.returncode == 0, first.stderr
@@ -68,7 +75,6 @@ def test_release_that_breaks_is_rolled_back_and_says_why_while_the_old_one_serve
     assert not lock(platform)["held"]
 
 
-@pytest.mark.long
 def test_lock_that_is_held_by_hand_keeps_others_from_deploying(platform: DeployedPlatform) -> None:
     assert platform.gantry("lock", "acquire", "--reason", "the fair").returncode == 0
     try:
