@@ -28,3 +28,15 @@ def names(environment: Environment) -> set[str]:
             if "does not exist" not in str(error):
                 raise
     return found
+
+
+def in_alarm(environment: Environment) -> list[str]:
+    """Return the alarms that the stacks made and that are in ALARM, each with its reason."""
+    own = names(environment)
+    pages = environment.cloudwatch.get_paginator("describe_alarms").paginate(StateValue="ALARM")
+    return [
+        f"{alarm['AlarmName']} is in ALARM: {alarm.get('StateReason', '')}"
+        for page in pages
+        for alarm in page["MetricAlarms"]
+        if alarm["AlarmName"] in own
+    ]

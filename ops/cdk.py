@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -82,7 +83,7 @@ def _deploy(arguments: Arguments, variables: Mapping[str, str]) -> int:
         arguments = arguments.of_assembly(arguments.output)
     lose = frozenset(filter(None, context.get(protection.LOSE, "").split(",")))
     assembly = read(ROOT / app, environment=environment.settings.environment)
-    _require_own(assembly, environment.settings)
+    require_own(assembly, environment.settings)
     protection.before_deployment(environment, assembly, lose=lose)
     try:
         return _run(arguments, variables)
@@ -122,21 +123,29 @@ def synthesise(words: Sequence[str]) -> Assembly:
         service_environment.ensure()
     _synthesise(arguments, _variables(arguments))
     assembly = read(arguments.output, environment=arguments.environment)
-    _require_own(assembly, arguments.settings)
+    require_own(assembly, arguments.settings)
     return assembly
 
 
 @contextmanager
-def turn(words: Sequence[str]) -> Iterator[None]:
-    """Keep other commands of this machine from changing the environment, where it is on this machine."""
+def turn(words: Sequence[str], *, alone: bool = True) -> Iterator[None]:
+    """Keep other commands of this machine from changing the environment, where it is on this machine.
+
+    Parameters
+    ----------
+    words
+        Arguments of the CLI.
+    alone
+        Whether other deployments of the environment wait; a rollback stops them.
+    """
     arguments = Arguments(words)
     with ExitStack() as stack:
         if arguments.in_sandbox:
-            stack.enter_context(deploying(arguments.environment))
+            stack.enter_context(deploying(arguments.environment, alone=alone))
         yield
 
 
-def _require_own(assembly: Assembly, settings: Settings) -> None:
+def require_own(assembly: Assembly, settings: Settings) -> None:
     """Refuse an assembly of another environment, for which `-c` means nothing."""
     places = {settings.stack_name(layer): region for layer, region in settings.places.items()}
     for stack in assembly.stacks:
@@ -149,7 +158,12 @@ def _require_own(assembly: Assembly, settings: Settings) -> None:
 
 
 def run_logged(
-    words: Sequence[str], log: Path, on_line: Callable[[str], None], *, approved: bool = False
+    words: Sequence[str],
+    log: Path,
+    on_line: Callable[[str], None],
+    *,
+    approved: bool = False,
+    stop: threading.Event | None = None,
 ) -> None:
     """Run the CDK CLI into a log and hand each line, free of colour, to `on_line`.
 
@@ -163,6 +177,8 @@ def run_logged(
         Called with each line.
     approved
         Whether a person has approved of the changes: the CLI is not to ask.
+    stop
+        Ends the CLI once it is set.
 
     Raises
     ------
@@ -189,6 +205,8 @@ def run_logged(
             encoding="utf-8",
             errors="replace",
         )
+        if stop is not None:
+            threading.Thread(target=_end_once, args=(process, stop), daemon=True).start()
         try:
             for line in process.stdout or ():
                 plain = _ESCAPE.sub("", line).rstrip()
@@ -202,6 +220,13 @@ def run_logged(
             process.wait()
     if process.returncode:
         raise _failure(arguments, process.returncode, log, began=began)
+
+
+def _end_once(process: subprocess.Popen[str], stop: threading.Event) -> None:
+    while process.poll() is None:
+        if stop.wait(1):
+            process.terminate()
+            return
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from contract.stack_policy import ALLOW_ALL, COUNTED, IRREPLACEABLE, POLICY, STA
 from ops.assembly import Assembly, Value
 from ops.aws import Environment
 from ops.console import CliError, err
-from ops.replacements import Loss, Template, losses
+from ops.replacements import Loss, Template, as_read_back, losses
 
 LOSE = "lose"
 _CREATE_ONLY = Path(__file__).with_name("create_only.json")
@@ -187,7 +187,8 @@ def deployed_templates(environment: Environment) -> dict[str, Template]:
     for region, name in _stacks(environment):
         body = environment.cloudformation_in(region).get_template(StackName=name)["TemplateBody"]
         # The CLI writes YAML where it has changed a template, as `cdk import` does.
-        found[name] = yaml.load(body, Loader=yaml.CSafeLoader) if isinstance(body, str) else body
+        template = yaml.load(body, Loader=yaml.CSafeLoader) if isinstance(body, str) else body
+        found[name] = as_read_back(template)
     return found
 
 
@@ -213,5 +214,5 @@ def _templates(assembly: Assembly) -> dict[str, Template]:
             each.logical_id: {"Type": each.type, "Properties": each.properties} for each in stack.resources
         }
         outputs = {key: {"Value": value, "Export": {"Name": key}} for key, value in stack.exports.items()}
-        found[stack.name] = {"Resources": resources, "Outputs": outputs}
+        found[stack.name] = as_read_back({"Resources": resources, "Outputs": outputs})
     return found

@@ -1,5 +1,6 @@
 """What an update of stacks would replace or remove of what cannot be made again as it was."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -7,7 +8,22 @@ from typing import Any, TypeAlias
 from ops.assembly import imports, targets
 
 Template: TypeAlias = Mapping[str, Any]
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 CreateOnly: TypeAlias = Callable[[str], Collection[str]]
+
+
+def as_read_back(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a template as GetTemplate returns it: CloudFormation puts a ? for what is not ASCII.
+
+    The CDK CLI compares the same way ("mangleLikeCloudFormation").
+    """
+    if isinstance(value, str):
+        return _NOT_ASCII.sub("?", value)
+    if isinstance(value, list):
+        return [as_read_back(each) for each in value]
+    if isinstance(value, Mapping):
+        return {as_read_back(name): as_read_back(each) for name, each in value.items()}
+    return value
 
 
 @dataclass(frozen=True, order=True, kw_only=True)

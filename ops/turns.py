@@ -30,20 +30,23 @@ def alone(command: str, *, state_dir: Path = SANDBOX_DIR) -> Iterator[None]:
 
 
 @contextmanager
-def deploying(environment: str, *, state_dir: Path = SANDBOX_DIR) -> Iterator[None]:
+def deploying(environment: str, *, alone: bool = True, state_dir: Path = SANDBOX_DIR) -> Iterator[None]:
     """Keep others from deploying an environment to the sandbox; other environments may be deployed meanwhile.
 
     Parameters
     ----------
     environment
         The environment.
+    alone
+        Whether other deployments of it wait.
     state_dir
         The sandbox's state directory.
     """
     command = f"./gantry cdk ({environment})"
     with ExitStack() as stack:
         stack.enter_context(held(state_dir / "turn.lock", fcntl.LOCK_SH, command))
-        stack.enter_context(held(state_dir / f"turn.{environment}.lock", fcntl.LOCK_EX, command))
+        if alone:
+            stack.enter_context(held(state_dir / f"turn.{environment}.lock", fcntl.LOCK_EX, command))
         yield
 
 

@@ -261,10 +261,9 @@ def _scaling(ecs_settings: EcsSettings) -> Scaling:
 
 def _labels(deployment: DeploymentSettings) -> dict[str, str]:
     """Return what a version says of the database's schema."""
-    version = deployment.schema_version
+    version, oldest = deployment.schema_version, deployment.oldest_schema_version
     if version is None:
         return {}
-    oldest = deployment.oldest_schema_version
     return {SCHEMA_LABEL: str(version), OLDEST_SCHEMA_LABEL: str(version if oldest is None else oldest)}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from contract.service import CONTAINER
-from ops.replacements import Template
+from ops.replacements import Template, as_read_back
 
 Action: TypeAlias = Literal["added", "removed", "changed"]
 _MISSING = object()
@@ -38,7 +38,9 @@ def templates(files: Mapping[str, bytes] | Path) -> dict[str, Template]:
     """Return the templates of an assembly by the names of the stacks, from its folder or its files."""
 
     def read(name: str) -> Any:  # noqa: ANN401 - JSON
-        return json.loads((files / name).read_bytes() if isinstance(files, Path) else files[name])
+        return as_read_back(
+            json.loads((files / name).read_bytes() if isinstance(files, Path) else files[name])
+        )
 
     return {
         artifact["properties"].get("stackName", identity): read(artifact["properties"]["templateFile"])

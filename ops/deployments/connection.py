@@ -4,6 +4,8 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 
+from botocore.exceptions import ClientError
+
 from ops.aws import Environment
 from ops.console import CliError
 from ops.deployments.archive import Archive
@@ -54,9 +56,12 @@ class Record:
             ``arn:aws:codepipeline:<region>:<account>:<pipeline>:<execution id>``, as leases name it.
         """
         *_, region, _, pipeline, execution = arn.split(":")
-        found = self.environment.codepipeline_in(region).get_pipeline_execution(
-            pipelineName=pipeline, pipelineExecutionId=execution
-        )
+        try:
+            found = self.environment.codepipeline_in(region).get_pipeline_execution(
+                pipelineName=pipeline, pipelineExecutionId=execution
+            )
+        except ClientError:
+            return False
         return found["pipelineExecution"]["status"] not in {"InProgress", "Stopping"}
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ops import cdk, protection
 from ops.assembly import parse_overrides
-from ops.console import confirm, err, phase
-from ops.deployments import changes, lease, run, show
+from ops.console import CliError, confirm, err, phase
+from ops.deployments import changes, in_progress, lease, run, show
 from ops.deployments.connection import Commit, Record
 from ops.deployments.ledger import Entry, Start
 
@@ -51,6 +51,8 @@ def deploy(request: Request) -> None:
         When it does not succeed; says why, how things are, and what to do.
     """
     overrides = parse_overrides(request.overrides)
+    if "environment" in overrides:
+        raise CliError(f"-c environment={overrides['environment']} is given by -e here.")
     if request.image is not None:
         overrides["container_image"] = request.image
     arguments = _arguments(request.environment, overrides)
@@ -63,10 +65,15 @@ def deploy(request: Request) -> None:
             lease.refuse_held_by_hand(record.lock.read())
         with phase("Assembly"):
             assembly = cdk.synthesise(arguments)
-        before, after = protection.deployed_templates(environment), changes.templates(assembly.directory)
-        found = changes.changes(before, after)
-        numbers = changes.count(found, after, before)
-        protection.refuse(before, after, lose=request.lose)
+        after = changes.templates(assembly.directory)
+
+        def differing() -> dict[str, int]:
+            before = protection.deployed_templates(environment)
+            protection.refuse(before, after, lose=request.lose)
+            return changes.count(changes.changes(before, after), after, before)
+
+        in_progress.refuse_stuck(environment)
+        numbers = differing()
         if not numbers:
             err.print(f"Nothing changes: {request.environment} is as the code and its settings say.")
             return
@@ -81,8 +88,8 @@ def deploy(request: Request) -> None:
         )  # fmt: skip
         plan = run.Plan(
             environment=environment, arguments=arguments, assembly=assembly,
-            stacks=[each for each in assembly.stacks if each.name in numbers],
-            command=" ".join(["./gantry deploy", *(["-e", request.environment])]),
+            decide=lambda: [each for each in assembly.stacks if each.name in differing()],
+            approved=numbers.keys(), command=f"./gantry deploy -e {request.environment}",
             start=start, lose=request.lose, wait=request.wait,
         )  # fmt: skip
         entry = run.deploy(plan)

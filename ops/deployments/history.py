@@ -14,6 +14,9 @@ from ops.deployments.connection import Record
 from ops.deployments.ledger import Entry
 
 # Stacks of one `cdk deploy` follow each other; what begins later is another one.
+_BEGINNINGS = frozenset(
+    {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS"}
+)
 _GAP = timedelta(minutes=2)
 _MARGIN = timedelta(seconds=5)  # between the clock of this machine, which entries have, and AWS's
 
@@ -117,6 +120,8 @@ def _own(
 def _row(entry: Entry, own: Sequence[StackOperation], *, is_running: bool) -> Row:
     start = entry.start
     seconds, outcome = entry.seconds, show.result(entry)
+    if outcome == "interrupted" and own:
+        outcome = f"interrupted; {_result(own)} (read from CloudFormation)"
     if entry.outcome is None:
         outcome = "running" if is_running else _said(own)
         ends = [each.ended for each in own if each.ended]
@@ -200,7 +205,7 @@ def _operations(environment: Environment) -> Iterator[StackOperation]:
                 status = event.get("ResourceStatus", "")
                 if status.endswith(("_COMPLETE", "_FAILED")):
                     ended = ended or (event["Timestamp"], status)
-                elif status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
+                elif status in _BEGINNINGS:
                     yield StackOperation(
                         stack=stack["StackName"],
                         began=event["Timestamp"],

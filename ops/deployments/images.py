@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
@@ -10,8 +11,12 @@ from ops.aws import Environment, connect
 from ops.console import CliError, confirm, err, out
 from ops.deployments import in_progress
 from ops.deployments.connection import Record
+from ops.deployments.rollback import last_good
 
 _BATCH = 100  # BatchDeleteImage takes as many
+# ECR keeps what a list of images for several processors names, as long as there is the list.
+_PART = "ImageReferencedByManifestList"
+_NEW = timedelta(days=1)  # a deployment that is about to use it may have no entry yet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +54,21 @@ def prune(environment: str, *, keep: int, yes: bool) -> None:
         return
     _print(unused)
     confirm(f"Remove {len(unused)} images for good?", yes=yes, otherwise="Nothing was removed")
-    name = _repository(connected)
+    name, failures = _repository(connected), list[str]()
     for start in range(0, len(unused), _BATCH):
+        # By its digest: an image goes with all its tags.
         answer = connected.ecr.batch_delete_image(
             repositoryName=name,
-            imageIds=[{"imageTag": tag} for image in unused[start : start + _BATCH] for tag in image.tags],
+            imageIds=[{"imageDigest": image.digest} for image in unused[start : start + _BATCH]],
         )
-        if failures := answer.get("failures"):
-            shown = "; ".join(f"{each['imageId']}: {each['failureReason']}" for each in failures)
-            raise CliError(f"Not every image was removed: {shown}")
-    err.print(f"Removed {len(unused)} images.")
+        failures += [
+            f"{each['imageId'].get('imageDigest')}: {each.get('failureReason')}"
+            for each in answer.get("failures", ())
+            if each.get("failureCode") != _PART
+        ]
+    if failures:
+        raise CliError(f"Not every image was removed: {'; '.join(failures)}")
+    err.print(f"Removed {len(unused)} images, but for those that are part of another one.")
 
 
 def images(environment: Environment, *, keep: int) -> list[Image]:
@@ -80,13 +90,17 @@ def images(environment: Environment, *, keep: int) -> list[Image]:
     for page in pages:
         for image in page["imageDetails"]:
             identities = [image["imageDigest"], *(f"{name}:{tag}" for tag in image["imageTags"])]
+            is_new = image["imagePushedAt"] > datetime.now(UTC) - _NEW
             found.append(
                 Image(
                     digest=image["imageDigest"],
                     tags=image["imageTags"],
                     pushed=image["imagePushedAt"].isoformat(timespec="seconds"),
                     megabytes=round(image.get("imageSizeInBytes", 0) / 1e6, 1),
-                    needed_by=next((needed[each] for each in identities if each in needed), ""),
+                    needed_by=next(
+                        (needed[each] for each in identities if each in needed),
+                        "pushed in the last 24 hours" if is_new else "",
+                    ),
                 )
             )
     return sorted(found, key=lambda image: image.pushed, reverse=True)
@@ -98,11 +112,17 @@ def _repository(environment: Environment) -> str:
 
 def _needed(environment: Environment, *, keep: int) -> Iterator[tuple[str, str]]:
     """Yield digests, and names with tags, of what is needed, with what needs it."""
-    for entry in reversed(Record(environment).ledger.entries(limit=keep)):
+    entries = Record(environment).ledger.entries()
+    good = last_good(entries, lambda _: False)
+    for entry in [*([good] if good else []), *reversed(entries[:keep])]:
         by = f"deployment {entry.id}"
         yield from ((each, by) for each in _identities(entry.start.image))
         if entry.outcome and entry.outcome.digest:
             yield entry.outcome.digest, by
+    if service := in_progress.service(environment):
+        definition = environment.ecs.describe_task_definition(taskDefinition=service["taskDefinition"])
+        for defined in definition["taskDefinition"]["containerDefinitions"]:
+            yield from ((each, "the service") for each in _identities(defined.get("image", "")))
     for task in in_progress.tasks(environment):
         for container in task["containers"]:
             by = f"task {task['taskArn'].rsplit('/', 1)[-1][:12]}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from ops.aws import Environment
-from ops.console import CliError
+from ops.console import CliError, err
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import StackTypeDef
@@ -21,6 +21,7 @@ _DEPLOYING: "tuple[ServiceDeploymentStatusType, ...]" = (
     "PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS",
 )  # fmt: skip
 _CANCELLABLE = "UPDATE_IN_PROGRESS"  # CancelUpdateStack: "You can cancel only stacks that are in" this state
+_STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"})
 _LOOK_SECONDS = 3.0
 # CancelUpdateStack and StopServiceDeployment answer so where there is nothing to stop any more.
 _ENDED = frozenset(
@@ -59,6 +60,24 @@ def deployed(environment: Environment) -> "Iterator[tuple[str, StackTypeDef]]":
         except ClientError as error:
             if "does not exist" not in str(error):
                 raise
+
+
+def refuse_stuck(environment: Environment) -> None:
+    """Refuse where a stack is in a state that no update leaves.
+
+    Raises
+    ------
+    CliError
+        When one is; names the command that helps.
+    """
+    for _, stack in deployed(environment):
+        if stack["StackStatus"] in _STUCK:
+            layer = stack["StackName"].removeprefix(f"{environment.settings.full_name}-").capitalize()
+            name = environment.settings.environment
+            raise CliError(
+                f"{stack['StackName']} is {stack['StackStatus']}: no deployment changes it.",
+                remedy=f"`./gantry cdk rollback {layer} -c environment={name}` brings it back.",
+            )
 
 
 def _stacks(environment: Environment) -> Iterator[Running]:
@@ -102,18 +121,6 @@ def image_digest(environment: Environment) -> str:
     return next((each["imageDigest"] for each in containers if "imageDigest" in each), "")
 
 
-def alarms(environment: Environment) -> list[str]:
-    """Return the environment's alarms that are in ALARM, with their reasons."""
-    pages = environment.cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=environment.settings.full_name, StateValue="ALARM"
-    )
-    return [
-        f"{alarm['AlarmName']} is in ALARM: {alarm.get('StateReason', '')}"
-        for page in pages
-        for alarm in page["MetricAlarms"]
-    ]
-
-
 def _deployment_arns(environment: Environment) -> Iterator[tuple[str, str, datetime]]:
     if names := _names(environment):
         answer = environment.ecs.list_service_deployments(
@@ -129,7 +136,7 @@ def _service_deployments(environment: Environment) -> Iterator[Running]:
 
 
 def stop(environment: Environment) -> None:
-    """Stop what AWS works on: ECS and CloudFormation roll it back, and are waited for.
+    """Stop what AWS works on: ECS and CloudFormation roll it back.
 
     ECS is asked first: a stack waits for its service, and an update that is cancelled would start one more
     deployment of the service before the one that runs has ended.
@@ -153,10 +160,21 @@ def _stop_unless_ended(stop: Callable[[], object]) -> None:
         stop()
     except ClientError as error:
         if error.response["Error"]["Code"] not in _ENDED:
-            raise
+            # The rest is stopped all the same.
+            err.print(f"Not stopped: {error}", markup=False)
 
 
-def wait_until_at_rest(environment: Environment) -> None:
-    """Wait until AWS works on nothing in the environment."""
+def wait_until_at_rest(environment: Environment, *, stopping: bool = False) -> None:
+    """Wait until AWS works on nothing in the environment.
+
+    Parameters
+    ----------
+    environment
+        The environment.
+    stopping
+        Whether what runs is stopped, also what is begun meanwhile.
+    """
     while running(environment):
+        if stopping:
+            stop(environment)
         time.sleep(_LOOK_SECONDS)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -40,15 +40,25 @@ class Lease:
 
     Attributes
     ----------
-    lost
-        Whether it is another's by now.
+    lost_event
+        Set once it is another's.
     """
 
     def __init__(self, lock: Lock, held: LockState, *, clock: Clock = time) -> None:
         self._lock, self._held, self._clock = lock, held, clock
         self._renewed = clock.monotonic()
         self._ended, self._turn = threading.Event(), threading.Lock()
-        self.lost = False
+        self.lost_event = threading.Event()
+        self._abandoned = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease is another's by now."""
+        return self.lost_event.is_set()
+
+    def abandon(self) -> None:
+        """Leave the lease to expire: AWS may still be at work."""
+        self._abandoned = True
 
     @property
     def fence(self) -> int:
@@ -82,14 +92,16 @@ class Lease:
                 self._held = self._lock.renew(self._held)
                 self._renewed = began
             except LostError:
-                self.lost = True
+                self.lost_event.set()
             except (BotoCoreError, ClientError):
-                self.lost = began - self._renewed >= LEASE_SECONDS
+                if began - self._renewed >= LEASE_SECONDS:
+                    self.lost_event.set()
 
     def release(self) -> None:
-        """Free the lock; nothing when it is another's by now."""
-        if not self.lost:
-            self._lock.release(self._held)
+        """Free the lock; one that is another's by now, or cannot be reached, is left alone."""
+        if not self.lost and not self._abandoned:
+            with suppress(BotoCoreError, ClientError):  # then it expires
+                self._lock.release(self._held)
 
     def _keep(self) -> None:
         while not self._ended.wait(RENEWAL_SECONDS):

@@ -7,7 +7,7 @@ from ops.aws import connect
 from ops.console import CliError, err, out
 from ops.deployments import in_progress, lease
 from ops.deployments.connection import Record
-from ops.deployments.lock import Holder, new_run
+from ops.deployments.lock import Holder, LostError, new_run
 
 
 def _record(environment: str) -> Record:
@@ -83,5 +83,9 @@ def release(environment: str, *, force: str | None) -> None:
             remedy=f"To take it away all the same: ./gantry lock release --force {holder.name}",
         )
     # Under a new number, so that a holder that still runs notices before its next stack.
-    record.lock.release(record.lock.take(state, replace(holder, run=new_run())))
+    try:
+        record.lock.release(record.lock.take(state, replace(holder, run=new_run())))
+    except LostError:  # it was renewed in between
+        release(environment, force=holder.run)
+        return
     err.print("The deploy lock is free.")

@@ -15,7 +15,8 @@ from ops.deployments.changes import service_containers
 from ops.replacements import Template
 
 _ECR = re.compile(
-    r"(?P<account>\d{12}|)\.dkr[.-]ecr[^/\"]*/(?P<repository>[^:@\"]+)(?::(?P<tag>[^@\"]+))?(?:@(?P<digest>sha256:\w+))?"
+    r"(?P<account>\d{12}|)\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z]+(?:-[a-z]+)+-\d)?[^/\"]*/"
+    r"(?P<repository>[^:@\"]+)(?::(?P<tag>[^@\"]+))?(?:@(?P<digest>sha256:\w+))?"
 )
 _GONE = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 
@@ -135,7 +136,7 @@ def _newer_schema(before: Mapping[str, Template], after: Mapping[str, Template])
 def _missing_images(environment: Environment, after: Mapping[str, Template]) -> Iterator[tuple[str, str]]:
     for image in sorted(set(_images(after))):
         try:
-            environment.ecr.describe_images(
+            environment.client("ecr", image.region or None).describe_images(
                 registryId=image.account or environment.settings.account,
                 repositoryName=image.repository,
                 imageIds=[{"imageDigest": image.digest} if image.digest else {"imageTag": image.tag}],
@@ -155,6 +156,7 @@ class _Image:
     """An image in Amazon ECR; without an account in the environment's own."""
 
     account: str
+    region: str
     repository: str
     tag: str
     digest: str

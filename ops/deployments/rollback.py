@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -11,13 +11,12 @@ from ops import cdk, protection
 from ops.assembly import Assembly, Stack, read
 from ops.aws import Environment
 from ops.console import CliError, confirm, err, phase
-from ops.deployments import changes, in_progress, pipelines, refusals, run, show
+from ops.deployments import changes, in_progress, lease, order, pipelines, refusals, run, show
 from ops.deployments.compare import chosen, print_changes, templates_of
 from ops.deployments.connection import Record
 from ops.deployments.ledger import Entry, Start
 
 _SHOWN = 10
-_ALONE = "compute"
 
 
 def run_rollback(environment: str, *, to: str | None, newest_good: bool, reason: str, yes: bool) -> None:
@@ -42,7 +41,7 @@ def run_rollback(environment: str, *, to: str | None, newest_good: bool, reason:
         When there is nothing to go back to, it would harm, or it does not succeed.
     """
     arguments = ["--context", f"environment={environment}"]
-    with cdk.turn(arguments):
+    with cdk.turn(arguments, alone=False):
         connected = cdk.connected(arguments)
         connected.require_own_account()
         record = Record(connected)
@@ -68,45 +67,67 @@ def _deploy(
 ) -> Entry:
     name = environment.settings.environment
     assembly = read(directory, environment=name)
-    before, after = protection.deployed_templates(environment), changes.templates(directory)
-    protection.refuse(before, after)
-    refusals.refuse(environment, before, after)
+    cdk.require_own(assembly, environment.settings)
+    in_progress.refuse_stuck(environment)
+    after = changes.templates(directory)
+
+    def decide() -> Sequence[Stack]:
+        before = protection.deployed_templates(environment)
+        protection.refuse(before, after)
+        refusals.refuse(environment, before, after)
+        return order.stacks(assembly, before, after)
+
+    stacks, before = decide(), protection.deployed_templates(environment)
     found = changes.changes(before, after)
-    numbers = changes.count(found, after, before)
-    stacks = _stacks(assembly, found, numbers)
-    print_changes(found)
-    if running := in_progress.running(environment):
-        err.print(f"This is stopped first: {', '.join(map(str, running))}.", markup=False)
-    if [each.layer for each in stacks] != [_ALONE]:
-        others = ", ".join(each.name for each in stacks) or "no stack"
-        err.print(f"More than the image differs: {others} would be deployed as they were.", markup=False)
+    _announce(environment, found, stacks)
     confirm(f"Roll {name} back to {target.id}?", yes=yes, otherwise="Nothing was changed")
     pipelines.disable_transition(environment, reason=f"rolled back to {target.id}")
     start = Start(
         id="", run="", by=environment.caller_arn, kind="rollback", reason=reason,
         commit=target.start.commit, clean=target.start.clean, image=target.start.image,
-        overrides=target.start.overrides, changes=numbers, of=target.id,
+        overrides=target.start.overrides, changes=changes.count(found, after, before), of=target.id,
     )  # fmt: skip
+    # What a deployment that is stopped leaves to be done is not known yet: the compute layer is approved of.
+    approved = {_compute(assembly), *(stack.name for stack in stacks)}
     return run.deploy(
         run.Plan(
-            environment=environment, arguments=arguments, assembly=assembly, stacks=stacks,
+            environment=environment, arguments=arguments, assembly=assembly, decide=decide, approved=approved,
             command=f"./gantry rollback -e {name}", start=start, stops_what_runs=True,
         )
     )  # fmt: skip
 
 
-def _stacks(assembly: Assembly, found: Sequence[changes.Change], numbers: dict[str, int]) -> list[Stack]:
-    """Return the stacks that differ: the compute layer alone where only what its tasks run does."""
-    others = [each for each in found if each.type != "AWS::ECS::TaskDefinition"]
-    if found and not others:
-        return [each for each in assembly.stacks if each.layer == _ALONE]
-    return [each for each in assembly.stacks if each.name in numbers]
+def _compute(assembly: Assembly) -> str:
+    return next(stack.name for stack in assembly.stacks if stack.layer == order.ALONE)
 
 
-def last_good(entries: Sequence[Entry]) -> Entry | None:
-    """Return the deployment to go back to: the last that succeeded, but for the one that was begun last.
+def _announce(environment: Environment, found: list[changes.Change], stacks: Sequence[Stack]) -> None:
+    """Show what would change, who is stopped, and whether it is more than the image."""
+    print_changes(found)
+    state = Record(environment).lock.read()
+    if state and state.holder:
+        lease.refuse_held_by_hand(state)
+        err.print(f"The deploy lock is taken away: {lease.describe(state.holder)}.", markup=False)
+    if running := in_progress.running(environment):
+        err.print(f"This is stopped first: {', '.join(map(str, running))}.", markup=False)
+    if [each.layer for each in stacks] != [order.ALONE]:
+        others = ", ".join(each.name for each in stacks) or "no stack"
+        err.print(f"More than the image differs: {others} would be deployed as they were.", markup=False)
+
+
+def last_good(
+    entries: Sequence[Entry], is_deployed: Callable[[Entry], bool] = lambda _: True
+) -> Entry | None:
+    """Return the deployment to go back to: the last that succeeded, but for the one that is deployed.
 
     A deployment that a rollback went back past is none: the rollback says that it was not good.
+
+    Parameters
+    ----------
+    entries
+        The newest first.
+    is_deployed
+        Returns whether an entry is what is deployed: after it, something may have been deployed without one.
     """
     good: list[Entry] = []
     for entry in reversed(entries):
@@ -117,7 +138,7 @@ def last_good(entries: Sequence[Entry]) -> Entry | None:
             good = [*good[:position], entry]
         else:
             good.append(entry)
-    if entries and good and good[-1].id == entries[0].id:
+    if good and good[-1].id == entries[0].id and is_deployed(good[-1]):
         good.pop()
     return good[-1] if good else None
 
@@ -134,7 +155,13 @@ def _target(
     if to is not None:
         return chosen(entries, to)
     if newest_good:
-        if (entry := last_good(entries)) is None:
+        deployed = protection.deployed_templates(environment)
+
+        def is_deployed(entry: Entry) -> bool:
+            after = templates_of(record, entry)
+            return not changes.count([], after, deployed)
+
+        if (entry := last_good(entries, is_deployed)) is None:
             raise CliError(f"{name} has no earlier deployment that succeeded.", remedy="Name one with --to.")
         return entry
     _list(environment, record, entries[:_SHOWN])

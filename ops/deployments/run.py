@@ -1,22 +1,24 @@
 """Deploys an assembly under the lock, stack by stack, and writes the entry."""
 
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import cdk, protection
+from ops import alarms, cdk, protection
 from ops.assembly import Assembly, Stack
-from ops.aws import Environment
+from ops.aws import Environment, time_of
+from ops.aws_errors import explain
 from ops.console import CliError, Phase, err, phase
 from ops.deployments import in_progress, show
 from ops.deployments.connection import Record
-from ops.deployments.lease import Lease, acquire, now
+from ops.deployments.lease import Lease, acquire, now, refuse_held_by_hand
 from ops.deployments.ledger import Entry, Outcome, Result, Start, new_id
-from ops.deployments.lock import Holder, new_run
+from ops.deployments.lock import RENEWAL_SECONDS, Holder, new_run
 from ops.paths import LOG_DIR
 
 INTERRUPTED = 130
@@ -38,12 +40,14 @@ class Plan:
         Of the CDK CLI: `-c` and its values.
     assembly
         What is deployed.
-    stacks
-        Those of the assembly that are, in order.
+    decide
+        Returns the stacks that are deployed, in order, as things are now; refuses what must not be.
+    approved
+        Names of the stacks that the person has approved of.
     command
         The command that deploys, for those who wait.
     start
-        What the entry says of it; id, run, caller and assembly are filled in.
+        What the entry says of it; id, run and assembly are filled in.
     lose
         Logical ids of what may be replaced or removed.
     wait
@@ -55,7 +59,8 @@ class Plan:
     environment: Environment
     arguments: Sequence[str]
     assembly: Assembly
-    stacks: Sequence[Stack]
+    decide: Callable[[], Sequence[Stack]]
+    approved: Set[str]
     command: str
     start: Start
     lose: frozenset[str] = frozenset()
@@ -71,37 +76,76 @@ def deploy(plan: Plan) -> Entry:
     CliError
         When the lock cannot be had, a stack fails, or the run is interrupted; the entry says so, too.
     """
-    stacks = list(plan.stacks)
-    if not Record(plan.environment).exists:
-        # There is no lock yet: CloudFormation's own exclusion has to do, for this stack alone.
-        first = next(each for each in stacks if each.layer == "state")
-        _deploy_stack(plan, first)
-        stacks.remove(first)
+    _make_record(plan)
     record = Record(plan.environment)
     with _locked(plan, record) as (lease, run):
-        if plan.stops_what_runs:
-            _stop(plan.environment)
         with phase("Archive") as current:
             digest = record.archive.store(plan.assembly.directory)
             current.result = digest[:12]
-        start = replace(plan.start, id=new_id(datetime.now(UTC)), run=run, assembly=digest)
+        start = replace(plan.start, id=new_id(_moment(plan.environment)), run=run, assembly=digest)
         record.ledger.add(start)
         done: list[Stack] = []
         try:
-            _deploy_stacks(plan, lease, stacks, done)
+            if plan.stops_what_runs:
+                _stop(plan.environment)
+            _deploy_stacks(plan, lease, _decided(plan), done)
+            outcome = _outcome(plan.environment, start, "succeeded")
+            record.ledger.add(outcome)
         except KeyboardInterrupt:
             error = CliError("Interrupted.", exit_code=INTERRUPTED)
         except CliError as failure:
             error = failure
+        except (BotoCoreError, ClientError) as failure:
+            error = explain(failure)
         else:
-            outcome = _outcome(plan.environment, start, "succeeded")
-            record.ledger.add(outcome)
             return Entry(start=start, outcome=outcome)
-        result: Result = "interrupted" if error.exit_code == INTERRUPTED or lease.lost else "failed"
-        record.ledger.add(_outcome(plan.environment, start, result, cause=error.message))
-        if result == "interrupted" and not lease.lost:
-            _keep_until_at_rest(plan.environment)
+        _end(plan, record, lease, start, error)
         raise _with_state(plan, done, error)
+
+
+def _make_record(plan: Plan) -> None:
+    """Deploy the stack that makes the record, where there is none yet.
+
+    There is no lock then: CloudFormation's own exclusion has to do, for this stack alone.
+    """
+    if Record(plan.environment).exists:
+        return
+    for stack in plan.assembly.stacks:
+        if stack.layer == "state":
+            try:
+                _deploy_stack(plan, stack, threading.Event())
+            except CliError as error:
+                raise _with_state(plan, [], error) from error
+
+
+def _decided(plan: Plan) -> Sequence[Stack]:
+    """Return what is deployed, now that no one else deploys.
+
+    Raises
+    ------
+    CliError
+        When that is more than the person has approved of.
+    """
+    stacks = plan.decide()
+    if more := [stack.name for stack in stacks if stack.name not in plan.approved]:
+        raise CliError(
+            f"The environment was changed meanwhile: {', '.join(more)} would be deployed, too.",
+            remedy="Run the command again.",
+        )
+    return stacks
+
+
+def _end(plan: Plan, record: Record, lease: Lease, start: Start, error: CliError) -> None:
+    """Write how it ended, once AWS is at rest; a second Ctrl-C writes nothing and has the lease expire."""
+    result: Result = "interrupted" if error.exit_code == INTERRUPTED or lease.lost else "failed"
+    try:
+        if not lease.lost:
+            with phase("AWS comes to rest (the lock is kept)"):
+                in_progress.wait_until_at_rest(plan.environment)
+        record.ledger.add(_outcome(plan.environment, start, result, cause=error.message))
+    except (KeyboardInterrupt, BotoCoreError, ClientError):
+        # The history reads the outcome from CloudFormation.
+        lease.abandon()
 
 
 @contextmanager
@@ -115,6 +159,7 @@ def _locked(plan: Plan, record: Record) -> Iterator[tuple[Lease, str]]:
     )
     forced = ""
     if plan.stops_what_runs and (state := record.lock.read()) and state.holder:
+        refuse_held_by_hand(state)
         forced = state.holder.run
     held = acquire(
         record.lock,
@@ -126,6 +171,9 @@ def _locked(plan: Plan, record: Record) -> Iterator[tuple[Lease, str]]:
         say=lambda text: err.print(f"Waiting. {text}", markup=False),
     )
     with Lease(record.lock, held).kept() as lease:
+        if forced:
+            with phase("The other deployment stops"):
+                time.sleep(RENEWAL_SECONDS + 2)  # with its next renewal it notices, and ends its CDK CLI
         yield lease, holder.run
 
 
@@ -134,14 +182,7 @@ def _stop(environment: Environment) -> None:
     if running := in_progress.running(environment):
         with phase("Stop what runs") as current:
             current.note(", ".join(map(str, running)))
-            in_progress.stop(environment)
-            in_progress.wait_until_at_rest(environment)
-
-
-def _keep_until_at_rest(environment: Environment) -> None:
-    """Keep the lock while CloudFormation goes on; a second Ctrl-C lets the lease expire by itself."""
-    with phase("CloudFormation comes to rest (the lock is kept)"):
-        in_progress.wait_until_at_rest(environment)
+            in_progress.wait_until_at_rest(environment, stopping=True)
 
 
 def _deploy_stacks(plan: Plan, lease: Lease, stacks: Sequence[Stack], done: list[Stack]) -> None:
@@ -149,7 +190,7 @@ def _deploy_stacks(plan: Plan, lease: Lease, stacks: Sequence[Stack], done: list
     try:
         for stack in stacks:
             lease.require()
-            _deploy_stack(plan, stack)
+            _deploy_stack(plan, stack, lease.lost_event)
             done.append(stack)
         with phase("Service stable") as current:
             current.result = _wait_until_stable(plan.environment)
@@ -158,7 +199,7 @@ def _deploy_stacks(plan: Plan, lease: Lease, stacks: Sequence[Stack], done: list
         protection.after_deployment(plan.environment)
 
 
-def _deploy_stack(plan: Plan, stack: Stack) -> None:
+def _deploy_stack(plan: Plan, stack: Stack, lost: threading.Event) -> None:
     number = plan.start.changes.get(stack.name, 0)
     with phase(stack.name) as current:
         cdk.run_logged(
@@ -167,6 +208,7 @@ def _deploy_stack(plan: Plan, stack: Stack) -> None:
             LOG_DIR / f"deploy-{stack.name}.log",
             lambda line: _follow(current, line),
             approved=True,
+            stop=lost,
         )  # fmt: skip
         current.result = show.resources(number)
 
@@ -196,11 +238,16 @@ def _wait_until_stable(environment: Environment) -> str:
         time.sleep(1)
 
 
+def _moment(environment: Environment) -> datetime:
+    """Return the time by the clock of AWS: entries of several machines are in one order."""
+    return time_of(environment.client("sts").get_caller_identity())
+
+
 def _outcome(environment: Environment, start: Start, result: Result, *, cause: str = "") -> Outcome:
     return Outcome(
         id=start.id,
         result=result,
-        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        ended=_moment(environment).isoformat(timespec="seconds"),
         cause=cause[:_CAUSE_LENGTH],
         digest=in_progress.image_digest(environment),
     )
@@ -213,7 +260,7 @@ def _with_state(plan: Plan, done: Sequence[Stack], error: CliError) -> CliError:
         statuses = {
             stack["StackName"]: stack["StackStatus"] for _, stack in in_progress.deployed(plan.environment)
         }
-        alarms = in_progress.alarms(plan.environment)
+        in_alarm = alarms.in_alarm(plan.environment)
     except (BotoCoreError, ClientError):
         return error
     back = [stack for stack, status in statuses.items() if status == "UPDATE_ROLLBACK_COMPLETE"]
@@ -227,7 +274,7 @@ def _with_state(plan: Plan, done: Sequence[Stack], error: CliError) -> CliError:
     else:
         way = f"Repair it and deploy again; `./gantry compare` and `./gantry status -e {name}` help."
     return CliError(
-        "\n".join([error.message, *(f"  {line}" for line in state + alarms)]),
+        "\n".join([error.message, *(f"  {line}" for line in state + in_alarm)]),
         detail=error.detail,
         remedy="\n".join(filter(None, (way, error.remedy))),
         exit_code=error.exit_code,

@@ -19,6 +19,22 @@ def deploy(platform: DeployedPlatform, reason: str, **overrides: str) -> subproc
     return platform.gantry("deploy", "--yes", "--reason", reason, *context(**overrides))
 
 
+def begin(platform: DeployedPlatform, reason: str, **overrides: str) -> subprocess.Popen[str]:
+    """Begin a deployment, and return once its entry is written."""
+    before = history(platform)[0]["id"]
+    words = ["deploy", "--yes", "--reason", reason, *context(**overrides)]
+    process = subprocess.Popen(
+        [str(ROOT / "gantry"), *words],
+        env=os.environ | {"GANTRY_STATE_DIR": str(platform.state_dir)},
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while history(platform)[0]["id"] == before:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    return process
+
+
 def history(platform: DeployedPlatform) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(platform.gantry("history", "--json").stdout)
     return found
@@ -86,21 +102,27 @@ def test_lock_that_is_held_by_hand_keeps_others_from_deploying(platform: Deploye
 
 
 @pytest.mark.long
+def test_rollback_stops_the_deployment_that_is_on_its_way(platform: DeployedPlatform) -> None:
+    before = {"ecs__environment__FEATURE": "before"}
+    first = deploy(platform, "before", **before)
+    assert first.returncode == 0, first.stderr
+    with load(platform.url) as report:
+        other = begin(platform, "stopped", ecs__environment__FEATURE="stopped")
+        back = platform.gantry("rollback", "--to", first.stdout.strip(), "--yes")
+        other.communicate(timeout=180)
+    assert back.returncode == 0, back.stderr
+    assert report.failures == []
+    assert (history(platform)[0]["kind"], history(platform)[0]["outcome"]) == ("rollback", "succeeded")
+    assert not lock(platform)["held"]
+    assert "Nothing changes" in deploy(platform, "again", **before).stderr
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_deployment_that_is_cut_off_is_read_from_cloudformation_and_frees_the_lock(
     platform: DeployedPlatform, how: signal.Signals
 ) -> None:
-    words = ["deploy", "--yes", "--reason", "cut off", *context(ecs__environment__FEATURE=how.name)]
-    variables = os.environ | {"GANTRY_STATE_DIR": str(platform.state_dir)}
-    process = subprocess.Popen(
-        [str(ROOT / "gantry"), *words],
-        env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
-    before = history(platform)[0]["id"]
-    deadline = time.monotonic() + 120
-    while history(platform)[0]["id"] == before:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+    process = begin(platform, "cut off", ecs__environment__FEATURE=how.name)
     time.sleep(3)  # the CLI has begun
     os.killpg(process.pid, how)
     process.communicate(timeout=120)

@@ -46,6 +46,15 @@ def test_what_differs_in_a_resource_is_named_by_its_path(
     assert {path: pair for each in found for path, pair in each.properties.items()} == differences
 
 
+def test_template_with_other_letters_than_ascii_is_compared_as_cloudformation_returns_it() -> None:
+    manifest = {
+        "artifacts": {"S": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "S.json"}}}
+    }
+    local = json.dumps(template(Q=queue(Title="Latency (µs)"))).encode()
+    made = templates({"manifest.json": json.dumps(manifest).encode(), "S.json": local})
+    assert changes({"S": template(Q=queue(Title="Latency (?s)"))}, made) == []
+
+
 def test_metadata_of_the_cdk_is_no_difference() -> None:
     before, after = template(Q=queue()), template(Q=queue() | {"Metadata": {"aws:cdk:path": "elsewhere"}})
     assert changes({"s": before}, {"s": after}) == []

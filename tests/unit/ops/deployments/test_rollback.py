@@ -52,6 +52,13 @@ def test_last_good_is_the_last_that_succeeded_and_was_not_gone_back_from(
     assert (found.id if found else None) == expected
 
 
+def test_last_good_is_the_newest_where_something_else_was_deployed_since() -> None:
+    entries = [entry(1), entry(2)][::-1]
+    found = last_good(entries, lambda _: False)
+    assert found is not None
+    assert found.id == "2"
+
+
 def compute(
     *, host: str = "First", image: str = "r.example/app:1", schema: tuple[int, int] | None = None
 ) -> Templates:
@@ -79,13 +86,17 @@ class Account:
         session = boto3.Session("a", "b", region_name=settings.region)
         self.environment = Environment(settings, session, None)
         self.ecr, self.cloudformation = session.client("ecr"), session.client("cloudformation")
+        self.regions: list[str | None] = []
+
+    def client(self, service: str, region: str | None = None, **_: object) -> object:
+        self.regions.append(region)
+        return {"ecr": self.ecr, "cloudformation": self.cloudformation}[service]
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     account = Account()
-    monkeypatch.setattr(Environment, "ecr", account.ecr)
-    monkeypatch.setattr(Environment, "cloudformation", account.cloudformation)
+    monkeypatch.setattr(Environment, "client", lambda _, *given, **named: account.client(*given, **named))
     return account
 
 
@@ -148,6 +159,7 @@ def test_image_that_is_gone_is_refused(account: Account, image: str, asked: tupl
         expected = {"registryId": registry, "repositoryName": repository, "imageIds": [identity]}
         stub.add_client_error("describe_images", "ImageNotFoundException", expected_params=expected)
         assert f"its image is gone: {repository}" in refused(account, before, after)
+    assert account.regions == ["eu-west-1" if "eu-west-1" in image else None]
 
 
 def test_image_that_may_not_be_looked_up_is_said_and_not_refused(
