@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from contract.environments import SANDBOX, SANDBOX_ACCOUNT
 from ops.console import CliError
-from stacks.settings import Settings, SettingsError, load_settings
+from stacks.settings import CONFIG_DIR, Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from types_boto3_backup import BackupClient
@@ -237,7 +238,11 @@ def connect(name: str) -> Environment:
 
 
 def settings_of(
-    name: str, *, overrides: Mapping[str, str] | None = None, in_sandbox: bool = False
+    name: str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    in_sandbox: bool = False,
+    config_dir: Path = CONFIG_DIR,
 ) -> Settings:
     """Return the settings of an environment; the user's AWS_REGION says nothing about one in the sandbox.
 
@@ -247,7 +252,7 @@ def settings_of(
         When there is no such environment, or its settings cannot be used.
     """
     environ = {} if in_sandbox or name == SANDBOX else os.environ
-    return load_settings(name, overrides=overrides, environ=environ)
+    return load_settings(name, overrides=overrides, environ=environ, config_dir=config_dir)
 
 
 def connect_to(settings: Settings, *, profile: str | None = None) -> Environment:

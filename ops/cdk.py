@@ -196,7 +196,8 @@ def run_logged(
     with log.open("w", encoding="utf-8") as sink, _interruptible(arguments):
         process = subprocess.Popen(
             arguments.command_line,
-            cwd=ROOT,
+            # An assembly needs nothing of the working tree, whose cdk.json may be broken.
+            cwd=arguments.app if arguments.app and Path(arguments.app).is_dir() else ROOT,
             env=variables | {"NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

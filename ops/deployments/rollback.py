@@ -9,9 +9,10 @@ from botocore.exceptions import ClientError
 
 from ops import cdk, protection
 from ops.assembly import Assembly, Stack, read
-from ops.aws import Environment
+from ops.aws import Environment, connect_to
 from ops.console import CliError, confirm, err, phase
 from ops.deployments import changes, in_progress, lease, order, pipelines, refusals, run, show
+from ops.deployments.committed import settings_or_committed
 from ops.deployments.compare import chosen, print_changes, templates_of
 from ops.deployments.connection import Record
 from ops.deployments.ledger import Entry, Start
@@ -42,7 +43,7 @@ def run_rollback(environment: str, *, to: str | None, newest_good: bool, reason:
     """
     arguments = ["--context", f"environment={environment}"]
     with cdk.turn(arguments, alone=False):
-        connected = cdk.connected(arguments)
+        connected = connect_to(settings_or_committed(environment))
         connected.require_own_account()
         record = Record(connected)
         entries = record.ledger.entries() if record.exists else []
