@@ -73,7 +73,7 @@ def run(environment: str, *, limit: int, as_json: bool) -> None:
     for row in rows:
         out.print(Text(_line(row)))
         if detail := " · ".join(
-            filter(None, (show.stacks(row.changes), row.of and f"of {row.of}", row.reason))
+            filter(None, (show.stacks(row.changes), row.of and f"to {row.of}", row.reason))
         ):
             out.print(Text(f"    {detail}", style="dim"))
         if row.cause:
