@@ -29,7 +29,9 @@ def settings_or_committed(name: str, root: Path = ROOT) -> Settings:
         file = f"{CONFIG_DIR.name}/{name}.toml"
         for commit in _git(root, "log", f"-{_COMMITS}", "--format=%H", "--", file).split():
             with suppress(SettingsError), tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / f"{name}.toml").write_text(_git(root, "show", f"{commit}:{file}"))
+                (Path(folder) / f"{name}.toml").write_text(
+                    _git(root, "show", f"{commit}:{file}"), encoding="utf-8"
+                )
                 found = settings_of(name, config_dir=Path(folder))
                 err.print(f"{error}\nThose of commit {commit[:7]} are used to find it.", markup=False)
                 return found
@@ -39,7 +41,7 @@ def settings_or_committed(name: str, root: Path = ROOT) -> Settings:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     except OSError:
         return ""
     return done.stdout if done.returncode == 0 else ""
