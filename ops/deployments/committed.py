@@ -1,12 +1,12 @@
 """Settings of an environment as they were committed, for when those of the working tree cannot be used."""
 
-import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from ops.aws import settings_of
 from ops.console import err
+from ops.deployments.connection import git
 from ops.paths import ROOT
 from stacks.settings import CONFIG_DIR, Settings, SettingsError
 
@@ -27,21 +27,12 @@ def settings_or_committed(name: str, root: Path = ROOT) -> Settings:
         return settings_of(name, config_dir=root / CONFIG_DIR.name)
     except SettingsError as error:
         file = f"{CONFIG_DIR.name}/{name}.toml"
-        for commit in _git(root, "log", f"-{_COMMITS}", "--format=%H", "--", file).split():
+        for commit in (git("log", f"-{_COMMITS}", "--format=%H", "--", file, root=root) or "").split():
             with suppress(SettingsError), tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / f"{name}.toml").write_text(
-                    _git(root, "show", f"{commit}:{file}"), encoding="utf-8"
+                    git("show", f"{commit}:{file}", root=root) or "", encoding="utf-8"
                 )
                 found = settings_of(name, config_dir=Path(folder))
                 err.print(f"{error}\nThose of commit {commit[:7]} are used to find it.", markup=False)
                 return found
         raise
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    except OSError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""

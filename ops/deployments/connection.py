@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from botocore.exceptions import ClientError
 
@@ -75,14 +76,15 @@ class Commit:
     @classmethod
     def of_tree(cls) -> "Commit":
         """Return that of this folder."""
-        identity, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+        identity, changes = git("rev-parse", "HEAD"), git("status", "--porcelain")
         return cls(identity or "", clean=changes == "")
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str, root: Path = ROOT) -> str | None:
+    """Return what git prints; nothing where it fails or is missing."""
     try:
-        command = ["git", "-C", str(ROOT), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

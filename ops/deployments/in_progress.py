@@ -21,7 +21,7 @@ _DEPLOYING: "tuple[ServiceDeploymentStatusType, ...]" = (
     "PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS",
 )  # fmt: skip
 _CANCELLABLE = "UPDATE_IN_PROGRESS"  # CancelUpdateStack: "You can cancel only stacks that are in" this state
-_STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"})
+STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"})
 _LOOK_SECONDS = 3.0
 # CancelUpdateStack and StopServiceDeployment answer so where there is nothing to stop any more.
 _ENDED = frozenset(
@@ -71,7 +71,7 @@ def refuse_stuck(environment: Environment) -> None:
         When one is; names the command that helps.
     """
     for _, stack in deployed(environment):
-        if stack["StackStatus"] in _STUCK:
+        if stack["StackStatus"] in STUCK:
             layer = stack["StackName"].removeprefix(f"{environment.settings.full_name}-").capitalize()
             name = environment.settings.environment
             raise CliError(

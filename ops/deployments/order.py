@@ -31,13 +31,13 @@ def stacks(
         When no order is accepted: a stack lets go of one export and needs another that is not there yet.
     """
     found = changes.changes(before, after)
-    live = _exports(before)
+    live = exports(before)
     compute = [each for each in assembly.stacks if each.layer == ALONE]
     only_tasks = found and all(each.type == "AWS::ECS::TaskDefinition" for each in found)
     if only_tasks and all(_imports(after[each.name]) <= live for each in compute):
         return compute
     differing = [each for each in assembly.stacks if each.name in changes.count(found, after, before)]
-    dropped = live - _exports({**before, **after})
+    dropped = live - exports({**before, **after})
     first = [each for each in differing if _imports(before.get(each.name, {})) & dropped]
     for stack in first:
         if missing := sorted(_imports(after[stack.name]) - live):
@@ -48,7 +48,8 @@ def stacks(
     return [*first, *(each for each in differing if each not in first)]
 
 
-def _exports(templates: Mapping[str, Template]) -> set[str]:
+def exports(templates: Mapping[str, Template]) -> set[str]:
+    """Return the names of what templates export."""
     return {
         output["Export"]["Name"]
         for template in templates.values()

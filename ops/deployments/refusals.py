@@ -12,6 +12,7 @@ from ops.assembly import imports
 from ops.aws import Environment
 from ops.console import CliError, err
 from ops.deployments.changes import service_containers
+from ops.deployments.order import exports
 from ops.replacements import Template
 
 _ECR = re.compile(
@@ -100,13 +101,7 @@ def _missing_exports(
     environment: Environment, before: Mapping[str, Template], after: Mapping[str, Template]
 ) -> Iterator[tuple[str, str]]:
     """Yield imports that no stack exports, then or now: a deployment of theirs fails half-way."""
-    made = {
-        output["Export"]["Name"]
-        for templates in ({**before, **after},)
-        for template in templates.values()
-        for output in template.get("Outputs", {}).values()
-        if "Export" in output
-    }
+    made = exports({**before, **after})
     for stack, template in after.items():
         for name in sorted(
             {each for each in imports(template.get("Resources", {})) if ":" not in each} - made

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -16,6 +16,7 @@ from ops.deployments.committed import settings_or_committed
 from ops.deployments.compare import chosen, print_changes, templates_of
 from ops.deployments.connection import Record
 from ops.deployments.ledger import Entry, Start
+from ops.replacements import Template
 
 _SHOWN = 10
 
@@ -72,13 +73,13 @@ def _deploy(
     in_progress.refuse_stuck(environment)
     after = changes.templates(directory)
 
-    def decide() -> Sequence[Stack]:
-        before = protection.deployed_templates(environment)
+    def stacks_from(before: Mapping[str, Template]) -> Sequence[Stack]:
         protection.refuse(before, after)
         refusals.refuse(environment, before, after)
         return order.stacks(assembly, before, after)
 
-    stacks, before = decide(), protection.deployed_templates(environment)
+    before = protection.deployed_templates(environment)
+    stacks = stacks_from(before)
     found = changes.changes(before, after)
     _announce(environment, found, stacks)
     confirm(f"Roll {name} back to {target.id}?", yes=yes, otherwise="Nothing was changed")
@@ -92,7 +93,8 @@ def _deploy(
     approved = {_compute(assembly), *(stack.name for stack in stacks)}
     return run.deploy(
         run.Plan(
-            environment=environment, arguments=arguments, assembly=assembly, decide=decide, approved=approved,
+            environment=environment, arguments=arguments, assembly=assembly,
+            decide=lambda: stacks_from(protection.deployed_templates(environment)), approved=approved,
             command=f"./gantry rollback -e {name}", start=start, stops_what_runs=True,
         )
     )  # fmt: skip

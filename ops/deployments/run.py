@@ -25,7 +25,6 @@ INTERRUPTED = 130
 _CAUSE_LENGTH = 1000
 _STABLE_MARGIN_SECONDS = 120
 _NEVER_MADE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
-_STUCK = _NEVER_MADE | {"UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +265,11 @@ def _with_state(plan: Plan, done: Sequence[Stack], error: CliError) -> CliError:
     back = [stack for stack, status in statuses.items() if status == "UPDATE_ROLLBACK_COMPLETE"]
     state = [f"{stack.name} is deployed." for stack in done]
     state += [f"{stack} is as it was before: CloudFormation rolled it back." for stack in back]
-    state += [f"{stack} is {status}." for stack, status in statuses.items() if status in _STUCK]
+    state += [
+        f"{stack} is {status}."
+        for stack, status in statuses.items()
+        if status in _NEVER_MADE | in_progress.STUCK
+    ]
     if any(status in _NEVER_MADE for status in statuses.values()):
         way = f"`./gantry clean-up -e {name}` removes what the failed creation left; then deploy again."
     elif done:
